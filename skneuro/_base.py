@@ -1,0 +1,185 @@
+"""`SpikeModel`: what every generative model of spikes shares, the Neuroformer and the baselines alike.
+
+A model says how probable the count in each cell (a unit in a bin) is, given what it may see. Reading the
+input, the null model and the scores are the same for all of them, so that their numbers compare.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin
+
+from skneuro._sklearn_compat import check_feature_names, check_is_fitted, check_n_features
+from skneuro.data.inputs import ModelInput, read_input
+from skneuro.exceptions import IncompatibleModalityError, MissingModalityWarning
+from skneuro.metrics.likelihood import bits_per_spike, homogeneous_rates, null_log_likelihood
+
+
+class SpikeModel(DensityMixin, BaseEstimator):
+    """Base class of models that give a probability to the spikes of a population.
+
+    A subclass has the parameter ``bin_width`` (seconds), calls ``_read(X, y, reset=True)`` in `fit` and
+    implements ``_cell_log_likelihood``. Its methods `predict` and `sample` are its own.
+
+    Attributes
+    ----------
+    unit_ids_ : ndarray of shape (n_units,)
+        Units seen in `fit`.
+    base_rate_ : ndarray of shape (n_units,), in hertz
+        Constant rates of the training data: the null model of `score`.
+    modalities_ : tuple of str
+        Modalities seen in `fit`.
+    n_features_in_ : int
+        Number of units seen in `fit`.
+    """
+
+    # A model that makes nothing of the stimuli does not warn when they are missing.
+    _uses_modalities = True
+
+    @property
+    def _rounding(self) -> str:
+        """Whether counts that are not whole are rounded or refused, as in `read_input`."""
+        return getattr(self, "counts", "round")
+
+    def _cell_log_likelihood(self, inp: ModelInput) -> np.ndarray:
+        """Log-likelihood of each cell by the chain rule, (n_bins, n_units) in nats, 0 where not observed."""
+        raise NotImplementedError
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Bits per spike above constant rates fitted on the training data.
+
+        The log-likelihood of the whole count pattern (``log k!`` included) minus that of homogeneous
+        Poisson units of rate `base_rate_`, over the number of spikes times ln 2. Only observed cells
+        count. Scores compare only at equal `bin_width`.
+
+        Parameters
+        ----------
+        X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
+            Spikes.
+        y : Modalities, Video, TimeSeries, array-like or None, default=None
+            Stimuli.
+
+        Returns
+        -------
+        float, in bits per spike
+            Higher is better, 0 is the null model.
+
+        Raises
+        ------
+        ValueError
+            If X holds no observed spike, or its units differ from those seen in `fit`.
+        """
+        inp = self._read(X, y, reset=False)
+        total = self._cell_log_likelihood(inp).sum()
+        null = null_log_likelihood(inp.spikes, self.base_rate_).sum()
+        return bits_per_spike(total, null, int(inp.spikes.unit_counts().sum()))
+
+    def unit_score(self, X: Any, y: Any = None) -> np.ndarray:
+        """Bits per spike of each unit.
+
+        The units' log-likelihoods are the terms of the chain rule: where the model sees other units of
+        the same bin, a unit's term is conditional on those before it.
+
+        Parameters
+        ----------
+        X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
+            Spikes.
+        y : Modalities, Video, TimeSeries, array-like or None, default=None
+            Stimuli.
+
+        Returns
+        -------
+        ndarray of shape (n_units,), in bits per spike
+            NaN for a unit without an observed spike.
+        """
+        inp = self._read(X, y, reset=False)
+        gain = self._cell_log_likelihood(inp) - null_log_likelihood(inp.spikes, self.base_rate_)
+        n_spikes = inp.spikes.unit_counts()
+        bits = gain.sum(axis=0) / (np.maximum(n_spikes, 1) * np.log(2))
+        return np.where(n_spikes > 0, bits, np.nan)
+
+    def score_samples(self, X: Any, y: Any = None) -> np.ndarray:
+        """Log-likelihood of each row of X.
+
+        Parameters
+        ----------
+        X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
+            Spikes.
+        y : Modalities, Video, TimeSeries, array-like or None, default=None
+            Stimuli.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), in nats
+            A row is a bin for 2-D counts and a trial otherwise.
+        """
+        inp = self._read(X, y, reset=False)
+        return inp.samples(self._cell_log_likelihood(inp).sum(axis=1))
+
+    def _read(self, X: Any, y: Any = None, *, reset: bool) -> ModelInput:
+        """Read input; with ``reset=True`` remember what it is like, otherwise compare with what `fit` saw."""
+        if not reset:
+            check_is_fitted(self)
+        inp = read_input(
+            X, y, bin_width=self.bin_width, counts=self._rounding, estimator=type(self).__name__
+        )
+        if inp.layout != "trials":
+            check_feature_names(self, X, reset=reset)
+        elif reset and hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        check_n_features(self, inp.spikes.n_units, reset=reset)
+        names = () if inp.modalities is None else inp.modalities.names
+        if reset:
+            if not inp.spikes.unit_counts().any():
+                raise ValueError(
+                    f"{type(self).__name__} needs at least one observed spike to fit. Got none in "
+                    f"{inp.spikes.n_bins} bins of {inp.spikes.n_units} units."
+                )
+            self.unit_ids_ = np.array(inp.spikes.unit_ids)
+            self.modalities_ = names
+            self.base_rate_ = homogeneous_rates(inp.spikes)
+            return inp
+        if inp.trials is not None:
+            self._check_unit_ids(inp.spikes.unit_ids)
+        self._check_modalities(names)
+        return inp
+
+    def _check_unit_ids(self, unit_ids: np.ndarray) -> None:
+        if np.array_equal(unit_ids, self.unit_ids_):
+            return
+        if set(unit_ids.tolist()) == set(self.unit_ids_.tolist()):
+            problem = "The units are the same, in another order."
+        else:
+            unknown = [unit for unit in unit_ids.tolist() if unit not in set(self.unit_ids_.tolist())]
+            problem = f"Not seen in fit: {unknown[:5]}{' ...' if len(unknown) > 5 else ''}."
+        raise ValueError(
+            f"The unit ids should match those that were passed during fit. {problem} Use "
+            f"spikes.select_units(model.unit_ids_)."
+        )
+
+    def _check_modalities(self, names: tuple[str, ...]) -> None:
+        new = [name for name in names if name not in self.modalities_]
+        if new:
+            seen = list(self.modalities_) or "none"
+            raise IncompatibleModalityError(
+                f"Modalities given now but not in fit: {new}; {type(self).__name__} was fitted with {seen}. "
+                f"Leave them out, or fit again with them."
+            )
+        missing = [name for name in self.modalities_ if name not in names]
+        if missing and self._uses_modalities:
+            warnings.warn(
+                f"{type(self).__name__} was fitted with the modalities {missing}, which are missing now; it "
+                f"does without them, and predicts less well than it could.",
+                MissingModalityWarning,
+                stacklevel=4,
+            )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.positive_only = True
+        tags.target_tags.required = False
+        return tags

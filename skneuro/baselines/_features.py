@@ -1,0 +1,207 @@
+"""What the baselines condition on: the past counts, filtered by a few smooth kernels, and the stimuli."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+
+from skneuro.data.binning import BinnedSpikes
+from skneuro.data.inputs import ModelInput
+from skneuro.data.recording import Modalities
+from skneuro.data.spike_trains import SpikeTrains
+from skneuro.data.video import Video
+from skneuro.exceptions import IncompatibleModalityError
+
+# A frame has at most this many features on each side; larger ones are averaged over patches.
+_MAX_SIDE = 16
+
+
+def n_lags(duration: float, bin_width: float) -> int:
+    """Whole bins in a duration given in seconds."""
+    return int(np.floor(duration / bin_width + 1e-6))
+
+
+def lag_kernels(lags: int, n_basis: int) -> np.ndarray:
+    """Raised cosines on a logarithmic lag axis, (lags, n_basis), each of sum 1: narrow near zero, wide far off."""
+    n_basis = min(n_basis, lags)
+    time = np.log(np.arange(1, lags + 1) + 1.0)
+    if n_basis < 2:
+        return np.full((lags, n_basis), 1.0 / max(lags, 1))
+    centre = np.linspace(time[0], time[-1], n_basis)
+    angle = (time[:, None] - centre) * np.pi / (2.0 * (centre[1] - centre[0]))
+    kernels = 0.5 * (1.0 + np.cos(np.clip(angle, -np.pi, np.pi)))
+    return kernels / kernels.sum(axis=0)
+
+
+def bin_in_trial(ptr: np.ndarray) -> np.ndarray:
+    """Number of each bin within its trial, (n_bins,)."""
+    return np.arange(ptr[-1]) - np.repeat(ptr[:-1], np.diff(ptr))
+
+
+def filter_past(values: np.ndarray, ptr: np.ndarray, kernels: np.ndarray, first_lag: int) -> np.ndarray:
+    """Filter every column causally; a lag that reaches before its trial contributes nothing.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_bins, d)
+        Signals of all trials.
+    ptr : ndarray of shape (n_trials + 1,)
+        Bins of each trial.
+    kernels : ndarray of shape (lags, n_basis)
+        Weight of each lag.
+    first_lag : int
+        Lag of the first row, in bins: 1 leaves out the bin itself.
+
+    Returns
+    -------
+    ndarray of shape (n_bins, n_basis * d), float32
+    """
+    number = bin_in_trial(ptr)
+    kernels = kernels.astype(np.float32)
+    out = np.zeros((len(values), kernels.shape[1], values.shape[1]), dtype=np.float32)
+    for row, weights in enumerate(kernels):
+        lag = first_lag + row
+        if lag >= len(values):
+            break
+        shifted = np.where(number[lag:, None] >= lag, values[: len(values) - lag], np.float32(0))
+        for basis in np.flatnonzero(weights):
+            out[lag:, basis] += weights[basis] * shifted
+    return out.reshape(len(values), -1)
+
+
+def visible_cells(inp: ModelInput) -> np.ndarray:
+    """Cells whose count a model may use as its past, (n_bins, n_units) bool.
+
+    These are the observed ones, and those in the context of a block: they are not scored, but they were seen.
+    """
+    spikes = inp.trials
+    if spikes is None or not spikes.context.any():
+        return inp.spikes.mask()
+    whole = SpikeTrains(
+        spikes.times,
+        spikes.units,
+        spikes.ptr,
+        spikes.t_start,
+        spikes.t_stop,
+        unit_ids=spikes.unit_ids,
+        observed=spikes.observation,
+        resolution=spikes.resolution,
+    )
+    return whole.bin(inp.spikes.bin_width).mask()
+
+
+@dataclass(frozen=True)
+class CountScale:
+    """Centre and scale of the counts of each unit, in spikes per bin.
+
+    Attributes
+    ----------
+    mean, deviation : ndarray of shape (n_units,)
+        Of the observed counts of the training data; the deviation of a silent unit is 1.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def from_counts(cls, counts: np.ndarray, mask: np.ndarray) -> Self:
+        """Measure the observed counts."""
+        n_seen = np.maximum(mask.sum(axis=0), 1)
+        mean = np.where(mask, counts, 0).sum(axis=0) / n_seen
+        variance = np.where(mask, (counts - mean) ** 2, 0.0).sum(axis=0) / n_seen
+        return cls(mean, np.where(variance > 0, np.sqrt(variance), 1.0))
+
+    def residuals(self, counts: np.ndarray, visible: np.ndarray) -> np.ndarray:
+        """Standardised counts, float32; 0, what is expected, where a count was not observed."""
+        return np.where(visible, (counts - self.mean) / self.deviation, 0.0).astype(np.float32)
+
+    def common_scale(self) -> float:
+        """One deviation for all units: keeps a spike of any unit worth the same under a penalty."""
+        return float(self.deviation.mean())
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """The fields, for an estimator to keep."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class StimulusFeatures:
+    """One row of standardised numbers per bin from all modalities; 0, the mean, where nothing is known.
+
+    Parameters
+    ----------
+    columns : dict of str to dict
+        For each modality, ``mean`` and ``deviation``, ndarrays of shape (d,).
+    """
+
+    def __init__(self, columns: dict[str, dict[str, np.ndarray]]):
+        self.columns = columns
+
+    @classmethod
+    def from_input(cls, inp: ModelInput) -> Self:
+        """Measure mean and deviation of every modality in the training data."""
+        columns = {}
+        for name, modality in () if inp.modalities is None else inp.modalities.items():
+            values = _on_bins(modality, inp.spikes)
+            known = ~np.isnan(values)
+            n = np.maximum(known.sum(axis=0), 1)
+            mean = np.where(known, values, 0.0).sum(axis=0) / n
+            deviation = np.sqrt(np.where(known, (values - mean) ** 2, 0.0).sum(axis=0) / n)
+            columns[name] = {"mean": mean, "deviation": np.where(deviation > 1e-12, deviation, 1.0)}
+        return cls(columns)
+
+    @property
+    def size(self) -> int:
+        """Number of features."""
+        return sum(len(column["mean"]) for column in self.columns.values())
+
+    def transform(self, modalities: Modalities | None, binned: BinnedSpikes) -> np.ndarray:
+        """Features of every bin, (n_bins, size) float32.
+
+        Raises
+        ------
+        IncompatibleModalityError
+            If a modality has another number of features than in the training data.
+        """
+        parts = [np.zeros((binned.n_bins, 0), dtype=np.float32)]
+        for name, column in self.columns.items():
+            width = len(column["mean"])
+            if modalities is None or name not in modalities:
+                parts.append(np.zeros((binned.n_bins, width), dtype=np.float32))
+                continue
+            values = _on_bins(modalities[name], binned)
+            if values.shape[1] != width:
+                raise IncompatibleModalityError(
+                    f"The modality {name!r} had {width} features in fit. Got {values.shape[1]}; give the same signals, "
+                    f"or frames of the same size."
+                )
+            values = (values - column["mean"]) / column["deviation"]
+            parts.append(np.nan_to_num(values, nan=0.0).astype(np.float32))
+        return np.concatenate(parts, axis=1)
+
+
+def _on_bins(modality: Any, binned: BinnedSpikes) -> np.ndarray:
+    """Value of one modality in every bin, (n_bins, d); NaN where unknown."""
+    at = modality.on_bins(binned)
+    if not isinstance(modality, Video):
+        return at
+    frames = _patches(modality.frames)  # (n_clips, T, d)
+    clip = np.repeat(modality.index, np.diff(binned.ptr))
+    values = frames[clip, np.maximum(at, 0)]
+    values[at < 0] = np.nan
+    return values
+
+
+def _patches(frames: np.ndarray) -> np.ndarray:
+    """Flatten the frames of each clip, averaged over patches where they are large."""
+    frames = np.asarray(frames)
+    frames = frames[..., None] if frames.ndim == 4 else frames
+    for axis in (2, 3):
+        size = frames.shape[axis]
+        edges = np.unique(np.linspace(0, size, min(size, _MAX_SIDE) + 1).astype(int))
+        total = np.add.reduceat(frames, edges[:-1], axis=axis, dtype=np.float64)
+        shape = [1] * frames.ndim
+        shape[axis] = -1
+        frames = total / np.diff(edges).reshape(shape)
+    return frames.reshape(*frames.shape[:2], -1)

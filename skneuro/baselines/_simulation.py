@@ -1,0 +1,280 @@
+"""`SpikeGenerator`: what a baseline does when it draws spikes, in closed loop or ahead of a window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from skneuro.baselines._features import bin_in_trial
+from skneuro.data.binning import BinnedSpikes
+from skneuro.data.inputs import Layout, ModelInput
+from skneuro.data.recording import Modalities, check_coverage
+from skneuro.data.spike_trains import SpikeTrains
+from skneuro.data.time_series import TimeSeries
+from skneuro.data.video import Video
+
+# The past of a row, as arrays whose first axis are the rows.
+State = tuple[np.ndarray, ...]
+
+# One fixed stream of random numbers for every window, so that a prediction depends on its inputs only.
+_PREDICT_SEED = 20150101
+_ROWS_AT_ONCE = 256
+_CELLS_AT_ONCE = 2_000_000
+_BINS_OF_UNIFORMS = 64
+
+
+class SpikeGenerator(Protocol):
+    """Draws the counts of one bin after another, for many rows at once."""
+
+    n_units: int
+
+    def start(self, n_rows: int) -> State:
+        """State at the start of a trial."""
+
+    def step(
+        self, state: State, drive: np.ndarray, uniforms: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, State]:
+        """Expected and drawn counts of the next bin, (n_rows, n_units) each, and the state after it.
+
+        Where units of a bin depend on each other, the expected count of a unit is given the draws of those before
+        it. `drive` holds what is known of the bin beforehand, (n_rows, d).
+        """
+
+
+@dataclass(frozen=True)
+class TrainingTrials:
+    """What the training trials were like, in seconds.
+
+    Attributes
+    ----------
+    layout : {"bins", "array", "trials"}
+        What a row of X was, which says how an array of stimuli is read.
+    start : float or None
+        Common start of the trials; None where they differ.
+    median_duration, longest : float
+        Of the trials.
+    """
+
+    layout: Layout
+    start: float | None
+    median_duration: float
+    longest: float
+
+    @classmethod
+    def from_input(cls, inp: ModelInput) -> Self:
+        """Look at the training data."""
+        t_start = inp.spikes.t_start
+        durations = np.diff(inp.spikes.ptr) * inp.spikes.bin_width
+        if inp.trials is not None:
+            durations = inp.trials.duration
+        common = bool((np.abs(t_start - t_start[0]) < 1e-9).all())
+        return cls(
+            inp.layout, float(t_start[0]) if common else None, float(np.median(durations)), float(durations.max())
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Trials to simulate: empty bins, and the modalities that go with them."""
+
+    bins: BinnedSpikes
+    modalities: Modalities | None
+
+
+def make_plan(
+    stimuli: Any, training: TrainingTrials, unit_ids: np.ndarray, *, bin_width: float, duration: float | None
+) -> Plan:
+    """Lay out the trials of a simulation, one per row of the stimuli.
+
+    A trial starts where the training trials did, or else with its stimulus. It lasts `duration`; without one, as long
+    as its stimulus but not longer than the longest training trial, and without a stimulus as long as the median one.
+
+    Parameters
+    ----------
+    stimuli : Modalities, Video, TimeSeries, array-like or None
+        One row per trial; None makes one trial without.
+    training : TrainingTrials
+        What the training trials were like.
+    unit_ids : ndarray of shape (n_units,)
+        Units that will fire.
+    bin_width : float, in seconds
+        Width of a bin.
+    duration : float, in seconds, or None
+        Length of the simulated trials.
+    """
+    if duration is not None and not (np.isfinite(duration) and duration > 0):
+        raise ValueError(f"duration must be a positive number of seconds. Got {duration!r} instead.")
+    modalities = _read_stimuli(stimuli, bin_width, training.layout)
+    if modalities is None:
+        start = np.array([0.0 if training.start is None else training.start])
+        length = np.array([training.median_duration])
+    else:
+        start, last = _extent(modalities)
+        if training.start is not None:
+            start = np.where((start <= training.start) & (training.start < last), training.start, start)
+        length = np.minimum(last - start, training.longest)
+    if duration is not None:
+        length = np.full(len(start), float(duration))
+    n_bins = np.maximum(np.ceil(length / bin_width - 1e-6), 1).astype(np.int64)
+    if modalities is not None and duration is not None:
+        check_coverage(modalities, start, start + n_bins * bin_width)
+    stop = start + n_bins * bin_width
+    trials = SpikeTrains([], [], np.zeros(len(start) + 1, dtype=int), start, stop, unit_ids=unit_ids)
+    return Plan(trials.bin(bin_width), modalities)
+
+
+def _read_stimuli(stimuli: Any, bin_width: float, layout: Layout) -> Modalities | None:
+    if stimuli is None or isinstance(stimuli, Modalities):
+        return stimuli
+    if isinstance(stimuli, (Video, TimeSeries)):
+        return Modalities(stimulus=stimuli)
+    array = np.asarray(stimuli, dtype=np.float64)
+    if layout == "bins" and array.ndim in (1, 2):
+        array = array.reshape(1, len(array), -1)
+    if array.ndim in (1, 2):  # one constant row per trial
+        return Modalities(stimulus=TimeSeries(array, np.zeros(len(array)), np.arange(len(array) + 1)))
+    if array.ndim != 3:
+        raise ValueError(
+            f"stimuli must be Modalities, a Video, a TimeSeries, or an array of the shape that fit takes as y. Got an "
+            f"array of shape {array.shape}."
+        )
+    return Modalities(stimulus=TimeSeries.from_lists(list(array), rate=1.0 / bin_width))
+
+
+def _extent(modalities: Modalities) -> tuple[np.ndarray, np.ndarray]:
+    """Time that every modality covers, from the first sample to the end of the last."""
+    first, last = np.full(len(modalities), -np.inf), np.full(len(modalities), np.inf)
+    for _, modality in modalities.items():
+        begin, end = modality.span
+        if isinstance(modality, TimeSeries):
+            # Its span reaches back one interval, for series whose times are the centres of bins.
+            begin = modality.timestamps[modality.ptr[:-1]]
+        first, last = np.maximum(first, begin), np.minimum(last, end)
+    return first, last
+
+
+def simulate(
+    generator: SpikeGenerator, plan: Plan, drive: np.ndarray, n_samples: int, random_state: Any
+) -> list[np.ndarray]:
+    """Closed loop: the drawn spikes of a row are its past. One random stream per row.
+
+    Parameters
+    ----------
+    generator : SpikeGenerator
+        The model.
+    plan : Plan
+        Trials to simulate.
+    drive : ndarray of shape (n_bins, d)
+        What is known of each bin of the plan.
+    n_samples : int
+        Simulations of each trial.
+    random_state : int, RandomState instance or None
+        Source of the streams.
+
+    Returns
+    -------
+    list of (n_bins_k, n_units) ndarrays, int32
+        ``n_samples`` simulations of the first trial, then of the second, ...
+    """
+    if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
+        raise ValueError(f"n_samples must be an int of at least 1. Got {n_samples!r} instead.")
+    trial = np.repeat(np.arange(plan.bins.n_trials), n_samples)
+    seeds = entropy(random_state).spawn(len(trial))
+    length = np.diff(plan.bins.ptr)[trial]
+    # Longest first: the rows that are finished are then at the end of a batch and leave it.
+    order = np.argsort(-length, kind="stable")
+    counts: list[np.ndarray] = [np.empty(0)] * len(trial)
+    for begin in range(0, len(order), _ROWS_AT_ONCE):
+        rows = order[begin : begin + _ROWS_AT_ONCE]
+        first = plan.bins.ptr[trial[rows]]
+        streams = [np.random.default_rng(seeds[row]) for row in rows]
+        for row, drawn in zip(rows, _run(generator, drive, first, length[rows], streams), strict=True):
+            counts[row] = drawn
+    return counts
+
+
+def _run(generator, drive, first, length, streams) -> Iterator[np.ndarray]:
+    """Simulate one batch of rows, ordered by descending length."""
+    state = generator.start(len(length))
+    n_units = generator.n_units
+    counts = np.zeros((len(length), length[0], n_units), dtype=np.int32)
+    for t in range(length[0]):
+        active = int((length > t).sum())
+        if t % _BINS_OF_UNIFORMS == 0:
+            ahead = min(_BINS_OF_UNIFORMS, length[0] - t)
+            uniforms = np.stack([stream.random((ahead, n_units)) for stream in streams[:active]])
+        state = tuple(array[:active] for array in state)
+        now = uniforms[:active, t % _BINS_OF_UNIFORMS]
+        _, drawn, state = generator.step(state, drive[first[:active] + t], now)
+        counts[:active, t] = drawn
+    return (counts[row, : length[row]] for row in range(len(length)))
+
+
+def entropy(random_state: Any) -> np.random.SeedSequence:
+    """Seeds that leave the global random state alone."""
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.SeedSequence(random_state.randint(2**31, size=4).tolist())
+    return np.random.SeedSequence(None if random_state is None else int(random_state))
+
+
+def predict_windows(
+    generator: SpikeGenerator,
+    state_before: Any,
+    drive: np.ndarray,
+    ptr: np.ndarray,
+    window_bins: int,
+    n_draws: int,
+) -> np.ndarray:
+    """Expected counts of each bin from what came before its window.
+
+    Windows tile each trial from its start. Inside a window the generator runs on its own draws, of which it makes
+    `n_draws`, the same random numbers for every window.
+
+    Parameters
+    ----------
+    generator : SpikeGenerator
+        The model.
+    state_before : callable
+        ``state_before(bins)`` returns the true state in front of these bins.
+    drive : ndarray of shape (n_bins, d)
+        What is known of each bin beforehand.
+    ptr : ndarray of shape (n_trials + 1,)
+        Bins of each trial.
+    window_bins : int
+        Bins of a window.
+    n_draws : int
+        Draws to average over.
+
+    Returns
+    -------
+    ndarray of shape (n_bins, n_units)
+        Expected counts.
+    """
+    n_units = generator.n_units
+    stream = np.random.default_rng(_PREDICT_SEED)
+    # Stratified: the draws of a cell cover its distribution evenly.
+    strata = stream.permuted(np.tile(np.arange(n_draws), (window_bins, n_units, 1)), axis=-1)
+    uniforms = ((strata + stream.random(strata.shape)) / n_draws).transpose(0, 2, 1)  # (window, draw, unit)
+    expected = np.zeros((int(ptr[-1]), n_units))
+    first = np.flatnonzero(bin_in_trial(ptr) % window_bins == 0)
+    end = ptr[np.searchsorted(ptr, first, side="right")]
+    at_once = max(1, _CELLS_AT_ONCE // (n_draws * n_units))
+    for begin in range(0, len(first), at_once):
+        bins, stop = first[begin : begin + at_once], end[begin : begin + at_once]
+        state = tuple(np.repeat(array, n_draws, axis=0) for array in state_before(bins))
+        for ahead in range(window_bins):
+            inside = bins + ahead < stop
+            if not inside.all():
+                state = tuple(array[np.repeat(inside, n_draws)] for array in state)
+                bins, stop = bins[inside], stop[inside]
+            if not len(bins):
+                break
+            mean, _, state = generator.step(
+                state, np.repeat(drive[bins + ahead], n_draws, axis=0), np.tile(uniforms[ahead], (len(bins), 1))
+            )
+            expected[bins + ahead] = mean.reshape(len(bins), n_draws, n_units).mean(axis=1)
+    return expected

@@ -1,0 +1,71 @@
+"""Held-out blocks inside the training data: whole trials, or stretches of one long trial."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_N_BLOCKS = 10
+
+
+def held_out_bins(ptr: np.ndarray, fraction: float, gap: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Choose blocks spread evenly over the recording.
+
+    With ten trials or more, blocks are runs of whole trials; fewer are cut in time.
+
+    Parameters
+    ----------
+    ptr : ndarray of shape (n_trials + 1,)
+        Bins of each trial.
+    fraction : float
+        Share of the bins to hold out; 0 holds out none.
+    gap : int, default=0
+        Bins next to a held-out stretch of the same trial that belong to neither part.
+
+    Returns
+    -------
+    train, held_out : ndarray of shape (n_bins,), bool
+        Disjoint. `held_out` is empty where the data are too short to be split.
+    """
+    n_bins = int(ptr[-1])
+    period = n_bins / _N_BLOCKS
+    n_held = max(1, round(fraction * _N_BLOCKS))
+    none = np.zeros(n_bins, dtype=bool)
+    if fraction == 0 or period < 1 or n_held >= _N_BLOCKS:
+        return ~none, none
+    whole_trials = len(ptr) - 1 >= _N_BLOCKS
+    place = (ptr[:-1] + ptr[1:]) / 2 if whole_trials else np.arange(n_bins) + 0.5
+    block = np.minimum((place / period).astype(int), _N_BLOCKS - 1)
+    if whole_trials:
+        block = np.repeat(block, np.diff(ptr))
+    chosen = ((np.arange(n_held) + 0.5) * _N_BLOCKS / n_held).astype(int)
+    held = np.isin(block, chosen)
+    if held.all() or not held.any():
+        return ~none, none
+    return ~_widen(held, ptr, gap), held
+
+
+def _widen(held: np.ndarray, ptr: np.ndarray, gap: int) -> np.ndarray:
+    """Held-out bins and those within `gap` bins of one in the same trial."""
+    wide = held.copy()
+    for start, stop in zip(ptr[:-1], ptr[1:], strict=True):
+        trial = held[start:stop]
+        if gap == 0 or trial.all() or not trial.any():
+            continue
+        edges = np.flatnonzero(trial)
+        number = np.arange(stop - start)
+        after = np.searchsorted(edges, number)
+        nearest = np.minimum(
+            np.abs(edges[np.minimum(after, len(edges) - 1)] - number), np.abs(number - edges[np.maximum(after - 1, 0)])
+        )
+        wide[start:stop] = nearest <= gap
+    return wide
+
+
+def runs(selected: np.ndarray, ptr: np.ndarray) -> np.ndarray:
+    """Uninterrupted stretches of selected bins within trials, (n_runs, 2): first bin and the one after the last."""
+    first = np.zeros(len(selected) + 1, dtype=bool)
+    first[ptr] = True
+    padded = np.concatenate([[False], selected, [False]])
+    begins = selected & (~padded[:-2] | first[:-1])
+    ends = selected & (~padded[2:] | first[1:])
+    return np.stack([np.flatnonzero(begins), np.flatnonzero(ends) + 1], axis=1)

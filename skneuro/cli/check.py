@@ -1,0 +1,80 @@
+"""`skneuro check`: what is wrong with a recording."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+import time
+
+from skneuro.inspection import QualityReport, check_recording
+
+from .errors import CommandError
+from .recordings import Loaded, load
+
+_LABEL = {"serious": "SERIOUS", "warning": "warning", "note": "note"}
+
+
+def run_check(source: str) -> int:
+    """Check a recording, print what was found, and return the exit status.
+
+    Parameters
+    ----------
+    source : str
+        A file or the name of a data set.
+
+    Returns
+    -------
+    status : int
+        1 if something serious was found, else 0.
+
+    Raises
+    ------
+    CommandError
+        If there is no recording, or no spike in it.
+    """
+    start = time.perf_counter()
+    recording = load(source)
+    try:
+        report = check_recording(recording.spikes, recording.modalities, sync_pulses=recording.sync_pulses)
+    except ValueError as error:
+        raise CommandError(f"{source}: {error}") from error
+    print("\n".join(describe(recording, report)), f"({time.perf_counter() - start:.1f} s)")
+    return 1 if report.serious else 0
+
+
+def describe(recording: Loaded, report: QualityReport) -> list[str]:
+    """Write a report as lines of text.
+
+    Parameters
+    ----------
+    recording : Loaded
+        The recording.
+    report : QualityReport
+        What was found.
+
+    Returns
+    -------
+    lines : list of str
+        The serious findings first, the number of findings last.
+    """
+    spikes = recording.spikes
+    lines = [
+        f"{recording.name}: {spikes.shape[1]} units, {len(spikes)} trial{'s' * (len(spikes) != 1)}, "
+        f"{spikes.duration.sum():.1f} s, {spikes.n_spikes} spikes",
+        "",
+    ]
+    for finding in report.findings:
+        lines += _entry(_LABEL[finding.severity], f"{finding.check}: {finding.message}")
+        lines += _entry("", f"-> {finding.remedy}")
+    for name, text in report.passed.items():
+        lines += _entry("ok", f"{name}: {text}")
+    for name, why in report.skipped.items():
+        lines += _entry("-", f"{name}: not checked, {why}")
+    counts = {label: sum(f.severity == label for f in report.findings) for label in _LABEL}
+    summary = f"{counts['serious']} serious, {counts['warning']} warnings, {counts['note']} notes"
+    return [*lines, "", summary]
+
+
+def _entry(label: str, text: str) -> list[str]:
+    width = max(min(shutil.get_terminal_size((110, 24)).columns, 130), 60)
+    return textwrap.wrap(text, width, initial_indent=f"{label:9s}", subsequent_indent=" " * 11)

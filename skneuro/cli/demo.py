@@ -1,0 +1,188 @@
+"""`skneuro demo`: from a recording to a fitted model, an honest comparison and simulated trials."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skneuro.data import SpikeTrains
+from skneuro.inspection import aligned_counts, check_recording
+
+from .comparison import Held, Score, held_out, score_cells, table, verdict
+from .errors import CommandError, as_command_error
+from .events import Alignment
+from .figures import most_modulated
+from .models import MODEL, Plan, make_plan
+from .recordings import Loaded, load
+from .simulation import choose_alignment, pieces, simulate
+from .split import Split, split_recording
+from .text_plots import text_histogram, text_raster
+from .training import Background, Fitted, fit_and_score, watch
+from .write import Result, write_report
+
+
+def run_demo(
+    source: str,
+    *,
+    quick: bool = False,
+    output: str = "skneuro-demo",
+    seed: int = 0,
+    bin_width: float | None = None,
+    plan: Plan | None = None,
+) -> int:
+    """Run the demonstration and return the exit status.
+
+    Parameters
+    ----------
+    source : str
+        Name of a data set, or a file.
+    quick : bool, default=False
+        About a minute instead of about five.
+    output : str, default="skneuro-demo"
+        Folder for the report, the model and the scores; made where it does not exist.
+    seed : int, default=0
+        Of the simulation, the fits and the draws.
+    bin_width : float, default=None
+        In seconds; by default what suits the data.
+    plan : Plan, default=None
+        Which models to fit; by default those of `make_plan`.
+
+    Returns
+    -------
+    status : int
+        0.
+
+    Raises
+    ------
+    CommandError
+        If the input is not usable.
+    """
+    start = time.perf_counter()
+    if seed < 0:
+        raise CommandError(f"--seed must be 0 or more, got {seed}")
+    folder = Path(output)
+    with as_command_error(f"--output {output}"):
+        folder.mkdir(parents=True, exist_ok=True)
+    recording = load(source, seed=seed, quick=quick)
+    split = split_recording(recording)
+    bin_width = _checked_bin_width(recording, split, bin_width)
+    held = held_out(split.train.spikes, split.test.spikes, bin_width)
+    shown = pieces(split.test, most=40)
+    alignment = choose_alignment(recording, shown)
+    _introduce(recording, split, bin_width)
+    _draw(shown.spikes, alignment)
+
+    plan = plan or make_plan(recording, bin_width, quick=quick, seed=seed)
+    fitted = _fit_all(plan, recording, split, held)
+    scores = {name: score_cells(name, f.test, held, f.seconds) for name, f in fitted.items()}
+    best = _best_baseline(fitted, split, bin_width)
+    sentence = verdict(scores[MODEL], scores[best], held)
+    summary = table(list(scores.values()), scores[best])
+    print("\nHeld-out bits per spike, one step ahead, every model on the same bins:")
+    _print_scores(scores)
+    print(f"\n{sentence}\n")
+
+    simulated = simulate(fitted[MODEL].estimator, shown, seed)
+    result = Result(
+        recording,
+        split,
+        bin_width,
+        fitted,
+        scores,
+        best,
+        sentence,
+        summary,
+        shown.spikes,
+        simulated,
+        alignment,
+    )
+    for path, what in write_report(result, folder, seconds=time.perf_counter() - start):
+        print(f"{what}: {path}")
+    return 0
+
+
+def _checked_bin_width(recording: Loaded, split: Split, bin_width: float | None) -> float:
+    bin_width = bin_width or recording.bin_width or 0.02
+    shortest = float(split.train.spikes.duration.max())
+    if not 1e-4 <= bin_width <= shortest / 10:
+        raise CommandError(
+            f"--bin-width must lie between 0.0001 s and a tenth of the longest trial ({shortest / 10:.3g} "
+            "s), got "
+            f"{bin_width:g} s"
+        )
+    with as_command_error(f"--bin-width {bin_width:g}"):
+        split.test.spikes.bin(bin_width)
+    return bin_width
+
+
+def _introduce(recording: Loaded, split: Split, bin_width: float) -> None:
+    spikes = recording.spikes
+    print(f"{recording.name}. {recording.description}")
+    print(
+        f"{spikes.shape[1]} units, {len(spikes)} trials, {spikes.duration.sum():.0f} s, {spikes.n_spikes} "
+        "spikes, "
+        f"bins of {1e3 * bin_width:g} ms. {split.description}"
+    )
+    report = check_recording(spikes, recording.modalities, sync_pulses=recording.sync_pulses)
+    for finding in report.findings:
+        if finding.severity == "serious":
+            print(f"SERIOUS {finding.check}: {finding.message}")
+
+
+def _draw(spikes: SpikeTrains, alignment: Alignment) -> None:
+    trial = int(np.argmax(spikes.duration))
+    print(
+        f"\nHeld-out spikes, {spikes.duration[trial]:.1f} s from left to right, a row of dots for each unit:"
+    )
+    print(text_raster(spikes, trial))
+    settings: dict[str, Any] = {"window": alignment.window, "bin_width": alignment.bin_width}
+    events = alignment.events(spikes)
+    units = most_modulated(spikes, events, n_units=6, **settings)
+    _, counts = aligned_counts(spikes.select_units(units), events, **settings)
+    rates = counts.mean(axis=0) / alignment.bin_width
+    print(
+        f"\nMean rates around {len(counts)} events ({alignment.name}), {alignment.window[0]:g} to "
+        f"{alignment.window[1]:g} s, the six units that vary most:"
+    )
+    for unit, rate in zip(units, rates, strict=True):
+        print(f"  unit {unit!s:6s} {text_histogram(rate)}  up to {rate.max():.0f} Hz")
+
+
+def _fit_all(plan: Plan, recording: Loaded, split: Split, held: Held) -> dict[str, Fitted]:
+    """Fit the slow models in processes of their own and the quick ones here meanwhile."""
+    fitted: dict[str, Fitted] = {}
+    with tempfile.TemporaryDirectory() as logs:
+        background = Background(Path(logs), n_processes=2)
+        try:
+            for name, estimator in plan.slow.items():
+                background.submit(name, estimator, split)
+            print(
+                f"\n{' and '.join(plan.slow)} are training. Meanwhile, held-out bits per spike:", flush=True
+            )
+            for name, estimator in plan.quick.items():
+                fitted[name] = fit_and_score(name, estimator, split)
+                _print_scores({name: score_cells(name, fitted[name].test, held, fitted[name].seconds)})
+            watch(background)
+            for name, future in background.futures.items():
+                fitted[name] = future.result()
+        finally:
+            background.close()
+    return fitted
+
+
+def _print_scores(scores: dict[str, Score]) -> None:
+    for name, s in scores.items():
+        print(f"  {name:44s} {s.pooled:7.4f} ± {s.error:.4f}   ({s.seconds:.1f} s to fit)", flush=True)
+
+
+def _best_baseline(fitted: dict[str, Fitted], split: Split, bin_width: float) -> str:
+    """The baseline that is best on the validation part: chosen on the test part it would flatter itself."""
+    held = held_out(split.train.spikes, split.validation.spikes, bin_width)
+    validation = {
+        name: score_cells(name, f.validation, held).pooled for name, f in fitted.items() if name != MODEL
+    }
+    return max(validation, key=validation.__getitem__)

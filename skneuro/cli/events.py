@@ -1,0 +1,124 @@
+"""Events around which recorded and simulated activity are averaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skneuro.data import SpikeTrains, TimeSeries
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """What mean rates are aligned to.
+
+    Parameters
+    ----------
+    name : str
+        What the events are.
+    window : tuple of float, in seconds
+        Before (negative) and after an event.
+    bin_width : float, in seconds
+        Of the mean rate.
+    relative : list of ndarrays or None, in seconds
+        Events of each trial from the trial's start.
+    level : float or None, in Hz per unit
+        Where events are the rises of the population's rate, the level that it crosses.
+    """
+
+    name: str
+    window: tuple[float, float]
+    bin_width: float
+    relative: list[np.ndarray] | None = None
+    level: float | None = None
+
+    def events(self, spikes: SpikeTrains) -> list[np.ndarray]:
+        """Times of the events in recorded or simulated trials.
+
+        Parameters
+        ----------
+        spikes : SpikeTrains
+            Trials in the order of those that the alignment was made for.
+
+        Returns
+        -------
+        events : list of n_trials ndarrays, in seconds
+            On each trial's clock.
+        """
+        if self.relative is not None:
+            return [start + at for start, at in zip(spikes.t_start, self.relative, strict=True)]
+        return population_events(spikes, self.level or 0.0)
+
+
+def movement_onsets(
+    series: TimeSeries, t_start: np.ndarray, t_stop: np.ndarray, quiet: float = 0.3
+) -> list[np.ndarray]:
+    """Moments at which a speed rises through the middle between its quiet and its fast level.
+
+    Parameters
+    ----------
+    series : TimeSeries
+        Speed, or velocity with several columns, whose length is then taken.
+    t_start, t_stop : ndarray of shape (n_trials,), in seconds
+        The trials.
+    quiet : float, default=0.3
+        Seconds for which the speed must have been below before.
+
+    Returns
+    -------
+    events : list of n_trials ndarrays, in seconds
+    """
+    speeds = np.linalg.norm(np.asarray(series.values, dtype=float).reshape(len(series.values), -1), axis=1)
+    low, high = np.nanquantile(speeds, [0.2, 0.9])
+    events = []
+    for k, (start, stop) in enumerate(zip(t_start, t_stop, strict=True)):
+        rows = slice(series.ptr[k], series.ptr[k + 1])
+        fast = speeds[rows] > 0.5 * (low + high)
+        at = np.asarray(series.timestamps[rows])
+        rises = at[1:][fast[1:] & ~fast[:-1]]
+        last_fast = np.concatenate([[-np.inf], at[:-1][fast[:-1] & ~fast[1:]]])
+        since = rises - last_fast[np.searchsorted(last_fast, rises) - 1]
+        events.append(rises[(since > quiet) & (rises >= start) & (rises < stop)])
+    return events
+
+
+def population_events(
+    spikes: SpikeTrains, level: float, width: float = 0.1, apart: float = 0.5
+) -> list[np.ndarray]:
+    """Moments at which the whole population's rate rises through a level.
+
+    Parameters
+    ----------
+    spikes : SpikeTrains
+        Recorded or simulated.
+    level : float
+        In Hz per unit.
+    width : float, default=0.1
+        Width of the bins in which the rate is counted, in seconds.
+    apart : float, default=0.5
+        Least time between two events, in seconds.
+
+    Returns
+    -------
+    events : list of n_trials ndarrays, in seconds
+    """
+    events = []
+    for k in range(len(spikes)):
+        rate, edges = population_rate(spikes, k, width)
+        up = 1 + np.flatnonzero((rate[1:] > level) & (rate[:-1] <= level))
+        kept, last = [], -np.inf
+        for t in edges[up]:
+            if t - last >= apart:
+                kept.append(t)
+                last = t
+        events.append(np.array(kept))
+    return events
+
+
+def population_rate(spikes: SpikeTrains, trial: int, width: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rate per unit (Hz) of one trial in bins of `width` seconds, and the edges of the bins."""
+    n_bins = max(int((spikes.t_stop[trial] - spikes.t_start[trial]) / width + 1e-6), 1)
+    edges = spikes.t_start[trial] + width * np.arange(n_bins + 1)
+    counts = np.histogram(spikes.times[spikes.ptr[trial] : spikes.ptr[trial + 1]], edges)[0]
+    return counts / width / spikes.shape[1], edges

@@ -1,0 +1,259 @@
+"""The pictures of the report. Each function returns a matplotlib figure."""
+
+import numpy as np
+
+from skneuro.inspection import PSTHDisplay, RasterDisplay, TrainingCurveDisplay, aligned_counts
+
+RECORDED, MODEL, BASELINE, OTHER = "#222222", "#1b6ca8", "#c8641b", "#9aa5ad"
+
+
+def _figure(width, height):
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _tidy(ax):
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def score_figure(scores, model, baseline):
+    """Bits per spike of every model, one bar each.
+
+    Parameters
+    ----------
+    scores : list of Score
+        In the order of the table.
+    model, baseline : Score
+        The two that are coloured.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+    """
+    figure = _figure(8.1, 0.36 * len(scores) + 0.9)
+    ax = _tidy(figure.subplots())
+    colors = {model.name: MODEL, baseline.name: BASELINE}
+    values = np.array([s.pooled for s in scores])
+    error = np.nan_to_num([s.error for s in scores])
+    rows = np.arange(len(scores))
+    ax.barh(
+        rows,
+        values,
+        xerr=error,
+        color=[colors.get(s.name, OTHER) for s in scores],
+        height=0.68,
+        error_kw={"lw": 1},
+    )
+    span = max(values.max(), 0) - min(values.min(), 0) or 1.0
+    for row, value, e in zip(rows, values, error, strict=True):
+        # beside the bar where it is positive, on the free side of zero where it is not
+        ax.text(max(value + e, 0) + 0.012 * span, row, f"{value:.3f}", va="center", fontsize="small")
+    ax.set_yticks(rows, [s.name for s in scores])
+    ax.set(
+        xlabel="held-out bits per spike (higher is better)",
+        xlim=(min(0, 1.05 * values.min()), max(values.max(), 0) + 0.12 * span),
+    )
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.invert_yaxis()
+    return figure
+
+
+def unit_figure(model, baseline):
+    """Bits per spike of every unit, the model against the best baseline.
+
+    Parameters
+    ----------
+    model, baseline : Score
+        The two to compare.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+    """
+    figure = _figure(8.1, 3.3)
+    left, right = (_tidy(ax) for ax in figure.subplots(1, 2))
+    known = np.isfinite(model.units) & np.isfinite(baseline.units)
+    x, y = baseline.units[known], model.units[known]
+    low, high = min(x.min(), y.min(), 0), max(x.max(), y.max())
+    pad = 0.05 * (high - low)
+    left.plot([low - pad, high + pad], [low - pad, high + pad], color="0.6", linewidth=0.9)
+    left.scatter(x, y, s=16, color=MODEL, alpha=0.75, linewidth=0)
+    left.set(xlim=(low - pad, high + pad), ylim=(low - pad, high + pad), aspect="equal")
+    left.set(xlabel=f"{baseline.name}\n(bits per spike)", ylabel=f"{model.name}\n(bits per spike)")
+    left.set_title("one point a unit")
+    delta = np.sort(y - x)
+    right.axhline(0, color="0.6", linewidth=0.9)
+    right.bar(np.arange(delta.size), delta, color=np.where(delta > 0, MODEL, BASELINE), width=1.0)
+    right.set(
+        xlabel="units, sorted",
+        ylabel="difference (bits per spike)",
+        title=f"{np.sum(delta > 0)} of {delta.size} units improve",
+    )
+    return figure
+
+
+def raster_figure(recorded, sampled, *, trial=0, seconds=8.0, max_units=60):
+    """One recorded trial above one simulated under the same stimulus.
+
+    Parameters
+    ----------
+    recorded, sampled : SpikeTrains
+        As many trials of each, with the same units.
+    trial : int, default=0
+        Position of the trial.
+    seconds : float, default=8.0
+        How much to show.
+    max_units : int, default=60
+        Units shown, the first ones.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+    """
+    n_units = min(max_units, recorded.shape[1])
+    figure = _figure(8.1, 2 * max(1.6, 0.045 * n_units) + 0.9)
+    axes = figure.subplots(2, 1, sharex=True)
+    for ax, spikes, color, title in (
+        (axes[0], recorded, RECORDED, "recorded"),
+        (axes[1], sampled, MODEL, "simulated by the Neuroformer, its own spikes as its past"),
+    ):
+        spikes = spikes.select_units(recorded.unit_ids[:n_units])
+        start = float(spikes.t_start[trial])
+        stop = min(float(spikes.t_stop[trial]), start + seconds)
+        part = slice(spikes.ptr[trial], spikes.ptr[trial + 1])
+        times, units = spikes.times[part], spikes.units[part]
+        shown = times < stop
+        RasterDisplay(
+            times=times[shown] - start,
+            rows=units[shown],
+            row_labels=list(spikes.unit_ids),
+            t_start=0.0,
+            t_stop=stop - start,
+        ).plot(ax=ax, color=color, title=title)
+    axes[0].set_xlabel("")
+    return figure
+
+
+def psth_figure(recorded, sampled, alignment, n_units=8):
+    """Mean rates of the most modulated units around an event, recorded and simulated.
+
+    Parameters
+    ----------
+    recorded, sampled : SpikeTrains
+        With the same units.
+    alignment : Alignment
+        What the events are, and the window.
+    n_units : int, default=8
+        Units shown.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+    """
+    settings = {"window": alignment.window, "bin_width": alignment.bin_width}
+    chosen = most_modulated(recorded, alignment.events(recorded), n_units=n_units, **settings)
+    n_columns = min(4, len(chosen))
+    n_rows = -(-len(chosen) // n_columns)
+    figure = _figure(8.1, 1.75 * n_rows + 0.7)
+    axes = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True)
+    for spikes, color, label in ((recorded, RECORDED, "recorded"), (sampled, MODEL, "simulated")):
+        display = PSTHDisplay.from_spikes(
+            spikes,
+            alignment.events(spikes),
+            units=chosen,
+            axes=axes.flat,
+            color=color,
+            label=label,
+            **settings,
+        )
+    for ax in axes.flat[len(chosen) :]:
+        ax.remove()
+    for ax in axes[:, 0]:
+        ax.set_ylabel("rate (Hz)")
+    figure.supxlabel(f"time from {alignment.name} (s)", fontsize="medium")
+    handles, labels = display.axes_[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False)
+    return figure
+
+
+def most_modulated(spikes, events, *, window, bin_width, n_units):
+    """Ids of the units whose mean rate varies most around the events, relative to its chance variation."""
+    _, counts = aligned_counts(spikes, events, window=window, bin_width=bin_width)
+    mean = counts.mean(axis=0)
+    noise = (
+        counts.var(axis=0, ddof=1).mean(axis=1) / len(counts) if len(counts) > 1 else np.ones(counts.shape[1])
+    )
+    strength = mean.var(axis=1) / np.maximum(noise, 1e-9)
+    return np.asarray(spikes.unit_ids)[np.sort(np.argsort(strength)[::-1][:n_units])]
+
+
+def statistics_figure(recorded, sampled, bin_width):
+    """Rates, pairwise correlations and population counts, recorded against simulated.
+
+    Parameters
+    ----------
+    recorded, sampled : SpikeTrains
+        With the same units.
+    bin_width : float
+        Bins in which correlations and population counts are taken, in seconds.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+    """
+    figure = _figure(8.1, 2.8)
+    axes = [_tidy(ax) for ax in figure.subplots(1, 3)]
+    counts = [s.bin(bin_width).dense().astype(float) for s in (recorded, sampled)]
+    seconds = [float((s.t_stop - s.t_start).sum()) for s in (recorded, sampled)]
+    rates = [c.sum(axis=0) / t for c, t in zip(counts, seconds, strict=True)]
+    _against(axes[0], *rates, "rate of a unit (Hz)")
+    varies = (counts[0].std(axis=0) > 0) & (counts[1].std(axis=0) > 0)
+    if varies.sum() > 1:
+        upper = np.triu_indices(varies.sum(), k=1)
+        _against(
+            axes[1],
+            *(np.corrcoef(c[:, varies].T)[upper] for c in counts),
+            f"correlation of a pair\n({1e3 * bin_width:g} ms bins)",
+        )
+    totals = [c.sum(axis=1).astype(int) for c in counts]
+    top = int(max(np.quantile(t, 0.999) for t in totals)) + 1
+    for total, color, label in zip(totals, (RECORDED, MODEL), ("recorded", "simulated"), strict=True):
+        share = np.bincount(np.minimum(total, top), minlength=top + 1) / total.size
+        axes[2].step(np.arange(top + 1), share, where="mid", color=color, label=label, linewidth=1.3)
+    axes[2].set(xlabel=f"spikes of the population\nin {1e3 * bin_width:g} ms", ylabel="share of bins")
+    axes[2].legend(frameon=False, fontsize="small")
+    return figure
+
+
+def _against(ax, x, y, name):
+    low, high = min(x.min(), y.min()), max(x.max(), y.max())
+    ax.plot([low, high], [low, high], color="0.6", linewidth=0.9)
+    ax.scatter(x, y, s=8, color=MODEL, alpha=0.5, linewidth=0)
+    ax.set(xlabel=f"recorded {name}", ylabel="simulated")
+    ax.set_title(f"r = {np.corrcoef(x, y)[0, 1]:.2f}", fontsize="medium")
+
+
+def training_figure(estimators):
+    """Loss and validation score of every model that was trained by epochs.
+
+    Parameters
+    ----------
+    estimators : dict of str to fitted estimator
+        Those with a `loss_curve_`.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+    """
+    figure = _figure(8.1, 2.5 * len(estimators))
+    axes = figure.subplots(len(estimators), 2, squeeze=False)
+    for row, (name, estimator), color in zip(
+        axes, estimators.items(), (MODEL, BASELINE, OTHER), strict=False
+    ):
+        display = TrainingCurveDisplay.from_estimator(estimator, name=name, axes=row, color=color)
+        row[0].set_title(name, loc="left", fontsize="medium")
+        for ax in row[len(display.axes_) :]:
+            ax.remove()
+    return figure

@@ -1,0 +1,123 @@
+"""Recordings in an .npz file: the simplest file that a user of another tool can write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skneuro.data import Modalities, SpikeTrains, TimeSeries
+
+from .errors import CommandError, as_command_error
+
+NPZ_KEYS = (
+    "An .npz holds times (s) and units (an id for each spike), t_start and t_stop (s, one for each trial) "
+    "and, "
+    "where wanted, trial (row of each spike's trial), NAME with NAME_times for a series, sync_source with "
+    "sync_target for clock pulses"
+)
+_OWN = {"times", "units", "t_start", "t_stop", "trial", "sync_source", "sync_target"}
+Pulses = tuple[np.ndarray, np.ndarray]
+
+
+def read_npz(path: Path) -> tuple[SpikeTrains, Modalities | None, Pulses | None]:
+    """Read spikes, series and clock pulses.
+
+    Parameters
+    ----------
+    path : Path
+        The file, see `NPZ_KEYS`.
+
+    Returns
+    -------
+    spikes : SpikeTrains
+        All trials. Without ``trial``, times are on one clock and spikes outside the trials are dropped with a
+        warning.
+    modalities : Modalities or None
+        The series.
+    sync_pulses : tuple of two ndarrays or None
+        The pulses.
+
+    Raises
+    ------
+    CommandError
+        If something is missing or does not fit together.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from skneuro.cli.npz import read_npz
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "rat.npz"
+    >>> np.savez(path, times=[0.2, 0.7], units=["a", "b"], t_start=0.0, t_stop=1.0)
+    >>> read_npz(path)[0]
+    SpikeTrains(1 trials, 2 units, 2 spikes, 1 s)
+    """
+    with as_command_error(f"{path}: not a readable .npz file"), np.load(path, allow_pickle=False) as file:
+        arrays = {key: np.asarray(file[key]) for key in file.files}
+    missing = [key for key in ("times", "units", "t_start", "t_stop") if key not in arrays]
+    if missing:
+        found = ", ".join(sorted(arrays)) or "nothing"
+        raise CommandError(f"{path}: {' and '.join(missing)} missing, found {found}. {NPZ_KEYS}")
+    with as_command_error(str(path)):
+        spikes = _spikes(arrays)
+        modalities = _series(arrays, spikes)
+    pulses = (
+        (arrays["sync_source"], arrays["sync_target"])
+        if {"sync_source", "sync_target"} <= set(arrays)
+        else None
+    )
+    return spikes, modalities, pulses
+
+
+def _spikes(arrays: dict[str, np.ndarray]) -> SpikeTrains:
+    times, units = arrays["times"].ravel().astype(float), arrays["units"].ravel()
+    if units.dtype.kind == "f" and np.all(units == np.round(units)):  # ids that passed through MATLAB
+        units = units.astype(np.int64)
+    t_start, t_stop = (np.atleast_1d(arrays[key]).astype(float) for key in ("t_start", "t_stop"))
+    _same_length(times=times, units=units)
+    _same_length(t_start=t_start, t_stop=t_stop)
+    if "trial" not in arrays:
+        return SpikeTrains.from_events(times, units, epochs=np.column_stack([t_start, t_stop]))
+    trial = arrays["trial"].ravel().astype(np.int64)
+    _same_length(times=times, trial=trial)
+    if trial.size and not (trial.min() >= 0 and trial.max() < len(t_start)):
+        raise ValueError(
+            f"trial must number the {len(t_start)} trials from 0, got {trial.min()} to {trial.max()}"
+        )
+    ids, columns = np.unique(units, return_inverse=True)
+    order = np.lexsort((times, trial))
+    ptr = np.concatenate([[0], np.cumsum(np.bincount(trial, minlength=len(t_start)))])
+    return SpikeTrains(times[order], columns[order], ptr, t_start, t_stop, unit_ids=ids)
+
+
+def _series(arrays: dict[str, np.ndarray], spikes: SpikeTrains) -> Modalities | None:
+    names = [key for key in arrays if f"{key}_times" in arrays and key not in _OWN]
+    if not names:
+        return None
+    if "trial" in arrays:
+        raise ValueError(
+            f"{' and '.join(names)}: a series needs all trials on one clock; leave out trial and give "
+            "absolute times"
+        )
+    parts = {name: _cut(name, arrays[name], arrays[f"{name}_times"], spikes) for name in names}
+    return Modalities(**parts)
+
+
+def _cut(name: str, values: np.ndarray, stamps: np.ndarray, spikes: SpikeTrains) -> TimeSeries:
+    """The samples inside each trial, and the one that holds at its start."""
+    values, stamps = values.astype(float).reshape(len(values), -1), stamps.ravel().astype(float)
+    _same_length(**{name: values, f"{name}_times": stamps})
+    first = np.maximum(np.searchsorted(stamps, spikes.t_start + 1e-9) - 1, 0)
+    last = np.maximum(np.searchsorted(stamps, spikes.t_stop), first + 1)
+    rows = [slice(a, b) for a, b in zip(first, last, strict=True)]
+    return TimeSeries.from_lists([values[r] for r in rows], timestamps=[stamps[r] for r in rows])
+
+
+def _same_length(**arrays: Any) -> None:
+    if len({len(a) for a in arrays.values()}) > 1:
+        raise ValueError(
+            f"expected as many {' as '.join(arrays)}, got "
+            f"{' and '.join(str(len(a)) for a in arrays.values())}"
+        )

@@ -1,0 +1,236 @@
+"""Recordings by name or by file, brought into one form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries
+from skneuro.exceptions import DatasetNotFoundError
+
+from .errors import CommandError, as_command_error
+from .npz import NPZ_KEYS, read_npz
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A recording and what is known about it.
+
+    Parameters
+    ----------
+    name, description : str
+        What it is, in a few words and in a sentence.
+    spikes : SpikeTrains
+        All trials.
+    modalities : Modalities or None
+        Everything recorded beside them.
+    stimuli : Modalities or None
+        What of it a model is given.
+    bin_width : float or None, in seconds
+        The bin width that suits it.
+    sync_pulses : tuple of two ndarrays or None, in seconds
+        The same pulses on two clocks.
+    groups, gap_mask : ndarray of shape (n_trials,), or None
+        Its own division into blocks of time.
+    repeats : bool
+        Whether every trial is a repeat of the same stimulus.
+    """
+
+    name: str
+    spikes: SpikeTrains
+    modalities: Modalities | None = None
+    stimuli: Modalities | None = None
+    description: str = ""
+    bin_width: float | None = None
+    sync_pulses: tuple[np.ndarray, np.ndarray] | None = None
+    groups: np.ndarray | None = None
+    gap_mask: np.ndarray | None = None
+    repeats: bool = False
+
+
+def load(source: str, *, seed: int = 0, quick: bool = False) -> Loaded:
+    """Load a data set by name, or a file by its ending.
+
+    Parameters
+    ----------
+    source : str
+        One of `DATASETS`, or the path of an .npz or .nwb file.
+    seed : int, default=0
+        Seed of a simulation.
+    quick : bool, default=False
+        Whether a simulation is to be a short one.
+
+    Returns
+    -------
+    recording : Loaded
+
+    Raises
+    ------
+    CommandError
+        If there is no such data set or file, or the file holds no recording.
+
+    Examples
+    --------
+    >>> from skneuro.cli.recordings import load
+    >>> load("rat.xlsx")
+    Traceback (most recent call last):
+    skneuro.cli.errors.CommandError: rat.xlsx: no such file; give an .npz or .nwb file, or one of hub, ...
+    """
+    path = Path(source)
+    if source == "hub":
+        return _hub(seed, quick)
+    if source in DATASETS:
+        try:
+            return DATASETS[source]()
+        except DatasetNotFoundError as error:
+            raise CommandError(" ".join(str(error).split())) from error
+    if not path.is_file():
+        raise CommandError(
+            f"{source}: no such file; give an .npz or .nwb file, or one of {', '.join(DATASETS)}"
+        )
+    if path.suffix == ".npz":
+        spikes, modalities, pulses = read_npz(path)
+        return _from_file(path, spikes, modalities, sync_pulses=pulses)
+    if path.suffix == ".nwb":
+        return _read_nwb(path)
+    raise CommandError(
+        f"{path}: expected a file that ends in .npz or .nwb. {NPZ_KEYS}. Read other formats with neo or "
+        "SpikeInterface and convert them with skneuro.data.as_spike_trains"
+    )
+
+
+def _from_file(path: Path, spikes: SpikeTrains, modalities: Modalities | None, **known: Any) -> Loaded:
+    beside = f", with {', '.join(modalities.names)}" if modalities is not None else ""
+    return Loaded(
+        name=path.name,
+        spikes=spikes,
+        modalities=modalities,
+        stimuli=modalities,
+        bin_width=spikes.resolution,
+        description=f"Spikes from {path.name}{beside}.",
+        **known,
+    )
+
+
+def _read_nwb(path: Path) -> Loaded:
+    from skneuro.data import read_nwb
+
+    with as_command_error(f"{path}: not read"):
+        recording = read_nwb(path)
+    return _from_file(path, recording.spikes, recording.modalities)
+
+
+def _hub(seed: int = 0, quick: bool = False) -> Loaded:
+    from skneuro.datasets import make_hub_network
+
+    n_units, duration, period = (40, 240.0, 4.0) if quick else (80, 600.0, 5.0)
+    network = make_hub_network(n_units, duration, level="stimulus", random_state=seed, stimulus_period=period)
+    trials = Recording(network.spikes, Modalities(stimulus=network.stimuli)).cut(period)
+    return Loaded(
+        name="simulated hub network",
+        spikes=trials.spikes,
+        modalities=trials.modalities,
+        stimuli=trials.modalities,
+        bin_width=0.01,
+        repeats=True,
+        description=(
+            f"A simulated network of {n_units} leaky integrate-and-fire units, {len(network.hubs)} of them "
+            "hubs, "
+            f"that sees a stimulus of two channels and {period:g} s, {len(trials)} times in a row."
+        ),
+    )
+
+
+def _s1_reaching() -> Loaded:
+    from skneuro.datasets import fetch_s1_reaching
+
+    data = fetch_s1_reaching()
+    return Loaded(
+        name="S1, reaching",
+        spikes=data.spikes,
+        modalities=data.modalities,
+        bin_width=data.bin_width,
+        groups=data.groups,
+        gap_mask=data.gap_mask,
+        description=(
+            "Somatosensory cortex (area 2) of a reaching macaque: 52 units, counts in bins of 50 ms, 415 "
+            "segments (Benjamin et al. 2018, Front Comput Neurosci 12:56). Models see spikes only."
+        ),
+    )
+
+
+def _linear_track() -> Loaded:
+    from skneuro.datasets import fetch_linear_track
+
+    return _hippocampus("linear track", fetch_linear_track())
+
+
+def _w_maze() -> Loaded:
+    from skneuro.datasets import fetch_w_maze
+
+    return _hippocampus("W-maze", fetch_w_maze())
+
+
+def _hippocampus(maze: str, data: Any) -> Loaded:
+    position = data.modalities["position"]
+    modalities = Modalities(position=position, speed=speed_of(position))
+    return Loaded(
+        name=f"hippocampus, {maze}",
+        spikes=data.spikes,
+        modalities=modalities,
+        stimuli=modalities,
+        bin_width=0.05,
+        description=(
+            f"Hippocampus of a rat that runs ({maze}) and rests: {data.spikes.shape[1]} units from tetrodes, "
+            "with "
+            "position and speed (nelpy example data)."
+        ),
+    )
+
+
+def speed_of(position: TimeSeries, width: float = 0.25) -> TimeSeries:
+    """Speed from position, over windows of `width` seconds.
+
+    Parameters
+    ----------
+    position : TimeSeries
+        One column a coordinate.
+    width : float, default=0.25
+        In seconds; shorter movements of the light on the head are not running.
+
+    Returns
+    -------
+    speed : TimeSeries
+        In units of the position per second, at the same times.
+
+    Examples
+    --------
+    >>> from skneuro.cli.recordings import speed_of
+    >>> from skneuro.data import TimeSeries
+    >>> walk = TimeSeries.from_lists([[[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]]], rate=1.0)
+    >>> speed_of(walk).values.ravel().tolist()
+    [5.0, 5.0, 5.0]
+    """
+    speeds, stamps = [], []
+    for first, last in zip(position.ptr[:-1], position.ptr[1:], strict=True):
+        t, xy = position.timestamps[first:last], position.values[first:last]
+        step = max(1, round(0.5 * width / float(np.median(np.diff(t)))))
+        ahead, behind = (
+            np.minimum(np.arange(t.size) + step, t.size - 1),
+            np.maximum(np.arange(t.size) - step, 0),
+        )
+        speeds.append(np.linalg.norm(xy[ahead] - xy[behind], axis=1) / (t[ahead] - t[behind]))
+        stamps.append(t)
+    return TimeSeries.from_lists(speeds, timestamps=stamps, names=["speed"], missing=position.missing)
+
+
+DATASETS: dict[str, Callable[[], Loaded]] = {
+    "hub": _hub,
+    "s1-reaching": _s1_reaching,
+    "linear-track": _linear_track,
+    "w-maze": _w_maze,
+}

@@ -1,0 +1,152 @@
+"""Simulated trials to lay beside recorded ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skneuro.data import Recording, SpikeTrains, TimeSeries
+from skneuro.inspection import aligned_counts
+
+from .events import Alignment, movement_onsets, population_rate
+from .recordings import Loaded
+
+PIECE = 10.0  # s; longer trials are shown in pieces
+_MOVEMENT = ("speed", "velocity", "running")
+
+
+def pieces(part: Recording, most: int) -> Recording:
+    """Choose held-out trials, or pieces of long ones, evenly over the time there is.
+
+    Parameters
+    ----------
+    part : Recording
+        Held-out trials.
+    most : int
+        Number of trials wanted.
+
+    Returns
+    -------
+    trials : Recording
+        At most `most` trials of at most 10 s, of equal length where they were cut.
+
+    Examples
+    --------
+    >>> from skneuro.cli.simulation import pieces
+    >>> from skneuro.data import Recording, SpikeTrains
+    >>> long = SpikeTrains.from_unit_times({0: [1.0, 55.0]}, epochs=[[0.0, 60.0]])
+    >>> pieces(Recording(long), most=3).spikes.t_start
+    array([ 0., 20., 50.])
+    """
+    if part.spikes.duration.max() > 2 * PIECE:
+        step = part.spikes.resolution or 1e-3
+        part = part.cut(np.round(PIECE / step) * step)
+        part = part[np.flatnonzero(part.spikes.duration > 0.99 * PIECE)]
+    chosen = np.unique(np.linspace(0, len(part) - 1, min(most, len(part))).round().astype(int))
+    return part[chosen]
+
+
+def simulate(model: Any, trials: Recording, seed: int) -> SpikeTrains:
+    """Draw one simulated trial for each recorded one, under its stimulus and of its length.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted, with `sample`.
+    trials : Recording
+        What to simulate.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    simulated : SpikeTrains
+        One trial for each of `trials`, in their order.
+    """
+    durations = trials.spikes.duration
+    parts: list[SpikeTrains] = []
+    order: list[int] = []
+    for duration in np.unique(durations.round(9)):
+        rows = np.flatnonzero(np.abs(durations - duration) < 1e-9)
+        drawn = model.sample(
+            None if trials.modalities is None else trials.modalities[rows],
+            n_samples=1 if trials.modalities is not None else len(rows),
+            duration=float(duration),
+            random_state=seed,
+        )
+        parts.append(drawn)
+        order.extend(rows)
+    return SpikeTrains.concatenate(parts)[np.argsort(order)]
+
+
+def choose_alignment(recording: Loaded, trials: Recording) -> Alignment:
+    """Decide what to average around.
+
+    Stimulus onsets where trials repeat, else onsets of movement, else rises of the population's rate.
+
+    Parameters
+    ----------
+    recording : Loaded
+        Says whether trials repeat.
+    trials : Recording
+        Recorded trials.
+
+    Returns
+    -------
+    alignment : Alignment
+    """
+    spikes = trials.spikes
+    if recording.repeats:
+        onsets = [np.zeros(1)] * len(spikes)
+        bin_width = 0.04 if len(spikes) >= 20 else 0.08  # few repeats make a ragged mean
+        return Alignment("stimulus onset", (0.0, float(spikes.duration.min())), bin_width, relative=onsets)
+    movement = _movement(trials)
+    if movement is not None:
+        events = movement_onsets(movement, spikes.t_start, spikes.t_stop)
+        relative = [at - start for at, start in zip(events, spikes.t_start, strict=True)]
+        if sum(map(len, relative)) >= 10:
+            return Alignment("onset of movement", (-0.5, 1.0), 0.1, relative=relative)
+    rates = np.concatenate([population_rate(spikes, k, 0.1)[0] for k in range(len(spikes))])
+    level = float(rates.mean() + rates.std())
+    return Alignment("rise of the population rate", (-0.5, 1.0), 0.1, level=level)
+
+
+def _movement(trials: Recording) -> TimeSeries | None:
+    for name, series in trials.modalities.items() if trials.modalities is not None else ():
+        if isinstance(series, TimeSeries) and any(word in name.lower() for word in _MOVEMENT):
+            return series
+    return None
+
+
+def psth_agreement(
+    recorded: SpikeTrains, simulated: SpikeTrains, alignment: Alignment
+) -> tuple[float, float]:
+    """Correlate simulated mean rates with recorded ones, and two halves of the recorded events.
+
+    Parameters
+    ----------
+    recorded, simulated : SpikeTrains
+        With the same units.
+    alignment : Alignment
+        What to average around.
+
+    Returns
+    -------
+    simulated, halves : float
+        Mean over units of the correlation of two mean rates. The first compares every other recorded event
+        with as many simulated ones, so that both are equally noisy; the second with the other half of the
+        recorded.
+    """
+    counts = [
+        aligned_counts(s, alignment.events(s), window=alignment.window, bin_width=alignment.bin_width)[1]
+        for s in (recorded, simulated)
+    ]
+    even, odd = counts[0][::2].mean(axis=0), counts[0][1::2].mean(axis=0)
+    drawn = counts[1][: len(counts[0][1::2])].mean(axis=0)
+    return _mean_correlation(even, drawn), _mean_correlation(even, odd)
+
+
+def _mean_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    varies = (a.std(axis=1) > 0) & (b.std(axis=1) > 0)
+    return float(np.mean([np.corrcoef(x, y)[0, 1] for x, y in zip(a[varies], b[varies], strict=True)]))

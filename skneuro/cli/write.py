@@ -1,0 +1,208 @@
+"""What the demonstration leaves in its folder: the report, the model and the scores."""
+
+from __future__ import annotations
+
+import html
+import importlib.util
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import skneuro
+from skneuro.data import SpikeTrains
+
+from . import figures
+from .comparison import Score
+from .events import Alignment
+from .models import MODEL
+from .recordings import Loaded
+from .report import Section, facts, page, paragraph, picture, score_table
+from .simulation import psth_agreement
+from .split import Split
+from .training import Fitted
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything that the demonstration found.
+
+    Parameters
+    ----------
+    recording : Loaded
+        The recording.
+    split : Split
+        How it was split.
+    bin_width : float
+        In seconds.
+    fitted : dict of str to Fitted
+        All models, baselines first.
+    scores : dict of str to Score
+        Their scores on the held-out part.
+    best : str
+        Name of the best baseline.
+    sentence : str
+        The verdict.
+    summary : DataFrame
+        The table of models.
+    recorded, simulated : SpikeTrains
+        Trials to lay side by side.
+    alignment : Alignment
+        What mean rates are aligned to.
+    """
+
+    recording: Loaded
+    split: Split
+    bin_width: float
+    fitted: dict[str, Fitted]
+    scores: dict[str, Score]
+    best: str
+    sentence: str
+    summary: pd.DataFrame
+    recorded: SpikeTrains
+    simulated: SpikeTrains
+    alignment: Alignment
+
+
+def write_report(result: Result, folder: Path, seconds: float) -> Iterator[tuple[Path, str]]:
+    """Write report.html, the model and scores.csv.
+
+    Parameters
+    ----------
+    result : Result
+        What was found.
+    folder : Path
+        Where to write.
+    seconds : float
+        Time that the demonstration took until here.
+
+    Yields
+    ------
+    path : Path
+        A file that was written.
+    what : str
+        What it is.
+    """
+    model = folder / "neuroformer.safetensors"
+    result.fitted[MODEL].estimator.save(model)
+    yield model, "fitted model"
+    units = pd.DataFrame({name: s.units for name, s in result.scores.items()})
+    units.index = pd.Index(result.recorded.unit_ids, name="unit")
+    units.to_csv(folder / "unit_scores.csv", float_format="%.5f")
+    yield folder / "unit_scores.csv", "bits per spike of every unit"
+    result.summary.to_csv(folder / "scores.csv", float_format="%.5f")
+    yield folder / "scores.csv", "table"
+    report = folder / "report.html"
+    report.write_text(_page(result, seconds), encoding="utf-8")
+    yield report, "report"
+
+
+def _page(result: Result, seconds: float) -> str:
+    spikes = result.recording.spikes
+    subtitle = (
+        f"{spikes.shape[1]} units, {spikes.duration.sum():.0f} s, {spikes.n_spikes} spikes, bins of "
+        f"{1e3 * result.bin_width:g} ms. skneuro {skneuro.__version__}"
+    )
+    drawn = importlib.util.find_spec("matplotlib") is not None
+    sections = [_comparison(result, drawn)]
+    if drawn:
+        sections += [_by_unit(result), _simulation(result), _training(result)]
+    sections.append(_method(result, seconds))
+    if not drawn:
+        note = "There are no pictures because matplotlib is not installed (pip install matplotlib)."
+        sections.insert(0, Section("Pictures", paragraph(note)))
+    return page(f"Neuroformer on {result.recording.name}", subtitle, result.sentence, sections)
+
+
+def _comparison(result: Result, drawn: bool) -> Section:
+    scores = list(result.scores.values())
+    body = score_table(result.summary, MODEL, result.best)
+    body += paragraph(
+        "Bits per spike: log-likelihood of the held-out counts above that of constant Poisson rates fitted "
+        "on the "
+        "training time, per spike, log k! included; ± is the standard error over blocks of 10 s. One step "
+        "ahead: "
+        "every model sees the true past, the same bins, and in a bin the units before the one it predicts. "
+        "The best "
+        "baseline was chosen on validation time.",
+        note=True,
+    )
+    if drawn:
+        figure = figures.score_figure(scores, result.scores[MODEL], result.scores[result.best])
+        body += picture(figure, "Bars of held-out bits per spike, one a model")
+    return Section("How well is held-out activity predicted?", body)
+
+
+def _by_unit(result: Result) -> Section:
+    figure = figures.unit_figure(result.scores[MODEL], result.scores[result.best])
+    caption = f"Left: above the line the {MODEL} predicts the unit better than the best baseline."
+    return Section("Which units gain?", picture(figure, "The Neuroformer against the best baseline", caption))
+
+
+def _simulation(result: Result) -> Section:
+    r, halves = psth_agreement(result.recorded, result.simulated, result.alignment)
+    longest = int(np.argmax(result.recorded.duration))
+    body = paragraph(
+        f"{len(result.simulated)} trials drawn from the fitted {MODEL} in closed loop: its own spikes are "
+        "its past. "
+        f"Mean rates around the {result.alignment.name} correlate with the recorded ones by {r:.2f} (mean "
+        "over "
+        f"units); two halves of the recording correlate by {halves:.2f}, which is what a perfect model would "
+        "reach."
+    )
+    body += picture(
+        figures.raster_figure(result.recorded, result.simulated, trial=longest),
+        "Raster of a recorded trial above that of a simulated one",
+        "Simulated spikes need not fall where recorded ones do; rates, bursts and co-activity should look "
+        "alike.",
+    )
+    body += picture(
+        figures.psth_figure(result.recorded, result.simulated, result.alignment),
+        "Mean rates of units around an event, recorded and simulated",
+        f"Mean rate ± standard error around the {result.alignment.name}, the eight units that vary most.",
+    )
+    statistics_bin = max(result.bin_width, 0.05)
+    statistics_bin = round(statistics_bin / result.bin_width) * result.bin_width
+    body += picture(
+        figures.statistics_figure(result.recorded, result.simulated, statistics_bin),
+        "Rates, pair correlations and population counts, recorded and simulated",
+    )
+    return Section("Does simulated activity look like the recording?", body)
+
+
+def _training(result: Result) -> Section:
+    trained = {name: f.estimator for name, f in result.fitted.items() if hasattr(f.estimator, "loss_curve_")}
+    return Section(
+        "Training", picture(figures.training_figure(trained), "Loss and validation score by epoch")
+    )
+
+
+def _method(result: Result, seconds: float) -> Section:
+    split, model = result.split, result.fitted[MODEL]
+    minutes = [p.spikes.duration.sum() / 60 for p in (split.train, split.validation, split.test)]
+    said = {f"{name} warned": "; ".join(f.warnings) for name, f in result.fitted.items() if f.warnings}
+    given = split.train.modalities
+    body = facts(
+        {
+            "Recording": result.recording.description,
+            "Given to the models": "spikes"
+            + (f", {', '.join(given.names)}" if given is not None else " only"),
+            "Split": split.description,
+            "Length": f"train {minutes[0]:.1f} min, validation {minutes[1]:.1f} min, held out {minutes[2]:.1f} min",
+            "Time": f"{seconds:.0f} s in all, {model.seconds:.0f} s of it to fit the {MODEL}",
+            "Made with": f"skneuro {skneuro.__version__}, Python {platform.python_version()}, {platform.machine()}",
+            **said,
+        }
+    )
+    code = (
+        "from skneuro import load\n\n"
+        'model = load("neuroformer.safetensors")\n'
+        "model.score(spikes, stimuli)    # bits per spike on your held-out trials\n"
+        "model.sample(stimuli)           # simulated trials\n"
+    )
+    settings = html.escape(" ".join(repr(model.estimator).split()))
+    body += f"<p>The fitted model:</p><pre>{html.escape(code)}</pre><p class=note>{settings}</p>"
+    return Section("How it was done", body)

@@ -1,0 +1,85 @@
+"""Adjacency out of a fitted model: the coupling kernels that it learnt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+
+from .._sklearn_compat import check_is_fitted
+
+__all__ = ["fitted_coupling", "unwrap"]
+
+
+def unwrap(estimator: Any) -> Any:
+    """Return the fitted estimator, out of its `FrozenEstimator` where it is in one.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted estimator with coupling, wrapped or not.
+
+    Returns
+    -------
+    estimator
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+
+    Examples
+    --------
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skneuro.connectivity.model import unwrap
+    >>> unwrap(FrozenEstimator(StandardScaler().fit([[0.0], [1.0]])))
+    StandardScaler()
+    """
+    inner = estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+    try:
+        check_is_fitted(inner)
+    except NotFittedError as error:
+        raise NotFittedError(
+            f"ConnectivityInference reads a fitted {type(inner).__name__}, and this one is not fitted. Fit "
+            f"it first, "
+            "and wrap it in sklearn.frozen.FrozenEstimator: cloning (GridSearchCV, cross_validate) unfits an "
+            "estimator that is not wrapped."
+        ) from error
+    return inner
+
+
+def fitted_coupling(estimator: Any) -> np.ndarray:
+    """Return the coupling kernels of a fitted estimator.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        With ``coupling_kernels_``.
+
+    Returns
+    -------
+    ndarray of shape (n_units, n_units, n_lags), in nats per spike
+        ``[target, source, lag]``, at lags of 1, 2, ... of the estimator's bins.
+
+    Raises
+    ------
+    ValueError
+        If the estimator has no coupling.
+    """
+    kernels = getattr(estimator, "coupling_kernels_", None)
+    if kernels is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} has no coupling kernels to read. Fit it with coupling=True, or "
+            f"leave "
+            "estimator=None to fit a coupled GLM directly."
+        )
+    kernels = np.asarray(kernels, dtype=np.float64)
+    if kernels.ndim != 3 or kernels.shape[0] != kernels.shape[1] or kernels.shape[2] == 0:
+        raise ValueError(
+            "coupling_kernels_ must have shape (n_units, n_units, n_lags) with at least one lag. Got "
+            f"{kernels.shape} instead."
+        )
+    return kernels

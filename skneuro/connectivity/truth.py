@@ -1,0 +1,82 @@
+"""Reading a known adjacency matrix in the order of the units."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..metrics.connectivity import auprc
+
+__all__ = ["read_truth"]
+
+# A transposed truth that scores this much better is likelier a mistake than an accident.
+_CLEARLY_BETTER = 0.1
+
+
+def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray) -> np.ndarray:
+    """Return the true adjacency as an array in the order of `unit_ids`.
+
+    Parameters
+    ----------
+    truth : array-like or DataFrame of shape (n_units, n_units)
+        ``[target, source]``. A DataFrame may hold more units, in any order.
+    unit_ids : ndarray of shape (n_units,)
+        Identities of the units.
+    adjacency : ndarray of shape (n_units, n_units)
+        Inferred strengths, to tell whether a bare array looks transposed.
+
+    Returns
+    -------
+    ndarray of shape (n_units, n_units)
+
+    Raises
+    ------
+    ValueError
+        If the shape or the labels do not fit, or a table says that its rows are sources.
+
+    Warns
+    -----
+    UserWarning
+        If the transpose of a bare array scores clearly better.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from skneuro.connectivity.truth import read_truth
+    >>> table = pd.DataFrame([[0, 1], [0, 0]], index=["b", "a"], columns=["b", "a"])
+    >>> read_truth(table, np.array(["a", "b"]), np.zeros((2, 2)))
+    array([[0., 0.],
+           [1., 0.]])
+    """
+    if isinstance(truth, pd.DataFrame):
+        return _ordered(truth, unit_ids.tolist())
+    n_units, weights = len(unit_ids), np.asarray(truth, dtype=np.float64)
+    if weights.shape != (n_units, n_units):
+        raise ValueError(
+            f"The true adjacency must have shape ({n_units}, {n_units}), [target, source], in the order of "
+            f"unit_ids_. Got {weights.shape} instead."
+        )
+    if auprc(adjacency, weights.T) > auprc(adjacency, weights) + _CLEARLY_BETTER:
+        warnings.warn(
+            "The transposed truth scores clearly better. Matrices here are [target, source]; if yours is "
+            "[source, target], pass its transpose.",
+            stacklevel=3,
+        )
+    return weights
+
+
+def _ordered(truth: pd.DataFrame, unit_ids: list) -> np.ndarray:
+    if truth.index.name == "source" or truth.columns.name == "target":
+        raise ValueError(
+            "The table has sources in its rows; rows must be targets. Pass its transpose, truth.T."
+        )
+    for axis, labels in (("row", truth.index), ("column", truth.columns)):
+        missing = [unit for unit in unit_ids if unit not in labels]
+        if missing or not labels.is_unique:
+            problem = f"Missing: {missing[:5]}." if missing else "Some ids occur twice."
+            raise ValueError(f"The table must have one {axis} for each unit id. {problem}")
+    return truth.loc[unit_ids, unit_ids].to_numpy(dtype=np.float64)

@@ -1,0 +1,54 @@
+"""Containers for spikes, stimuli and behaviour, and adapters that read other libraries' objects into them."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .binning import BinnedSpikes
+from .inputs import ModelInput, read_input
+from .observation import Observation
+from .recording import Modalities, Recording
+from .spike_trains import SpikeTrains
+from .time_series import TimeSeries
+from .video import Video
+
+if TYPE_CHECKING:
+    from .adapters import as_spike_trains, from_spikeinterface, read_nwb
+    from .clocks import ClockMap, align_clocks
+
+__all__ = [
+    "BinnedSpikes",
+    "ClockMap",
+    "Modalities",
+    "ModelInput",
+    "Observation",
+    "Recording",
+    "SpikeTrains",
+    "TimeSeries",
+    "Video",
+    "align_clocks",
+    "as_spike_trains",
+    "from_spikeinterface",
+    "read_input",
+    "read_nwb",
+]
+
+# Adapters are imported when they are first asked for: most sessions need none.
+_LAZY = {
+    "ClockMap": ".clocks",
+    "align_clocks": ".clocks",
+    "as_spike_trains": ".adapters",
+    "from_spikeinterface": ".adapters",
+    "read_nwb": ".adapters",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        value = getattr(import_module(_LAZY[name], __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,249 @@
+"""Checks of what users hand to the containers: what was expected, what came, what to do."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ..exceptions import NonIntegerCountsWarning
+
+if TYPE_CHECKING:
+    from .observation import Observation
+    from .spike_trains import SpikeTrains
+
+# A border this close (in bins or blocks) counts as reached: 0.3 / 0.1 is three bins, 6.9999999 bins is bin 7.
+TOLERANCE = 1e-6
+
+
+def check_width(value: Any, name: str, resolution: float | None = None, unit: str = "seconds") -> float:
+    """Return a positive number that is a multiple of `resolution`, where there is one."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, Real)
+        or not np.isfinite(float(value))
+        or float(value) <= 0
+    ):
+        raise ValueError(f"{name} must be a positive number of {unit}. Got {value!r} instead.")
+    width = float(value)
+    if resolution is not None:
+        ratio = width / resolution
+        if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-6 * ratio:
+            raise ValueError(
+                f"These spikes come from counts in bins of {resolution:g} s, so {name} must be a whole "
+                "multiple of "
+                f"{resolution:g} s. Got {width:g} s instead."
+            )
+    return width
+
+
+def as_times(values: Any, what: str) -> np.ndarray:
+    """Return a 1-D float64 array of finite times."""
+    try:
+        times = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{what} must be numbers in seconds. Got {type(values).__name__} instead.") from error
+    if times.ndim != 1:
+        raise ValueError(f"{what} must be a 1-D array. Got an array with {times.ndim} dimensions instead.")
+    finite = np.isfinite(times)
+    if not finite.all():
+        raise ValueError(
+            f"{what} must be finite. Got {times[~finite][0]} at position {np.flatnonzero(~finite)[0]} "
+            f"({(~finite).sum()} such values in all); remove them first."
+        )
+    return times
+
+
+def per_trial(value: Any, n_trials: int, name: str) -> np.ndarray:
+    """Return a number, or one number per trial, as an array of shape (n_trials,)."""
+    array = as_times(np.atleast_1d(np.asarray(value)), name)
+    if len(array) != n_trials and np.ndim(value) != 0:
+        raise ValueError(
+            f"{name} must be a number or one number for each of {n_trials} trials. Got {len(array)}."
+        )
+    return np.broadcast_to(array, (n_trials,)).copy()
+
+
+def trial_borders(t_start: Any, t_stop: Any, n_trials: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the borders as arrays of shape (n_trials,), checked."""
+    if t_stop is None:
+        raise ValueError(
+            "t_stop must be given, in seconds: it cannot be told from the spikes without biasing rates."
+        )
+    start, stop = per_trial(t_start, n_trials, "t_start"), per_trial(t_stop, n_trials, "t_stop")
+    wrong = np.flatnonzero(stop < start)
+    if len(wrong):
+        k = wrong[0]
+        raise ValueError(
+            f"Trial {k} must not stop before it starts. Got t_start={start[k]:g}, t_stop={stop[k]:g} s."
+        )
+    return start, stop
+
+
+def whole_counts(array: np.ndarray, counts: str, owner: str) -> np.ndarray:
+    """Return whole, non-negative counts; `counts` says whether others are rounded or refused."""
+    if counts not in ("round", "strict"):
+        raise ValueError(f"counts must be 'round' or 'strict'. Got {counts!r} instead.")
+    if array.dtype.kind not in "iufb":
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"counts must be numbers. Got an array of dtype {array.dtype} instead."
+            ) from error
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(
+            "counts must be finite. Got NaN or infinity; mark missing bins with observed=... instead."
+        )
+    if array.min() < 0:
+        # The beginning is scikit-learn's own sentence, which its check of non-negative input looks for.
+        raise ValueError(
+            f"Negative values in data passed to {owner}: spike counts are at least 0, got {array.min():g}. "
+            f"If this is dF/F, turn it into events first (CalciumEvents, or another deconvolution)."
+        )
+    if array.max() >= 2**31:
+        raise ValueError(f"counts must fit into 32 bits. Got {array.max():g}; give the spikes per bin.")
+    if array.dtype.kind == "f":
+        whole = np.floor(array + 0.5)
+        if (whole != array).any():
+            message = "Counts are not whole numbers of spikes"
+            if counts == "strict":
+                raise ValueError(f"{message}. Round or deconvolve them first.")
+            warnings.warn(f"{message}; they are rounded.", NonIntegerCountsWarning, stacklevel=5)
+        array = whole
+    return array.astype(np.int64, copy=False)
+
+
+def check_layout(times: Any, units: Any, ptr: Any, t_start: Any, t_stop: Any) -> tuple[np.ndarray, ...]:
+    """Check types and lengths of the flat arrays; returns them as arrays of the container's own."""
+    if isinstance(times, dict):
+        raise TypeError(
+            "times must be an array. Got a dict; use SpikeTrains.from_unit_times(dict, epochs=...)."
+        )
+    # Copied, so that later changes to the user's array do not reach into an immutable container.
+    times = as_times(times, "times").copy()
+    units = np.array(units)
+    if units.size == 0:
+        units = units.astype(np.int32)
+    if units.ndim != 1 or units.dtype.kind not in "iu":
+        raise ValueError("units must be a 1-D array of column indices (ints). For unit ids use from_events.")
+    ptr = np.array(ptr)
+    if ptr.ndim != 1 or len(ptr) < 1 or not np.array_equal(ptr, ptr.astype(np.int64)):
+        raise ValueError("ptr must be a 1-D array of n_trials + 1 ints.")
+    ptr = ptr.astype(np.int64)
+    if len(times) != len(units):
+        raise ValueError(
+            f"times and units must have the same length. Got {len(times)} times and {len(units)} units."
+        )
+    if ptr[0] != 0 or ptr[-1] != len(times) or (np.diff(ptr) < 0).any():
+        raise ValueError(f"ptr must ascend from 0 to the number of spikes, {len(times)}. Got {ptr!r:.80}.")
+    start, stop = trial_borders(t_start, t_stop, len(ptr) - 1)
+    return times, units, ptr, start, stop
+
+
+def check_spikes(
+    times: np.ndarray,
+    units: np.ndarray,
+    ptr: np.ndarray,
+    t_start: np.ndarray,
+    t_stop: np.ndarray,
+    unit_ids: np.ndarray,
+) -> None:
+    """Check order and borders of the spikes and the range of their columns."""
+    n_units = len(unit_ids)
+    if len(units) and not (0 <= units.min() and units.max() < n_units):
+        raise ValueError(
+            f"units must be column indices 0 .. {n_units - 1} ({n_units} unit ids). "
+            f"Got {units.min()} .. {units.max()}; for unit ids use from_events."
+        )
+    lengths = np.diff(ptr)
+    outside = np.flatnonzero((times < np.repeat(t_start, lengths)) | (times >= np.repeat(t_stop, lengths)))
+    if len(outside):
+        first = outside[0]
+        k = np.searchsorted(ptr, first, side="right") - 1
+        raise ValueError(
+            f"{len(outside)} of {len(times)} spikes lie outside [t_start, t_stop) of their trial: first, "
+            "unit "
+            f"{unit_ids[units[first]]!s} at {times[first]:.9g} s in trial {k}, [{t_start[k]:.9g}, "
+            f"{t_stop[k]:.9g}) s. "
+            f"Correct the borders or the unit of time (seconds), or use from_events, which clips and reports."
+        )
+    descends = np.diff(times) < 0
+    borders = ptr[1:-1]
+    descends[borders[(borders > 0) & (borders < len(times))] - 1] = False
+    if descends.any():
+        first = np.flatnonzero(descends)[0]
+        k = np.searchsorted(ptr, first, side="right") - 1
+        raise ValueError(
+            f"times must ascend within a trial. Trial {k} has {times[first + 1]:.9g} s after "
+            f"{times[first]:.9g} s; "
+            f"use SpikeTrains.from_events, which sorts."
+        )
+
+
+def check_context(context: Any, duration: np.ndarray) -> np.ndarray:
+    """Return the context of each trial, which lies within it."""
+    array = per_trial(context, len(duration), "context")
+    if (array < 0).any() or (array > duration * (1 + TOLERANCE)).any():
+        raise ValueError("context must lie between 0 and the duration of its trial, in seconds.")
+    return array
+
+
+def check_unit_info(info: Any, unit_ids: np.ndarray) -> pd.DataFrame:
+    """Return `info` with one row per unit, in column order."""
+    index = pd.Index(unit_ids, name="unit_id")
+    if info is None:
+        return pd.DataFrame(index=index)
+    if not isinstance(info, pd.DataFrame):
+        raise TypeError(
+            f"unit_info must be a DataFrame indexed by unit id. Got {type(info).__name__} instead."
+        )
+    missing = [unit_id for unit_id in unit_ids.tolist() if unit_id not in info.index]
+    if missing or not info.index.is_unique:
+        raise ValueError(
+            f"unit_info must be indexed by unit id, each once. "
+            f"{f'The unit {missing[0]!r} is missing' if missing else 'An id occurs twice'}; use "
+            ".set_index(...)."
+        )
+    rows = info.loc[unit_ids.tolist()].copy()
+    rows.index = index
+    return rows
+
+
+def check_observation(spikes: SpikeTrains, observation: Observation) -> None:
+    """Refuse spikes of a unit at a time when it was not observed."""
+    if len(observation) != len(spikes):
+        raise ValueError(f"observed must cover {len(spikes)} trials. Got {len(observation)} instead.")
+    trial = np.repeat(np.arange(len(spikes)), np.diff(spikes.ptr))
+    inside = np.flatnonzero(observation.in_gap(spikes.times, spikes.units, trial))
+    if len(inside):
+        first = inside[0]
+        raise ValueError(
+            f"{len(inside)} of {spikes.n_spikes} spikes lie in time that was not observed: first, unit "
+            f"{spikes.unit_ids[spikes.units[first]]!s} at {spikes.times[first]:.9g} s in trial "
+            f"{trial[first]}. "
+            f"Correct the observed intervals, or use from_events, which leaves such spikes out and reports."
+        )
+
+
+def unit_columns(units: Any, unit_ids: np.ndarray) -> np.ndarray:
+    """Return the columns of some unit ids, or of a boolean mask over the units."""
+    wanted = np.asarray(units)
+    if wanted.ndim != 1:
+        raise ValueError("Units must be selected by a 1-D array of unit ids or a boolean mask.")
+    if wanted.dtype == bool:
+        if len(wanted) != len(unit_ids):
+            raise ValueError(
+                f"The mask must have one entry for each of {len(unit_ids)} units. Got {len(wanted)}."
+            )
+        return np.flatnonzero(wanted)
+    columns = {unit_id: column for column, unit_id in enumerate(unit_ids.tolist())}
+    unknown = [unit_id for unit_id in wanted.tolist() if unit_id not in columns]
+    if unknown:
+        raise ValueError(f"There is no unit {unknown[0]!r}. The unit ids are {unit_ids.tolist()!r:.200}.")
+    return np.array([columns[unit_id] for unit_id in wanted.tolist()], dtype=np.int64)

@@ -1,0 +1,215 @@
+"""`Video`: clips shown in trials, each frame with its own time; repeats of a clip share storage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ._rows import RowContainer, frozen
+from ._validation import TOLERANCE, as_times, check_width, per_trial
+
+if TYPE_CHECKING:
+    from .binning import BinnedSpikes
+
+
+class Video(RowContainer):
+    """Video clips, one row per trial.
+
+    Frame ``k`` of a clip is on from ``timestamps[k]`` until ``timestamps[k + 1]``; a dropped frame is an
+    irregular timestamp, and the frame before it is held. The last frame is on for the clip's median frame
+    interval.
+
+    Parameters
+    ----------
+    frames : array-like of shape (n_clips, T, H, W) or (n_clips, T, H, W, C)
+        Frames of each clip; not copied, so leave the array as it is.
+    fps : float, in frames per second, default=None
+        Frame rate; give either this or `timestamps`.
+    timestamps : array-like of shape (T,) or (n_clips, T), in seconds, default=None
+        Onset of each frame, strictly ascending, counted from the trial's `t_start`.
+    index : array-like of shape (n_trials,), int, default=None
+        Clip that was shown in each trial; each clip once, in order, if None.
+    t_start : float or array-like of shape (n_trials,), in seconds, default=0.0
+        Onset of the clip in each trial, on the clock of the spikes.
+
+    Attributes
+    ----------
+    frames, timestamps, index, t_start
+        As the parameters, read-only arrays; `timestamps` has shape (n_clips, T).
+
+    Raises
+    ------
+    ValueError
+        If frames hold NaN or infinity, both or neither of `fps` and `timestamps` are given, timestamps do not
+        ascend, or `index` names a clip that is not there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro.data import Video
+    >>> video = Video(np.zeros((2, 30, 8, 12), dtype=np.uint8), fps=30.0, index=[0, 1, 0, 1])
+    >>> video.shape
+    (4, 30, 8, 12)
+    >>> video[2:].clip_ids
+    array([0, 1])
+    """
+
+    __slots__ = ("frames", "index", "t_start", "timestamps")
+    _array_remedy = "use .frames[.index]"
+
+    frames: np.ndarray
+    timestamps: np.ndarray
+    index: np.ndarray
+    t_start: np.ndarray
+
+    def __init__(
+        self,
+        frames: Any,
+        fps: float | None = None,
+        *,
+        timestamps: Any = None,
+        index: Any = None,
+        t_start: Any = 0.0,
+    ) -> None:
+        frames = np.asarray(frames)
+        if frames.ndim not in (4, 5) or frames.dtype.kind not in "uifb":
+            raise ValueError(
+                f"frames must be numbers of shape (n_clips, T, H, W) or (n_clips, T, H, W, C). Got shape "
+                f"{frames.shape} and dtype {frames.dtype} instead; for a single clip use frames[None]."
+            )
+        if frames.shape[1] == 0:
+            raise ValueError("frames must hold at least one frame per clip. Got T = 0.")
+        _check_finite(frames)
+        if index is None:
+            index = np.arange(len(frames))
+        index = np.array(index)
+        if index.size == 0:
+            index = index.astype(np.int64)
+        if index.ndim != 1 or index.dtype.kind not in "iu":
+            raise ValueError("index must be a 1-D array with the clip (int) of each trial.")
+        if len(index) and not (0 <= index.min() and index.max() < len(frames)):
+            raise ValueError(
+                f"index must name clips 0 .. {len(frames) - 1}. Got {index.min()} .. {index.max()}."
+            )
+        self._set(
+            frames=frozen(frames),
+            timestamps=frozen(_frame_times(fps, timestamps, frames.shape[0], frames.shape[1])),
+            index=frozen(index.astype(np.int64)),
+            t_start=frozen(per_trial(t_start, len(index), "t_start")),
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_trials, T, H, W) or (n_trials, T, H, W, C)."""
+        return (len(self.index), *self.frames.shape[1:])
+
+    @property
+    def clip_ids(self) -> np.ndarray:
+        """Clip of each trial, ndarray of shape (n_trials,): the `groups` of GroupKFold."""
+        return self.index
+
+    @property
+    def frame_interval(self) -> np.ndarray:
+        """Median time between the frames of each clip, ndarray (n_clips,), in seconds; inf for a still."""
+        if self.timestamps.shape[1] < 2:
+            return np.full(len(self.timestamps), np.inf)
+        return np.median(np.diff(self.timestamps, axis=1), axis=1)
+
+    @property
+    def span(self) -> tuple[np.ndarray, np.ndarray]:
+        """First frame on and last frame off in each trial, two ndarrays (n_trials,), in seconds."""
+        first = self.t_start + self.timestamps[self.index, 0]
+        last = self.t_start + self.timestamps[self.index, -1] + self.frame_interval[self.index]
+        return first, last
+
+    def __repr__(self) -> str:
+        size = " x ".join(str(n) for n in self.frames.shape[1:])
+        return f"Video({len(self):,} trials, {len(self.frames):,} clips of {size})"
+
+    def _take(self, rows: np.ndarray) -> Self:
+        new = object.__new__(type(self))
+        new._set(
+            frames=self.frames,
+            timestamps=self.timestamps,
+            index=frozen(self.index[rows]),
+            t_start=frozen(self.t_start[rows]),
+        )
+        return new
+
+    def on_bins(self, binned: BinnedSpikes) -> np.ndarray:
+        """Return the frame that was on at the centre of each bin.
+
+        Parameters
+        ----------
+        binned : BinnedSpikes
+            Bins of the same trials.
+
+        Returns
+        -------
+        ndarray of shape (n_bins,), int64
+            Frame within the clip of the bin's trial; -1 before the first frame and after the last.
+
+        Raises
+        ------
+        ValueError
+            If the number of trials differs.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skneuro.data import SpikeTrains, Video
+        >>> binned = SpikeTrains.from_lists([[[0.1]]], 0.0, 0.4).bin(0.1)
+        >>> Video(np.zeros((1, 2, 4, 4)), fps=5.0).on_bins(binned)
+        array([0, 0, 1, 1])
+        """
+        if binned.n_trials != len(self):
+            raise ValueError(
+                f"The bins must be of the same {len(self)} trials. Got {binned.n_trials} trials."
+            )
+        trial = np.repeat(np.arange(len(self)), np.diff(binned.ptr))
+        number = np.arange(binned.n_bins) - binned.ptr[trial]
+        times = binned.t_start[trial] + (number + 0.5) * binned.bin_width - self.t_start[trial]
+        clip = self.index[trial]
+        tolerance = TOLERANCE * binned.bin_width
+        result = np.full(binned.n_bins, -1, dtype=np.int64)
+        off = self.timestamps[:, -1] + self.frame_interval
+        for shown in np.unique(clip):
+            mine = np.flatnonzero(clip == shown)
+            frame = np.searchsorted(self.timestamps[shown], times[mine] + tolerance, side="right") - 1
+            frame[times[mine] + tolerance >= off[shown]] = -1
+            result[mine] = frame
+        return result
+
+
+def _check_finite(frames: np.ndarray) -> None:
+    """Refuse NaN and infinity, clip by clip: a boolean copy of a whole video may not fit into memory."""
+    if frames.dtype.kind != "f":
+        return
+    for number, clip in enumerate(frames):
+        if not np.isfinite(clip).all():
+            raise ValueError(
+                f"frames must be finite. Clip {number} holds {int((~np.isfinite(clip)).sum())} NaN or "
+                "infinite "
+                f"pixels; drop the frames and give timestamps, so that the frame before is held."
+            )
+
+
+def _frame_times(fps: Any, timestamps: Any, n_clips: int, n_frames: int) -> np.ndarray:
+    if (fps is None) == (timestamps is None):
+        raise ValueError("Exactly one of fps (frames per second) and timestamps (seconds) must be given.")
+    if fps is not None:
+        rate = check_width(fps, "fps", unit="frames per second")
+        return np.broadcast_to(np.arange(n_frames) / rate, (n_clips, n_frames)).copy()
+    times = np.asarray(timestamps, dtype=np.float64)
+    if times.shape not in ((n_frames,), (n_clips, n_frames)):
+        raise ValueError(
+            f"timestamps must be of shape ({n_frames},) or ({n_clips}, {n_frames}): one onset per frame. "
+            f"Got shape {times.shape} instead."
+        )
+    as_times(times.ravel(), "timestamps")
+    if (np.diff(times, axis=-1) <= 0).any():
+        raise ValueError(
+            "timestamps must ascend strictly within a clip: each frame begins after the one before."
+        )
+    return np.broadcast_to(times, (n_clips, n_frames)).copy()

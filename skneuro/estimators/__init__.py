@@ -1,0 +1,5 @@
+"""Estimators with scikit-learn's interface."""
+
+from skneuro.estimators.neuroformer import NeuroformerEstimator
+
+__all__ = ["NeuroformerEstimator"]

@@ -1,0 +1,184 @@
+"""The steps of `NeuroformerEstimator.fit` between reading the input and the trained model."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from skneuro.data import BinnedSpikes, ModelInput, TimeSeries, Video
+from skneuro.metrics.likelihood import bits_per_spike, poisson_log_pmf
+from skneuro.nn import Neuroformer, NeuroformerConfig
+from skneuro.training.evaluation import stretch_log_likelihood
+from skneuro.training.fitted import DTYPES, FittedModel, build_network, count_moments, pick_device
+from skneuro.training.loop import TrainingSettings, TrainingState
+from skneuro.training.modality_table import Scale, describe
+from skneuro.training.segments import BatchBuilder, Segments
+from skneuro.training.split import hold_out, whole_trials
+
+
+def bins_of(seconds: float, bin_width: float) -> int:
+    """Whole bins that cover a time."""
+    return int(np.ceil(seconds / bin_width - 1e-6))
+
+
+def largest_window(binned: BinnedSpikes, window_bins: int) -> int:
+    """Most spikes in any `window_bins` consecutive bins of a trial."""
+    per_bin = np.asarray(binned.counts.sum(axis=1)).ravel()
+    total = np.concatenate([[0], np.cumsum(per_bin)])
+    trial_end = np.repeat(binned.ptr[1:], np.diff(binned.ptr))
+    start = np.arange(binned.n_bins)
+    return int((total[np.minimum(start + window_bins, trial_end)] - total[start]).max(initial=0))
+
+
+def aligned_modality(align: str | None, inp: ModelInput, gamma: float) -> str | None:
+    """Name of the modality that the neural side is aligned with, None for no contrastive term.
+
+    Raises
+    ------
+    ValueError
+        If `align` names no modality of the input.
+    """
+    names = () if inp.modalities is None else inp.modalities.names
+    if align is not None and align != "auto" and align not in names:
+        raise ValueError(
+            f"The 'align' parameter must be 'auto', None or one of the modalities {list(names)}. Got {align!r} instead."
+        )
+    if gamma == 0.0 or align is None or not names:
+        return None
+    if align != "auto":
+        return align
+    videos = [name for name in names if isinstance(inp.modalities[name], Video)]
+    return (videos or list(names))[0]
+
+
+def split(est: Any, inp: ModelInput, seed: int) -> tuple[Segments, Segments | None]:
+    """Training stretches, and validation stretches where early stopping is on and the data are long enough."""
+    n_bins = np.diff(inp.spikes.ptr)
+    if not est.early_stopping:
+        return whole_trials(n_bins), None
+    gap = max(bins_of(est.context, est.bin_width), bins_of(est.recent_context, est.bin_width))
+    training, held = hold_out(n_bins, est.validation_fraction, gap, np.random.default_rng([seed, 1]))
+    if held is not None and not _has_spikes(inp.spikes, held):
+        return whole_trials(n_bins), None
+    return training, held
+
+
+def _has_spikes(binned: BinnedSpikes, stretches: Segments) -> bool:
+    counts = binned.counts
+    low, high = binned.ptr[stretches.trial] + stretches.start, binned.ptr[stretches.trial] + stretches.stop
+    return bool((counts.indptr[high] - counts.indptr[low]).sum() > 0)
+
+
+def make_config(est: Any, inp: ModelInput, max_count: int) -> NeuroformerConfig:
+    """Sizes of the network from the estimator's parameters and the data."""
+    modalities = () if inp.modalities is None else tuple(describe(n, m) for n, m in inp.modalities.items())
+    return NeuroformerConfig(
+        n_units=inp.spikes.n_units,
+        bin_width=float(est.bin_width),
+        window_bins=est.window_bins,
+        recent_bins=bins_of(est.recent_context, est.bin_width),
+        context_bins=bins_of(est.context, est.bin_width),
+        coupling_bins=bins_of(est.coupling_lag, est.bin_width) if est.coupling else 0,
+        stimulus_context=float(est.stimulus_context),
+        head=est.head,
+        d_model=est.d_model,
+        n_heads=est.n_heads,
+        n_layers=est.n_layers,
+        n_fusion_layers=est.n_fusion_layers,
+        share_fusion=est.share_fusion,
+        dropout=float(est.dropout),
+        unit_dropout=float(est.unit_dropout),
+        modality_dropout=float(est.modality_dropout),
+        temperature=float(est.temperature),
+        max_count=max(max_count, 1),
+        aligned=aligned_modality(est.align, inp, est.gamma),
+        modalities=modalities,
+    )
+
+
+def fresh_state(est: Any, inp: ModelInput, training: Segments, seed: int) -> tuple[TrainingState, dict[str, Scale]]:
+    """An untrained network with the moments of the training stretches, and the scales of the modalities."""
+    mean, sd, largest = count_moments(inp.spikes, training)
+    config = make_config(est, inp, largest)
+    network = build_network(config, mean, sd, seed, pick_device(est.device), DTYPES[est.precision])
+    rows = np.unique(training.trial)
+    scales = {}
+    for name, modality in () if inp.modalities is None else inp.modalities.items():
+        scales[name] = Scale.fit(_training_part(modality[rows], inp.spikes, training))
+    return TrainingState.start(network, settings(est), seed), scales
+
+
+def _training_part(modality: Video | TimeSeries, binned: BinnedSpikes, training: Segments) -> Video | TimeSeries:
+    """The samples of a series that lie in training stretches; a video's trials are whole (clips are shared)."""
+    if isinstance(modality, Video):
+        return modality
+    trials = np.unique(training.trial)
+    trial = np.repeat(trials, np.diff(modality.ptr))
+    inside = np.zeros(len(modality.timestamps), dtype=bool)
+    for one, start, stop in zip(training.trial, training.start, training.stop, strict=True):
+        begin = binned.t_start[one] + start * binned.bin_width
+        end = binned.t_start[one] + stop * binned.bin_width
+        low, high = np.searchsorted(trial, [one, one + 1])
+        times = modality.timestamps[low:high]
+        inside[low:high] |= (times >= begin) & (times < end)
+    if not inside.any():
+        return modality
+    ptr = np.concatenate([[0], np.cumsum(inside)])[modality.ptr]
+    return TimeSeries(modality.values[inside], modality.timestamps[inside], ptr)
+
+
+def settings(est: Any) -> TrainingSettings:
+    """The estimator's training parameters."""
+    return TrainingSettings(
+        gamma=float(est.gamma), mu=float(est.mu), batch_size=est.batch_size, learning_rate=float(est.learning_rate),
+        weight_decay=float(est.weight_decay), max_epochs=est.max_epochs, n_iter_no_change=est.n_iter_no_change,
+        tol=float(est.tol), verbose=int(est.verbose),
+    )  # fmt: skip
+
+
+class Validation:
+    """Bits per spike of a network on held-out stretches, against the rates of the training stretches."""
+
+    def __init__(self, builder: BatchBuilder, stretches: Segments, mean: np.ndarray) -> None:
+        self.builder, self.stretches = builder, stretches
+        binned = builder.binned
+        self.null, self.n_spikes = 0.0, 0
+        for trial, start, stop in zip(stretches.trial, stretches.start, stretches.stop, strict=True):
+            low, high = binned.ptr[trial] + start, binned.ptr[trial] + stop
+            seen = binned.mask(low, high)
+            counts = binned.dense(low, high)
+            self.null += float((poisson_log_pmf(counts, mean) * seen).sum())
+            self.n_spikes += int((counts * seen).sum())
+
+    def __call__(self, network: Neuroformer) -> float:
+        total = stretch_log_likelihood(network, self.builder, self.stretches)
+        return bits_per_spike(total, self.null, self.n_spikes)
+
+
+@contextlib.contextmanager
+def torch_threads(n_threads: int | None) -> Iterator[None]:
+    """Use `n_threads` torch threads inside the block; None leaves the number alone."""
+    before = torch.get_num_threads()
+    if n_threads is not None:
+        torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        if n_threads is not None:
+            torch.set_num_threads(before)
+
+
+def warn_about_gamma(gamma: float, inp: ModelInput) -> None:
+    """Say that the contrastive weight does nothing without a modality, where the user may think it does."""
+    if gamma > 0 and inp.modalities is None:
+        warnings.warn(
+            f"gamma={gamma} has no effect: the contrastive loss needs a modality beside the spikes, and none was "
+            f"given. Set gamma=0 to silence this.",
+            UserWarning,
+            stacklevel=4,
+        )

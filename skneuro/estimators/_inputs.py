@@ -1,0 +1,101 @@
+"""Arguments of `sample`: what is simulated, for how long, and how it is drawn."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from skneuro.data import Modalities, ModelInput, Recording, SpikeTrains, TimeSeries, Video
+
+
+def positive_integer(name: str, value: Any) -> int:
+    """`value` as an int.
+
+    Raises
+    ------
+    ValueError
+        If it is not a positive whole number.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"The '{name}' parameter must be an int >= 1. Got {value!r} instead.")
+    return int(value)
+
+
+def check_draw(temperature: Any, top_p: Any, duration: Any) -> None:
+    """Check the numbers that `sample` is given.
+
+    Raises
+    ------
+    ValueError
+        If one is out of range.
+    """
+    problems = []
+    if not isinstance(temperature, Real) or not 0 < temperature < np.inf:
+        problems.append(f"'temperature' must be a positive number, got {temperature!r}")
+    if not isinstance(top_p, Real) or not 0 < top_p <= 1:
+        problems.append(f"'top_p' must be in (0, 1], got {top_p!r}")
+    if duration is not None and (not isinstance(duration, Real) or not 0 < duration < np.inf):
+        problems.append(f"'duration' must be a positive number of seconds or None, got {duration!r}")
+    if problems:
+        raise ValueError("Cannot sample: " + "; ".join(problems) + ".")
+
+
+def sampling_input(est: Any, stimuli: Any, duration: float | None) -> ModelInput:
+    """Trials without spikes, as long as what is to be simulated, with their stimuli.
+
+    Raises
+    ------
+    ValueError
+        If the stimuli are shorter than `duration`.
+    """
+    if isinstance(stimuli, Recording):
+        stimuli = stimuli.modalities
+    if isinstance(stimuli, (Video, TimeSeries)):
+        stimuli = Modalities(stimulus=stimuli)
+    if stimuli is not None and not isinstance(stimuli, Modalities):
+        return _array_input(est, stimuli, duration)
+    if stimuli is None:
+        start, stop = np.zeros(1), np.full(1, est.trial_duration_ if duration is None else duration)
+    else:
+        spans = [modality.span for _, modality in stimuli.items()]
+        start = np.max([first for first, _ in spans], axis=0)
+        stop = np.min([last for _, last in spans], axis=0)
+        if duration is not None:
+            short = np.flatnonzero(stop - start < duration * (1 - 1e-9))
+            if len(short):
+                raise ValueError(
+                    f"The stimuli of {len(short)} trials are shorter than duration={duration} s: trial {short[0]} has "
+                    f"{stop[short[0]] - start[short[0]]:.6g} s. Ask for less, or give longer stimuli."
+                )
+            stop = start + duration
+    # Whole bins: a bin that the stimuli cover in part is not simulated.
+    n_bins = np.floor((stop - start) / est.bin_width + 1e-6)
+    if stimuli is None and duration is not None:
+        n_bins = np.ceil((stop - start) / est.bin_width - 1e-6)
+    nothing = SpikeTrains(
+        [], [], np.zeros(len(start) + 1, dtype=int), start, start + n_bins * est.bin_width, unit_ids=est.unit_ids_
+    )
+    return est._read(nothing, stimuli, reset=False)
+
+
+def _array_input(est: Any, stimuli: Any, duration: float | None) -> ModelInput:
+    """Stimuli as an array with one row a bin: (n_bins,), (n_bins, d) for one trial, (n_trials, n_bins, d) for several."""
+    values = np.asarray(stimuli)
+    if values.dtype.kind not in "fiub" or values.ndim not in (1, 2, 3):
+        raise TypeError(
+            f"stimuli must be Modalities, a Video, a TimeSeries, or numbers of shape (n_bins, d) or (n_trials, n_bins, "
+            f"d). Got {type(stimuli).__name__} of shape {values.shape}."
+        )
+    axis = 1 if values.ndim == 3 else 0
+    if duration is not None:
+        n_bins = int(np.ceil(duration / est.bin_width - 1e-6))
+        if values.shape[axis] < n_bins:
+            raise ValueError(
+                f"The stimuli have {values.shape[axis]} bins, fewer than duration={duration} s needs ({n_bins}). Ask "
+                f"for less, or give longer stimuli."
+            )
+        values = values[:, :n_bins] if axis else values[:n_bins]
+    shape = (*values.shape[: axis + 1], len(est.unit_ids_))
+    return est._read(np.zeros(shape, dtype=int), values, reset=False)

@@ -1,0 +1,67 @@
+"""Legal values of `NeuroformerEstimator`'s parameters, one by one and together."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+from skneuro._sklearn_compat import Interval, InvalidParameterError, StrOptions
+
+CONSTRAINTS: dict[str, list] = {
+    "bin_width": [Interval(Real, 0, None, closed="neither")],
+    "window_bins": [Interval(Integral, 1, None, closed="left")],
+    "recent_context": [Interval(Real, 0, None, closed="left")],
+    "context": [Interval(Real, 0, None, closed="left")],
+    "stimulus_context": [Interval(Real, 0, None, closed="neither")],
+    "gamma": [Interval(Real, 0, 1, closed="left")],
+    "mu": [Interval(Real, 0, 1, closed="neither")],
+    "align": [str, None],
+    "temperature": [Interval(Real, 0, None, closed="neither")],
+    "head": [StrOptions({"hazard", "chained", "independent"})],
+    "coupling": ["boolean"],
+    "coupling_lag": [Interval(Real, 0, None, closed="neither")],
+    "d_model": [Interval(Integral, 1, None, closed="left")],
+    "n_heads": [Interval(Integral, 1, None, closed="left")],
+    "n_layers": [Interval(Integral, 0, None, closed="left")],
+    "n_fusion_layers": [Interval(Integral, 1, None, closed="left")],
+    "share_fusion": ["boolean"],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "unit_dropout": [Interval(Real, 0, 1, closed="left")],
+    "modality_dropout": [Interval(Real, 0, 1, closed="left")],
+    "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "counts": [StrOptions({"round", "strict"})],
+    "max_tokens": [Interval(Integral, 1, None, closed="left"), None],
+    "warm_start": ["boolean"],
+    "random_state": ["random_state"],
+    "device": [str],
+    "precision": [StrOptions({"float32", "float64"})],
+    "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+    "verbose": ["verbose"],
+}
+
+
+def check_together(est: Any) -> None:
+    """Check what no parameter shows alone.
+
+    Raises
+    ------
+    InvalidParameterError
+        If gamma + mu >= 1, or the heads do not divide the width.
+    """
+    if est.gamma + est.mu >= 1 - 1e-9:
+        raise InvalidParameterError(
+            f"The 'gamma' and 'mu' parameters of {type(est).__name__} must satisfy gamma + mu < 1 (the weight of the "
+            f"dt loss is 1 - gamma - mu). Got gamma={est.gamma}, mu={est.mu} instead."
+        )
+    if est.d_model % est.n_heads:
+        raise InvalidParameterError(
+            f"The 'n_heads' parameter of {type(est).__name__} must divide 'd_model'. Got n_heads={est.n_heads}, "
+            f"d_model={est.d_model} instead."
+        )

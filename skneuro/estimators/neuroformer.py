@@ -1,0 +1,606 @@
+"""`NeuroformerEstimator`: the multimodal generative transformer over spikes with scikit-learn's interface."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from skneuro._base import SpikeModel
+from skneuro._sklearn_compat import CallbackSupportMixin, FitEvents, check_is_fitted, fit_context
+from skneuro.data import ModelInput, SpikeTrains
+from skneuro.estimators import _fitting
+from skneuro.estimators._inputs import check_draw, positive_integer, sampling_input
+from skneuro.estimators._parameters import CONSTRAINTS, check_together
+from skneuro.exceptions import IncompatibleModalityError, MissingModalityWarning, UnsafeFileError
+from skneuro.nn import NeuroformerConfig
+from skneuro.persistence import load, save
+from skneuro.training import generation
+from skneuro.training.fitted import FittedModel
+from skneuro.training.loop import NonFiniteLossError, TrainingState, train
+
+
+class NeuroformerEstimator(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, SpikeModel
+):
+    """Generative transformer over the spikes of a population, given whatever else was recorded.
+
+    Neuron ids are the tokens. A causal decoder gives each window of spikes a probability as a sequence of (time,
+    unit) events, given recent spikes, the long past and every modality; its log-likelihood is that of the whole
+    count pattern, so `score` compares with any other model of the same bins.
+
+    Parameters
+    ----------
+    bin_width : float, in seconds, default=0.01
+        Width of a bin. Scores compare only at equal width.
+    window_bins : int, default=5
+        Bins of a window: the decoder's sequence, and the horizon of `predict`.
+    recent_context : float, in seconds, default=0.25
+        Past spikes that are seen one by one; 0 for none.
+    context : float, in seconds, default=1.0
+        Past that training looks back on through the recurrent encoder, one vector a bin; 0 for none. In `score`
+        and `sample` the encoder's state is carried on from the trial's start.
+    stimulus_context : float, in seconds, default=0.6
+        Past of the modalities that is seen.
+    gamma : float, default=0.1
+        Weight of the contrastive loss; acts only with a modality. ``gamma + mu < 1``.
+    mu : float, default=0.45
+        Weight of the unit-identity loss; the rest, ``1 - gamma - mu``, weighs the time loss. With equal weights
+        of the two the loss is the log-likelihood of the pattern, and cheaper.
+    align : "auto", str or None, default="auto"
+        Modality that the neural side is aligned with: the first video, else the first modality; or its name.
+    temperature : float, default=0.1
+        Temperature of the contrastive loss.
+    head : {"hazard", "chained", "independent"}, default="hazard"
+        How an event's probability is formed; see :doc:`the background page </background/likelihood>`.
+    coupling : bool, default=True
+        Coupling attention between pairs of units beside the transformer, and same-bin terms.
+    coupling_lag : float, in seconds, default=0.1
+        Longest lag of the coupling.
+    d_model : int, default=64
+        Width of the model.
+    n_heads : int, default=4
+        Attention heads; must divide `d_model`.
+    n_layers : int, default=1
+        Layers of the causal decoder over a window's spikes.
+    n_fusion_layers : int, default=1
+        Cross-attention blocks for the recent spikes and for each modality.
+    share_fusion : bool, default=False
+        Whether the same blocks serve all of them (the recurrent unrolling of the poster).
+    dropout : float, default=0.3
+        Dropout in the encoders and the decoder.
+    unit_dropout : float, default=0.0
+        Chance that a unit's past is hidden from the recurrent encoder for a training segment.
+    modality_dropout : float, default=0.1
+        Chance that a modality is hidden for a training segment, which trains the model to do without it. With 0, a
+        modality that is missing later is an error.
+    max_epochs : int, default=50
+        Passes over the training data.
+    batch_size : int, default=8
+        Training segments (of about 100 bins) in a batch.
+    learning_rate : float, default=3e-3
+        Peak of the schedule (linear warm-up, cosine over `max_epochs`).
+    weight_decay : float, default=0.2
+        AdamW's weight decay, on matrices.
+    early_stopping : bool, default=True
+        Whether part of the data is held out to stop by, and the best weights are kept. Whole trials where there are
+        at least ten, else time blocks with a gap; not done where the data are too short for either.
+    validation_fraction : float, default=0.1
+        Share that is held out.
+    n_iter_no_change : int, default=10
+        Epochs without a gain of `tol` after which training stops.
+    tol : float, in bits per spike, default=1e-4
+        See above.
+    counts : {"round", "strict"}, default="round"
+        Whether counts that are not whole are rounded with a warning or refused.
+    max_tokens : int or None, default=None
+        Most spikes in a window of the training data that `fit` accepts, a bound on its memory. None takes what the
+        data hold. Held-out windows may hold more.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last one.
+    random_state : int, RandomState or None, default=None
+        Seed. The user's global generators are left alone.
+    device : str, default="auto"
+        "auto", "cpu", "cuda", "mps", ...
+    precision : {"float32", "float64"}, default="float32"
+        Floating point format of the model.
+    n_threads : int or None, default=1
+        Torch threads on the CPU. Models of the default size are fastest with one, by far where other work shares the
+        machine; raise it for wide models. None leaves torch's setting alone.
+    verbose : int, default=0
+        1 shows a progress bar on standard error, 2 keeps a line for each epoch.
+
+    Attributes
+    ----------
+    model_ : FittedModel
+        The network (``model_.network``) and the scales of its modalities.
+    unit_ids_ : ndarray of shape (n_units,)
+        Units seen in `fit`.
+    unit_info_ : DataFrame or None
+        What was known of them; given on to sampled spikes.
+    modalities_ : tuple of str
+        Modalities seen in `fit`.
+    base_rate_ : ndarray of shape (n_units,), in hertz
+        Rates of the null model of `score`.
+    n_features_in_, feature_names_in_ : int, ndarray
+        Number of units; names of the columns, where X was a DataFrame.
+    n_iter_ : int
+        Epochs of training so far.
+    loss_curve_ : list of float
+        Training loss of each epoch, in nats per token.
+    validation_scores_ : list of float
+        Held-out bits per spike after each epoch; empty where nothing was held out.
+    best_validation_score_ : float or None
+        The best of them.
+    max_tokens_ : int
+        Most spikes of a window in the training data, or `max_tokens`.
+    trial_duration_ : float, in seconds
+        Median duration of the training trials: the default of `sample`.
+
+    See Also
+    --------
+    skneuro.baselines : What its score is compared with.
+    skneuro.ConnectivityInference : Who drives whom.
+
+    Notes
+    -----
+    The loss is ``gamma L_vnc + mu L_id + (1 - gamma - mu) L_dt`` (equation 6 of the Neuroformer poster of Antoniades,
+    Yu and Smith), with ``L_dt = -log sum_id p(dt, id)`` and ``L_id = -log p(id | dt)`` in nats per token.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro import NeuroformerEstimator, SpikeTrains
+    >>> rng = np.random.default_rng(0)
+    >>> rate = 8 + 6 * np.sin(np.arange(60) / 5)  # two units that wax and wane together, in hertz
+    >>> counts = rng.poisson(rate[:, None] * 0.05, size=(20, 60, 1)).repeat(2, axis=2)
+    >>> spikes = SpikeTrains.from_counts(counts, bin_width=0.05)
+    >>> model = NeuroformerEstimator(bin_width=0.05, window_bins=1, max_epochs=3, gamma=0, mu=0.5, random_state=0)
+    >>> model.fit(spikes[:15]).score(spikes[15:]) > 0
+    True
+    >>> model.sample(n_samples=2, random_state=0)
+    SpikeTrains(2 trials, 2 units, ..., 6 s)
+    """
+
+    _parameter_constraints: ClassVar[dict] = CONSTRAINTS
+
+    def __init__(
+        self,
+        *,
+        bin_width: float = 0.01,
+        window_bins: int = 5,
+        recent_context: float = 0.25,
+        context: float = 1.0,
+        stimulus_context: float = 0.6,
+        gamma: float = 0.1,
+        mu: float = 0.45,
+        align: str | None = "auto",
+        temperature: float = 0.1,
+        head: str = "hazard",
+        coupling: bool = True,
+        coupling_lag: float = 0.1,
+        d_model: int = 64,
+        n_heads: int = 4,
+        n_layers: int = 1,
+        n_fusion_layers: int = 1,
+        share_fusion: bool = False,
+        dropout: float = 0.3,
+        unit_dropout: float = 0.0,
+        modality_dropout: float = 0.1,
+        max_epochs: int = 50,
+        batch_size: int = 8,
+        learning_rate: float = 3e-3,
+        weight_decay: float = 0.2,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        counts: str = "round",
+        max_tokens: int | None = None,
+        warm_start: bool = False,
+        random_state: Any = None,
+        device: str = "auto",
+        precision: str = "float32",
+        n_threads: int | None = 1,
+        verbose: int = 0,
+    ) -> None:
+        self.bin_width = bin_width
+        self.window_bins = window_bins
+        self.recent_context = recent_context
+        self.context = context
+        self.stimulus_context = stimulus_context
+        self.gamma = gamma
+        self.mu = mu
+        self.align = align
+        self.temperature = temperature
+        self.head = head
+        self.coupling = coupling
+        self.coupling_lag = coupling_lag
+        self.d_model = d_model
+        self.n_heads = n_heads
+        self.n_layers = n_layers
+        self.n_fusion_layers = n_fusion_layers
+        self.share_fusion = share_fusion
+        self.dropout = dropout
+        self.unit_dropout = unit_dropout
+        self.modality_dropout = modality_dropout
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.counts = counts
+        self.max_tokens = max_tokens
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.precision = precision
+        self.n_threads = n_threads
+        self.verbose = verbose
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        check_together(self)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit the model; a fit that fails leaves the estimator as it was.
+
+        Ctrl-C ends training and keeps the best model so far, with a warning.
+
+        Parameters
+        ----------
+        X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
+            Spikes. Rows of arrays are bins of `bin_width`; 2-D counts are one trial.
+        y : Modalities, Video, TimeSeries, array-like or None, default=None
+            Stimuli, and whatever else was recorded.
+
+        Returns
+        -------
+        NeuroformerEstimator
+            The estimator itself.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter is out of its range, or gamma + mu >= 1.
+        ValueError
+            If X holds no spikes, or a window more than `max_tokens`; if counts are negative or not finite.
+        NonFiniteLossError
+            If the loss became NaN or infinite: the model is then the last good one, and usable.
+        """
+        return self._fit(X, y, going_on=self.warm_start and hasattr(self, "model_"), one_epoch=False)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Train for one epoch on all of X, without early stopping.
+
+        ``max_epochs`` calls on the same data equal a `fit` with ``early_stopping=False``, to the bit.
+
+        Parameters
+        ----------
+        X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
+            Spikes of the same units as before.
+        y : Modalities, Video, TimeSeries, array-like or None, default=None
+            The same modalities as before.
+
+        Returns
+        -------
+        NeuroformerEstimator
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            As `fit`, or if units or modalities differ from before.
+        """
+        return self._fit(X, y, going_on=hasattr(self, "model_"), one_epoch=True)
+
+    def _fit(self, X: Any, y: Any, *, going_on: bool, one_epoch: bool) -> Self:
+        before = dict(self.__dict__)
+        try:
+            with _fitting.torch_threads(self.n_threads):
+                self._train(X, y, going_on, one_epoch)
+        except NonFiniteLossError:
+            raise
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        return self
+
+    def _train(self, X: Any, y: Any, going_on: bool, one_epoch: bool) -> None:
+        inp = self._read(X, y, reset=not going_on)
+        self.max_tokens_ = self._check_tokens(inp)
+        if going_on:
+            state, scales = self._training_state(), self.model_.scales
+        else:
+            _fitting.warn_about_gamma(self.gamma, inp)
+            self._remember(inp)
+            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+            self._seed = seed
+        if one_epoch:
+            training, held = _fitting.whole_trials(np.diff(inp.spikes.ptr)), None
+        else:
+            training, held = _fitting.split(self, inp, self._seed)
+        if not going_on:
+            state, scales = _fitting.fresh_state(self, inp, training, self._seed)
+        builder = FittedModel(state.model, scales, self.device, self.precision).builder(inp)
+        validate = None
+        if held is not None:
+            validate = _fitting.Validation(builder, held, state.model.session.mean.double().cpu().numpy())
+        self._run(state, scales, builder, training, validate, one_epoch, (X, y))
+
+    def _run(self, state, scales, builder, training, validate, one_epoch, data) -> None:
+        plan = _fitting.settings(self)
+        n_epochs = 1 if one_epoch else plan.max_epochs
+        events = FitEvents(self, n_epochs, *data)
+
+        def fitted() -> dict[str, Any]:
+            return {**self._results(state, scales), **{k: v for k, v in vars(self).items() if k.endswith("_")}}
+
+        origin = 0 if one_epoch else state.n_epochs
+        try:
+            reason = train(
+                state, builder, training, plan, validate, n_epochs, origin,
+                events.epoch_begins, lambda: events.epoch_ends(fitted),
+            )  # fmt: skip
+        except NonFiniteLossError as error:
+            self.__dict__.update(self._results(state, scales))
+            raise NonFiniteLossError(
+                f"{error}. Training stopped; the estimator holds the last good weights. A lower learning_rate "
+                f"(now {self.learning_rate}) usually helps."
+            ) from None
+        self.__dict__.update(self._results(state, scales))
+        events.fit_ends(fitted)
+        if reason == "interrupted":
+            warnings.warn(
+                f"Training was interrupted after {self.n_iter_} epochs; the best model so far is kept.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def _results(self, state: TrainingState, scales: dict) -> dict[str, Any]:
+        scores = list(state.validation_scores)
+        return {
+            "model_": FittedModel(state.average, scales, self.device, self.precision),
+            "_state": state,
+            "n_iter_": state.n_epochs,
+            "loss_curve_": list(state.loss_curve),
+            "validation_scores_": scores,
+            "best_validation_score_": max(scores, default=None),
+        }
+
+    def _training_state(self) -> TrainingState:
+        """The state that training goes on from; a loaded model starts a new optimiser at its weights."""
+        network, plan = self.model_.network, _fitting.settings(self)
+        if getattr(self, "_state", None) is None:
+            return TrainingState.resume(network, plan, self._seed, self.n_iter_)
+        if isinstance(self._state, dict):  # unpickled
+            return TrainingState.from_arrays(self._state, network, plan)
+        return self._state
+
+    def _remember(self, inp: ModelInput) -> None:
+        n_bins = np.diff(inp.spikes.ptr)
+        self.trial_duration_ = float(np.median(n_bins[n_bins > 0])) * self.bin_width
+        self.unit_info_ = None if inp.trials is None else inp.trials.unit_info
+
+    def _check_tokens(self, inp: ModelInput) -> int:
+        largest = _fitting.largest_window(inp.spikes, self.window_bins)
+        if self.max_tokens is not None and largest > self.max_tokens:
+            raise ValueError(
+                f"A window of {self.window_bins} bins holds {largest} spikes, more than max_tokens={self.max_tokens}. "
+                f"Raise max_tokens (memory grows with it), or lower window_bins or bin_width; nothing is cut off."
+            )
+        return largest if self.max_tokens is None else self.max_tokens
+
+    # ---- use -------------------------------------------------------------------------------------------------
+
+    def _read(self, X: Any, y: Any = None, *, reset: bool) -> ModelInput:
+        inp = super()._read(X, y, reset=reset)
+        given = () if inp.modalities is None else inp.modalities.names
+        missing = [name for name in self.modalities_ if name not in given]
+        if missing and self.model_.network.config.modality_dropout == 0:
+            raise IncompatibleModalityError(
+                f"The modalities {missing} are missing, and the model was fitted with modality_dropout=0: it never "
+                f"learned to do without. Give them, or fit with modality_dropout > 0."
+            )
+        return inp
+
+    def _cell_log_likelihood(self, inp: ModelInput) -> np.ndarray:
+        with _fitting.torch_threads(self.n_threads):
+            return self.model_.cell_log_likelihood(inp)
+
+    def predict(self, X: Any, stimuli: Any = None, *, n_samples: int = 32) -> np.ndarray:
+        """Expected spike counts, from what came before each bin's window and from the stimuli.
+
+        The horizon is 1 to `window_bins` bins: nothing of the window itself is looked at. The model's own draws of
+        the window are averaged, with the same random numbers for every window, so that a result depends on its own
+        inputs only.
+
+        Parameters
+        ----------
+        X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
+            Spikes.
+        stimuli : Modalities, Video, TimeSeries, array-like or None, default=None
+            As `y` in `fit`.
+        n_samples : int, default=32
+            Draws of each window.
+
+        Returns
+        -------
+        ndarray, in spikes per bin
+            Of the shape of X for arrays; for containers an object array of (n_bins_k, n_units) arrays, one a trial.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If units or modalities differ from those seen in `fit`, or `n_samples` is not positive.
+        """
+        inp = self._read(X, stimuli, reset=False)
+        n_samples = positive_integer("n_samples", n_samples)
+        with _fitting.torch_threads(self.n_threads):
+            return inp.rows(generation.predict(self.model_, inp, n_samples))
+
+    def sample(
+        self,
+        stimuli: Any = None,
+        n_samples: int = 1,
+        *,
+        duration: float | None = None,
+        random_state: Any = None,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+    ) -> SpikeTrains:
+        """Simulate trials in closed loop: the model's own spikes become its past.
+
+        Trials start from silence, without a past. Spikes stand at the centres of their bins; nothing below
+        `bin_width` is modelled.
+
+        Parameters
+        ----------
+        stimuli : Modalities, Video, TimeSeries, array-like or None, default=None
+            One row for each trial to simulate. None simulates one trial without stimuli.
+        n_samples : int, default=1
+            Samples of each trial.
+        duration : float, in seconds, default=None
+            Length of the trials; None takes the stimuli's, or the training trials' median without stimuli.
+        random_state : int, RandomState or None, default=None
+            Seed; every row has a generator of its own, so that its spikes do not depend on the rows beside it.
+        temperature : float, default=1.0
+            Below 1 makes likely events likelier; 1 is an exact draw from the model.
+        top_p : float, default=1.0
+            Share of the probability mass that events are drawn from; 1 is exact.
+
+        Returns
+        -------
+        SpikeTrains of shape (n_trials * n_samples, n_units)
+            The samples of a trial one after the other; ``trial_ids`` is the row of `stimuli`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If the stimuli are shorter than `duration`, differ from those seen in `fit`, or a number is out of range.
+        """
+        check_is_fitted(self)
+        n_samples = positive_integer("n_samples", n_samples)
+        check_draw(temperature, top_p, duration)
+        inp = sampling_input(self, stimuli, duration)
+        seed = np.random.SeedSequence(int(check_random_state(random_state).randint(2**31 - 1)))
+        with _fitting.torch_threads(self.n_threads):
+            drawn = generation.sample(self.model_, inp, n_samples, seed, temperature, top_p)
+        return generation.to_spike_trains(drawn, self.unit_info_)
+
+    def transform(self, X: Any, stimuli: Any = None) -> np.ndarray:
+        """Neural embedding of each row of X, taken before any modality is fused in.
+
+        Parameters
+        ----------
+        X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
+            Spikes.
+        stimuli : Modalities, Video, TimeSeries, array-like or None, default=None
+            Checked against X and `fit`; the neural side of the alignment does not see them.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_components)
+            The projected vector of unit norm where the model was aligned with a modality (gamma > 0), else the state
+            of the long past after each bin's window. Means over a trial's bins where rows are trials.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If units or modalities differ from those seen in `fit`.
+        """
+        with warnings.catch_warnings():
+            if stimuli is None:  # nothing is missing: the embedding is of the spikes alone
+                warnings.simplefilter("ignore", MissingModalityWarning)
+            inp = self._read(X, stimuli, reset=False)
+        with _fitting.torch_threads(self.n_threads):
+            vectors = self.model_.embed(inp)
+        if inp.layout == "bins":
+            return vectors
+        n_bins = np.maximum(np.diff(inp.spikes.ptr), 1)
+        total = np.concatenate([np.zeros((1, vectors.shape[1])), vectors.cumsum(0)])
+        return (total[inp.spikes.ptr[1:]] - total[inp.spikes.ptr[:-1]]) / n_bins[:, None]
+
+    @property
+    def _n_features_out(self) -> int:
+        check_is_fitted(self)
+        return self.model_.embedding_width
+
+    @property
+    def coupling_kernels_(self) -> np.ndarray:
+        """Coupling attention, (target, source, lag): log intensity per spike at lags of 1, 2, ... bins."""
+        check_is_fitted(self)
+        if not self.model_.network.config.coupling_bins:
+            raise AttributeError("coupling_kernels_ is there only after a fit with coupling=True")
+        return self.model_.network.session.kernels().detach().double().cpu().numpy()
+
+    # ---- files -----------------------------------------------------------------------------------------------
+
+    def save(self, path: Any) -> None:
+        """Write the fitted model to one file; see :func:`skneuro.save`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+        """
+        save(self, path)
+
+    @staticmethod
+    def load(path: Any) -> NeuroformerEstimator:
+        """Read a file of :meth:`save`; see :func:`skneuro.load`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+
+        Returns
+        -------
+        NeuroformerEstimator
+            Fitted; training can go on, with a fresh optimiser.
+
+        Raises
+        ------
+        UnsafeFileError
+            If the file is not an undamaged one of :meth:`save`. It is a ValueError.
+        """
+        estimator = load(path)
+        if not isinstance(estimator, NeuroformerEstimator):
+            raise UnsafeFileError(
+                f"{path} holds a {type(estimator).__name__}, not a NeuroformerEstimator. Use skneuro.load(path)."
+            )
+        return estimator
+
+    def _to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        kept = {k: v for k, v in vars(self).items() if k.endswith("_") and k != "model_" and not k.startswith("_")}
+        return self.model_.arrays(), {"config": self.model_.network.config.to_dict(), "seed": self._seed, "fitted": kept}
+
+    def _from_state(self, tensors: dict[str, np.ndarray], state: dict[str, Any]) -> None:
+        config = NeuroformerConfig.from_dict(state["config"])
+        self.model_ = FittedModel.from_arrays(config, tensors, self.device, self.precision)
+        self._seed = state["seed"]
+        for name, value in state["fitted"].items():
+            setattr(self, name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if isinstance(state.get("_state"), TrainingState):
+            state = {**state, "_state": state["_state"].to_arrays()}
+        return state

@@ -1,0 +1,83 @@
+"""Warnings and errors that skneuro raises besides those of Python and scikit-learn.
+
+Every error is also a ``ValueError`` or an ``OSError``, so that code which knows nothing of skneuro catches
+it.
+"""
+
+__all__ = [
+    "DatasetNotFoundError",
+    "DroppedSpikesWarning",
+    "IncompatibleModalityError",
+    "MissingModalityWarning",
+    "NonIntegerCountsWarning",
+    "UnsafeFileError",
+]
+
+
+class MissingModalityWarning(UserWarning):
+    """A modality seen in ``fit`` is missing now; the model falls back on its learned "absent" token.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skneuro.exceptions import MissingModalityWarning
+    >>> warnings.filterwarnings("error", category=MissingModalityWarning)  # make it an error
+    >>> warnings.filterwarnings("default", category=MissingModalityWarning)
+    """
+
+
+class NonIntegerCountsWarning(UserWarning):
+    """Spike counts were not whole numbers and have been rounded, ``floor(x + 0.5)``.
+
+    Examples
+    --------
+    >>> from skneuro.exceptions import NonIntegerCountsWarning
+    >>> issubclass(NonIntegerCountsWarning, UserWarning)
+    True
+    """
+
+
+class DroppedSpikesWarning(UserWarning):
+    """Spikes lay outside every epoch or in time that was not observed, and were left out.
+
+    The message says how many, and why.
+
+    Examples
+    --------
+    >>> from skneuro.exceptions import DroppedSpikesWarning
+    >>> issubclass(DroppedSpikesWarning, UserWarning)
+    True
+    """
+
+
+class IncompatibleModalityError(ValueError):
+    """A modality does not fit the spikes: other number of trials, or a trial that it does not cover.
+
+    Examples
+    --------
+    >>> from skneuro.exceptions import IncompatibleModalityError
+    >>> issubclass(IncompatibleModalityError, ValueError)
+    True
+    """
+
+
+class UnsafeFileError(ValueError):
+    """A file is not what ``skneuro.load`` reads: a pickle, truncated, of an unknown class or a wrong size.
+
+    Examples
+    --------
+    >>> from skneuro.exceptions import UnsafeFileError
+    >>> issubclass(UnsafeFileError, ValueError)
+    True
+    """
+
+
+class DatasetNotFoundError(OSError):
+    """A recording is neither in the cache nor to be downloaded, or is not the published one.
+
+    Examples
+    --------
+    >>> from skneuro.exceptions import DatasetNotFoundError
+    >>> issubclass(DatasetNotFoundError, OSError)
+    True
+    """

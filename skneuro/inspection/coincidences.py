@@ -1,0 +1,133 @@
+"""Spikes of different units within a fraction of a millisecond: duplicated units and shared artefacts."""
+
+import numpy as np
+import pandas as pd
+from scipy import sparse, stats
+
+COINCIDENCE = 0.5e-3  # s; two spikes this close are one event of the amplifier, not of two cells
+HOLE = 1.5e-3  # s; a cross-correlogram empty out to here is the refractory period of one cell
+JITTER = 20e-3  # s; chance coincidences are those left when spikes are moved within such a bin
+_SLACK = 1e-7  # s; two times a whole tick apart must not be separated by rounding
+
+
+def timeline(spikes):
+    """Times of all spikes on one axis, a second of silence between trials: no interval spans two of them."""
+    trial = np.repeat(np.arange(len(spikes)), np.diff(spikes.ptr))
+    length = np.asarray(spikes.t_stop - spikes.t_start, dtype=float)
+    offset = np.concatenate([[0.0], np.cumsum(length + 1.0)[:-1]])
+    return spikes.times - spikes.t_start[trial] + offset[trial]
+
+
+def shared_events(spikes, window=1e-3):
+    """Instants at which improbably many units fire together: electrical artefacts, chewing, stimulus pulses.
+
+    Parameters
+    ----------
+    spikes : SpikeTrains
+        The recording.
+    window : float, default=0.001
+        Width of an event, in seconds.
+
+    Returns
+    -------
+    member : ndarray of shape (n_spikes,), bool
+        Which spikes belong to an event.
+    first : ndarray of shape (n_events,), int
+        Index of the first spike of each event.
+    """
+    t = timeline(spikes)
+    member = np.zeros(t.size, dtype=bool)
+    n_units = spikes.shape[1]
+    if t.size == 0 or n_units < 4:
+        return member, np.zeros(0, dtype=int)
+    last = np.searchsorted(t, t + window, side="right")
+    size = last - np.arange(t.size)
+    around = np.searchsorted(t, t + 25 * window) - np.searchsorted(t, t - 25 * window)
+    # the event's own spikes are taken out of the local rate it is compared with
+    expected = np.maximum(around - size, 1) / 50
+    enough = max(4, int(np.ceil(0.2 * n_units)))
+    unlikely = stats.poisson.sf(size - 2, expected) * t.size < 1e-3
+    candidates = np.flatnonzero((size >= enough) & unlikely)
+    first, stop = [], 0
+    for i in candidates:
+        if i >= stop and np.unique(spikes.units[i : last[i]]).size >= enough:
+            first.append(i)
+            stop = last[i]
+            member[i:stop] = True
+    return member, np.asarray(first, dtype=int)
+
+
+def _pair_counts(t, units, n_units, lag):
+    """Pairs of spikes at most `lag` apart, as a symmetric (n_units, n_units) matrix."""
+    counts = np.zeros(n_units * n_units, dtype=np.int64)
+    i, k = np.arange(t.size), 0
+    while i.size:
+        k += 1
+        i = i[i + k < t.size]
+        i = i[t[i + k] - t[i] <= lag + _SLACK]
+        counts += np.bincount(units[i] * np.int64(n_units) + units[i + k], minlength=counts.size)
+    counts = counts.reshape(n_units, n_units)
+    return counts + counts.T - np.diag(np.diag(counts))
+
+
+def _same_bin_pairs(t, units, n_units, width):
+    """Pairs of spikes of two units that share a bin of `width` seconds."""
+    bins = np.floor(t / width).astype(np.int64)
+    _, row = np.unique(bins, return_inverse=True)
+    counts = sparse.coo_array(
+        (np.ones(t.size), (row, units)), shape=(row.max(initial=-1) + 1, n_units)
+    ).tocsr()
+    return np.asarray((counts.T @ counts).todense())
+
+
+def zero_lag_pairs(spikes, exclude=None):
+    """Compare how often two units fire within 0.5 ms of each other with what slower co-variation predicts.
+
+    Parameters
+    ----------
+    spikes : SpikeTrains
+        The recording, with spike times (not counts).
+    exclude : ndarray of shape (n_spikes,), bool, default=None
+        Spikes to leave out, such as those of shared artefacts.
+
+    Returns
+    -------
+    pairs : DataFrame
+        One row a pair of units, the most suspicious first: `unit`, `other` (unit ids), `coincidences`,
+        `expected` (by moving spikes within 20 ms), `z`, `share` (excess coincidences over the spikes of the
+        unit with fewer) and `hole` (pairs within 1.5 ms over the number expected: near 0 for one cell split
+        in two, near 1 for two cells).
+
+    Notes
+    -----
+    The expectation is the interval jitter of Amarasingham et al. (2012, J Neurophysiol 107:517) in closed
+    form: of two spikes placed at random in a bin of width D, a share 2d/D - (d/D)^2 lies within d.
+    """
+    keep = slice(None) if exclude is None else ~exclude
+    t, units, n_units = timeline(spikes)[keep], spikes.units[keep].astype(np.int64), spikes.shape[1]
+    near, wide = _pair_counts(t, units, n_units, COINCIDENCE), _pair_counts(t, units, n_units, HOLE)
+    same_bin = _same_bin_pairs(t, units, n_units, JITTER)
+    n = np.bincount(units, minlength=n_units).astype(float)
+    duration = max(float(np.sum(spikes.t_stop - spikes.t_start)), 1e-9)
+    by_rate = n[:, None] * n[None, :] * 2 / duration
+
+    def chance(count, lag):
+        p = 2 * lag / JITTER - (lag / JITTER) ** 2
+        return np.maximum(np.maximum(same_bin - count, 0) * p / (1 - p), by_rate * lag)
+
+    expected, expected_wide = chance(near, COINCIDENCE), by_rate * HOLE
+    i, j = np.triu_indices(n_units, k=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        table = pd.DataFrame(
+            {
+                "unit": np.asarray(spikes.unit_ids)[i],
+                "other": np.asarray(spikes.unit_ids)[j],
+                "coincidences": near[i, j],
+                "expected": expected[i, j],
+                "z": ((near - expected) / np.sqrt(expected))[i, j],
+                "share": (near - expected)[i, j] / np.minimum(n[i], n[j]),
+                "expected_wide": expected_wide[i, j],
+                "hole": (wide / expected_wide)[i, j],
+            }
+        )
+    return table.sort_values("share", ascending=False, ignore_index=True)

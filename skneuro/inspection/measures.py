@@ -1,0 +1,293 @@
+"""Numbers that tell whether a recording is sound, one function a question."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from skneuro.data import align_clocks
+
+REFRACTORY = 1.5e-3  # s; shorter intervals do not come from one neuron
+DUPLICATE = 0.1e-3  # s; shorter intervals are one spike detected twice
+
+
+def _unit_clock(spikes):
+    """Each spike's place on its own unit's axis of observed time, and the seconds each unit was observed."""
+    n_trials, n_units = spikes.shape
+    trial = np.repeat(np.arange(n_trials), np.diff(spikes.ptr))
+    position = spikes.times - spikes.t_start[trial]
+    length = np.tile(
+        (spikes.t_stop - spikes.t_start)[:, None], (1, n_units)
+    )  # (n_trials, n_units), s observed
+    for k in [] if spikes.observation is None else np.unique(spikes.observation.trial):
+        rows = np.arange(spikes.ptr[k], spikes.ptr[k + 1])
+        for u, unit in enumerate(spikes.unit_ids):
+            start, stop = spikes.observed_intervals(int(k), unit).T
+            before = np.concatenate([[0.0], np.cumsum(stop - start)])
+            mine = rows[spikes.units[rows] == u]
+            which = np.searchsorted(start, spikes.times[mine], side="right") - 1
+            position[mine] = before[which] + spikes.times[mine] - start[which]
+            length[k, u] = before[-1]
+    offset = np.cumsum(length, axis=0) - length
+    return position + offset[trial, spikes.units], length.sum(axis=0)
+
+
+def _contamination(violations, n, duration):
+    """Share of foreign spikes that explains the violations, after Hill et al. (2011), Llobet et al. (2022).
+
+    Two spikes drawn from a contaminated unit both belong to the neuron with probability (1 - c)^2 and can
+    then not violate: violations = n^2 w / T (1 - (1 - c)^2) for a window of w seconds.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = violations * duration / (n**2 * (REFRACTORY - DUPLICATE))
+    return 1 - np.sqrt(np.clip(1 - np.nan_to_num(share), 0, 1))
+
+
+def unit_quality(spikes):
+    """Measure every unit by itself.
+
+    Parameters
+    ----------
+    spikes : SpikeTrains
+        The recording.
+
+    Returns
+    -------
+    table : DataFrame of shape (n_units, 12)
+        Indexed by unit id. `n_spikes`; `observed` (s); `rate` (Hz); `presence` (share of 100 equal stretches
+        of observed time with a spike); `first_third`, `last_third` (Hz); `silence` (s, longest observed
+        stretch without a spike), `silence_start` (s of observed time), `silence_next` (s, the second
+        longest); `duplicated` (spikes within 0.1 ms of the unit's last); `violations` (intervals of 0.1 to
+        1.5 ms); `contamination` (expected share of foreign spikes).
+
+    Examples
+    --------
+    >>> from skneuro.data import SpikeTrains
+    >>> from skneuro.inspection import unit_quality
+    >>> spikes = SpikeTrains.from_unit_times({7: [0.5, 0.5005, 3.0]}, epochs=[[0.0, 4.0]])
+    >>> table = unit_quality(spikes)
+    >>> float(table.loc[7, "rate"]), int(table.loc[7, "violations"]), round(float(table.loc[7, "silence"]), 4)
+    (0.75, 1, 2.4995)
+    """
+    n_units = spikes.shape[1]
+    position, observed = _unit_clock(spikes)
+    order = np.argsort(spikes.units, kind="stable")
+    unit, position = spikes.units[order].astype(np.int64), position[order]
+    trial = np.repeat(np.arange(len(spikes)), np.diff(spikes.ptr))[order]
+    n = np.bincount(unit, minlength=n_units)
+
+    same = (np.diff(unit) == 0) & (np.diff(trial) == 0)
+    interval, owner = np.diff(spikes.times[order])[same], unit[1:][same]
+    duplicated = np.bincount(owner[interval < DUPLICATE], minlength=n_units)
+    violations = np.bincount(owner[(interval >= DUPLICATE) & (interval < REFRACTORY)], minlength=n_units)
+
+    share = np.minimum(position / np.maximum(observed[unit], 1e-12), 1 - 1e-9)
+    presence = (
+        np.bincount(np.unique(unit * 100 + (share * 100).astype(np.int64)) // 100, minlength=n_units) / 100
+    )
+    thirds = np.bincount(unit * 3 + (share * 3).astype(np.int64), minlength=3 * n_units).reshape(n_units, 3)
+
+    # the edges of the observed time count as spikes, so that a unit lost early shows its silence to the end
+    edges = np.concatenate([position, np.zeros(n_units), observed])
+    owners = np.concatenate([unit, np.arange(n_units), np.arange(n_units)])
+    sort = np.lexsort((edges, owners))
+    edges, owners = edges[sort], owners[sort]
+    gap, start, gap_owner = np.diff(edges), edges[:-1], owners[1:]
+    inside = np.diff(owners) == 0
+    gap, start, gap_owner = gap[inside], start[inside], gap_owner[inside]
+    rank = np.lexsort((-gap, gap_owner))
+    head = np.concatenate([[0], np.cumsum(np.bincount(gap_owner, minlength=n_units))[:-1]])
+    second = np.where(n > 0, gap[rank][np.minimum(head + 1, gap.size - 1)], 0.0)
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return pd.DataFrame(
+            {
+                "n_spikes": n,
+                "observed": observed,
+                "rate": np.nan_to_num(n / observed),
+                "presence": presence,
+                "first_third": np.nan_to_num(thirds[:, 0] * 3 / observed),
+                "last_third": np.nan_to_num(thirds[:, 2] * 3 / observed),
+                "silence": gap[rank][head],
+                "silence_start": start[rank][head],
+                "silence_next": second,
+                "duplicated": duplicated,
+                "violations": violations,
+                "contamination": _contamination(violations, n.astype(float), observed),
+            },
+            index=pd.Index(spikes.unit_ids, name="unit"),
+        )
+
+
+def recording_gaps(spikes, min_expected=50.0, min_ratio=10.0):
+    """Find stretches in which no unit fired although many spikes were due.
+
+    There the acquisition stopped, or a trial is longer than what was recorded of it.
+
+    Parameters
+    ----------
+    spikes : SpikeTrains
+        The recording.
+    min_expected : float, default=50
+        Spikes that the whole population would have fired in the stretch at its mean rate.
+    min_ratio : float, default=10
+        The stretch must be this many times longer than the pooled interval that 99.9 % of intervals do not
+        exceed, so that pauses which belong to the activity are not gaps.
+
+    Returns
+    -------
+    gaps : DataFrame
+        One row a gap: `trial` (trial id), `start`, `stop` (s, on the trial's clock), `expected` (spikes).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro.data import SpikeTrains
+    >>> from skneuro.inspection import recording_gaps
+    >>> times = np.r_[np.arange(0, 40, 0.1), np.arange(80, 100, 0.1)]
+    >>> gaps = recording_gaps(SpikeTrains.from_unit_times({0: times}, epochs=[[0.0, 100.0]]))
+    >>> gaps[["start", "stop"]].round(1).to_numpy().tolist()
+    [[39.9, 80.0]]
+    """
+    first, last = spikes.ptr[:-1], spikes.ptr[1:]
+    edges = np.concatenate([spikes.times, spikes.t_start, spikes.t_stop])
+    trials = np.arange(len(spikes))
+    owners = np.concatenate([np.repeat(trials, last - first), trials, trials])
+    sort = np.lexsort((edges, owners))
+    edges, owners = edges[sort], owners[sort]
+    inside = np.diff(owners) == 0
+    gap, start, owner = np.diff(edges)[inside], edges[:-1][inside], owners[1:][inside]
+    found = pd.DataFrame({"trial": [], "start": [], "stop": [], "expected": []})
+    if spikes.times.size == 0:
+        return found
+    rate = spikes.times.size / max(gap.sum() - gap.max(), 1e-12)
+    usual = np.quantile(gap, 0.999, method="lower")
+    if usual == gap.max():  # few intervals: the longest must not be its own yardstick
+        usual = np.quantile(gap, 0.99, method="lower")
+    long = np.flatnonzero((gap * rate >= min_expected) & (gap >= min_ratio * usual))
+    long = [i for i in long if _anyone_observed(spikes, owner[i], start[i], start[i] + gap[i])]
+    return pd.DataFrame(
+        {
+            "trial": np.asarray(spikes.trial_ids)[owner[long]],
+            "start": start[long],
+            "stop": start[long] + gap[long],
+            "expected": gap[long] * rate,
+        }
+    )
+
+
+def _anyone_observed(spikes, trial, start, stop):
+    """Whether at least half of the stretch was observed in at least one unit."""
+    if spikes.observation is None or trial not in spikes.observation.trial:
+        return True
+    for unit in spikes.unit_ids:
+        lo, hi = spikes.observed_intervals(int(trial), unit).T
+        if np.maximum(np.minimum(hi, stop) - np.maximum(lo, start), 0).sum() > 0.5 * (stop - start):
+            return True
+    return False
+
+
+def running_modulation(spikes, speed, bin_width=1.0):
+    """Relate the population's rate to how fast the animal moves.
+
+    Parameters
+    ----------
+    spikes : SpikeTrains
+        The recording.
+    speed : TimeSeries
+        Speed, or velocity with several columns, whose length is then taken.
+    bin_width : float, default=1.0
+        Width of the bins that are compared, in seconds.
+
+    Returns
+    -------
+    result : dict
+        `correlation` (Spearman, rate against speed), `rate_still` and `rate_running` (Hz per unit, in the
+        slowest and the fastest third of the bins), `n_bins`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro.data import SpikeTrains, TimeSeries
+    >>> from skneuro.inspection import running_modulation
+    >>> spikes = SpikeTrains.from_unit_times({0: np.arange(50.05, 100, 0.1)}, epochs=[[0.0, 100.0]])
+    >>> running = TimeSeries.from_lists([np.repeat([[0.0], [20.0]], 50, axis=0)], rate=1.0)
+    >>> float(running_modulation(spikes, running)["rate_running"])
+    10.0
+    """
+    rates, speeds = [], []
+    for k in range(len(spikes)):
+        n_bins = int((spikes.t_stop[k] - spikes.t_start[k]) / bin_width + 1e-6)
+        edges = spikes.t_start[k] + bin_width * np.arange(n_bins + 1)
+        counts = np.histogram(spikes.times[spikes.ptr[k] : spikes.ptr[k + 1]], edges)[0]
+        rows = slice(speed.ptr[k], speed.ptr[k + 1])
+        values = np.asarray(speed.values[rows], dtype=float).reshape(rows.stop - rows.start, -1)
+        values = np.linalg.norm(values, axis=1) if values.shape[1] > 1 else np.abs(values[:, 0])
+        bins = np.floor((np.asarray(speed.timestamps[rows]) - spikes.t_start[k]) / bin_width + 1e-6).astype(
+            int
+        )
+        good = (bins >= 0) & (bins < n_bins) & np.isfinite(values)
+        n = np.bincount(bins[good], minlength=n_bins)
+        total = np.bincount(bins[good], weights=values[good], minlength=n_bins)
+        rates.append(counts[n > 0] / bin_width / spikes.shape[1])
+        speeds.append(total[n > 0] / n[n > 0])
+    rate, speed_ = np.concatenate(rates), np.concatenate(speeds)
+    if rate.size < 10 or np.ptp(speed_) == 0 or np.ptp(rate) == 0:
+        return {"correlation": np.nan, "rate_still": np.nan, "rate_running": np.nan, "n_bins": int(rate.size)}
+    slow, fast = speed_ <= np.quantile(speed_, 1 / 3), speed_ >= np.quantile(speed_, 2 / 3)
+    return {
+        "correlation": float(stats.spearmanr(rate, speed_).statistic),
+        "rate_still": float(rate[slow].mean()),
+        "rate_running": float(rate[fast].mean()),
+        "n_bins": int(rate.size),
+    }
+
+
+def clock_quality(source_pulses, target_pulses):
+    """Compare two clocks by the synchronisation pulses that both recorded.
+
+    Parameters
+    ----------
+    source_pulses : ndarray of shape (n_source,), in seconds
+        Pulse times on one clock.
+    target_pulses : ndarray of shape (n_target,), in seconds
+        The same pulses on the other clock.
+
+    Returns
+    -------
+    result : dict
+        `n_pulses` (pairs found), `unmatched_source` and `unmatched_target` (times of pulses without a
+        partner, s), `drift` (parts per million), `jitter` and `worst` (s, median and largest error when a
+        pulse is predicted from its neighbours), `worst_at` (s, on the source's clock), `bend` (s, largest
+        distance from one straight line).
+
+    Raises
+    ------
+    ValueError
+        If the pulses cannot be paired (`skneuro.data.align_clocks` says why).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro.inspection import clock_quality
+    >>> pulses = np.arange(0.0, 100.0)
+    >>> round(clock_quality(pulses, 3.0 + pulses * (1 + 50e-6))["drift"], 3)
+    50.0
+    """
+    source_pulses, target_pulses = (
+        np.asarray(source_pulses, dtype=float),
+        np.asarray(target_pulses, dtype=float),
+    )
+    clock = align_clocks(source_pulses, target_pulses, drop_unmatched=True)
+    error = np.nan_to_num(np.abs(clock.residuals))
+    source, target = clock.source - clock.source[0], clock.target - clock.target[0]
+    line = np.polyval(np.polyfit(source, target, 1), source)
+    return {
+        "n_pulses": source.size,
+        "unmatched_source": source_pulses[clock.unmatched_source],
+        "unmatched_target": target_pulses[clock.unmatched_target],
+        "drift": clock.drift,
+        "jitter": float(np.median(error)),
+        "worst": float(error.max()),
+        "worst_at": float(clock.source[np.argmax(error)]),
+        "bend": float(np.abs(target - line).max()),
+    }

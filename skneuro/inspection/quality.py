@@ -1,0 +1,83 @@
+"""What may be wrong with a recording, found before a model is fitted to it.
+
+`check_recording` runs every measure of this package and turns what is out of the ordinary into findings, each
+with its numbers and its remedy.
+"""
+
+from . import _judgements as judge
+from .findings import Finding, QualityReport
+from .measures import unit_quality
+
+_FINE = 1.0e-3  # s; counts in wider bins show neither short intervals nor coincidences
+_ORDER = {"serious": 0, "warning": 1, "note": 2}
+
+
+def check_recording(spikes, modalities=None, *, sync_pulses=None):
+    """Look for what would spoil a model fitted to a recording.
+
+    Parameters
+    ----------
+    spikes : SpikeTrains
+        The recording.
+    modalities : Modalities, default=None
+        Series recorded beside it. One whose name contains "speed", "running", "velocity", "treadmill" or
+        "wheel" is compared with the population's rate.
+    sync_pulses : tuple of two ndarrays, default=None
+        Times of the same synchronisation pulses on the recording's clock and on the other one, in seconds.
+
+    Returns
+    -------
+    report : QualityReport
+        Findings, checks passed, checks that could not be made, and the table of units.
+
+    Raises
+    ------
+    ValueError
+        If there is no spike at all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro.data import SpikeTrains
+    >>> from skneuro.inspection import check_recording
+    >>> rng = np.random.default_rng(0)
+    >>> times = {unit: np.arange(0, 200, 0.2) + rng.uniform(0, 0.19, 1000) for unit in "abc"}
+    >>> times["b"] = times["b"][times["b"] < 90]
+    >>> for finding in check_recording(SpikeTrains.from_unit_times(times, epochs=[[0.0, 200.0]])).findings:
+    ...     print(finding.severity, finding.check, finding.units)
+    warning presence ('b',)
+    """
+    if spikes.times.size == 0:
+        raise ValueError(
+            f"expected a recording with spikes, got {spikes.shape[1]} units and {len(spikes)} trials without "
+            "one; "
+            "check that times are in seconds and lie between t_start and t_stop"
+        )
+    units = unit_quality(spikes)
+    results = {
+        "time unit": judge.time_unit(spikes),
+        "rates": judge.rates(units),
+        "presence": judge.presence(units),
+        "gaps": judge.gaps(spikes),
+    }
+    skipped = {}
+    if spikes.resolution is None or spikes.resolution <= _FINE:
+        results["duplicated spikes"] = judge.duplicates(units)
+        results["refractory period"] = judge.refractory(units)
+        results.update(judge.coincidences(spikes))
+    else:
+        why = f"the file holds counts in bins of {1e3 * spikes.resolution:g} ms, not spike times"
+        skipped = dict.fromkeys(["duplicated spikes", "refractory period", "shared artefacts"], why)
+        results["zero-lag peaks"] = judge.count_correlation(spikes)
+    if sync_pulses is None:
+        skipped["clocks"] = "no synchronisation pulses given"
+    else:
+        results["clocks"] = judge.clocks(*sync_pulses)
+    running = judge.running_series(modalities)
+    if running is None:
+        skipped["running"] = "no series named speed, running, velocity, treadmill or wheel"
+    else:
+        results["running"] = judge.running(spikes, *running)
+    findings = [f for found in results.values() for f in found if isinstance(f, Finding)]
+    passed = {name: text for name, found in results.items() for text in found if isinstance(text, str)}
+    return QualityReport(tuple(sorted(findings, key=lambda f: _ORDER[f.severity])), passed, skipped, units)

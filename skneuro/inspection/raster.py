@@ -1,0 +1,197 @@
+"""Spike rasters."""
+
+import numpy as np
+
+from ._plotting import one_axes, tidy
+
+
+class RasterDisplay:
+    """A raster: one tick a spike, one row a unit or a trial.
+
+    Create one with `from_spikes` (all units of one trial), `from_unit` (one unit in all trials) or
+    `from_estimator` (a simulated trial).
+
+    Parameters
+    ----------
+    times : ndarray of shape (n_spikes,), in seconds
+        Spike times.
+    rows : ndarray of shape (n_spikes,), int
+        Row of each spike, 0 at the top.
+    row_labels : sequence of length n_rows
+        Unit ids or trial ids.
+    t_start, t_stop : float, in seconds
+        Ends of the time axis.
+    row_name : str, default="unit"
+        What a row is.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        The figure of `ax_`.
+    lines_ : matplotlib LineCollection
+        The ticks.
+
+    Examples
+    --------
+    >>> from skneuro.data import SpikeTrains
+    >>> from skneuro.inspection import RasterDisplay
+    >>> spikes = SpikeTrains.from_unit_times({"a": [0.1, 0.4], "b": [0.3]}, epochs=[[0.0, 0.5]])
+    >>> display = RasterDisplay.from_spikes(spikes)
+    >>> display.ax_.get_ylabel()
+    'unit'
+    """
+
+    def __init__(self, *, times, rows, row_labels, t_start, t_stop, row_name="unit"):
+        self.times = times
+        self.rows = rows
+        self.row_labels = row_labels
+        self.t_start = t_start
+        self.t_stop = t_stop
+        self.row_name = row_name
+
+    @classmethod
+    def from_spikes(cls, spikes, *, trial=0, t_start=None, t_stop=None, ax=None, **kwargs):
+        """Draw all units of one trial.
+
+        Parameters
+        ----------
+        spikes : SpikeTrains
+            The recording.
+        trial : int, default=0
+            Position of the trial.
+        t_start, t_stop : float, default=None
+            Part of the trial to show, in seconds; its edges by default.
+        ax : matplotlib Axes, default=None
+            Where to draw.
+        **kwargs : dict
+            Passed to `plot`.
+
+        Returns
+        -------
+        display : RasterDisplay
+        """
+        t_start = float(spikes.t_start[trial]) if t_start is None else t_start
+        t_stop = float(spikes.t_stop[trial]) if t_stop is None else t_stop
+        part = slice(spikes.ptr[trial], spikes.ptr[trial + 1])
+        times, units = spikes.times[part], spikes.units[part]
+        shown = (times >= t_start) & (times < t_stop)
+        display = cls(
+            times=times[shown],
+            rows=units[shown],
+            row_labels=list(spikes.unit_ids),
+            t_start=t_start,
+            t_stop=t_stop,
+        )
+        return display.plot(ax=ax, **kwargs)
+
+    @classmethod
+    def from_unit(cls, spikes, unit, *, ax=None, **kwargs):
+        """Draw one unit in all trials, each aligned to its own start.
+
+        Parameters
+        ----------
+        spikes : SpikeTrains
+            The recording.
+        unit : int or str
+            Id of the unit.
+        ax : matplotlib Axes, default=None
+            Where to draw.
+        **kwargs : dict
+            Passed to `plot`.
+
+        Returns
+        -------
+        display : RasterDisplay
+
+        Raises
+        ------
+        ValueError
+            If there is no unit of this id.
+        """
+        column = np.flatnonzero(np.asarray(spikes.unit_ids) == unit)
+        if column.size != 1:
+            raise ValueError(
+                f"expected the id of a unit of these spikes, got {unit!r}; the ids are "
+                f"{list(spikes.unit_ids)}"
+            )
+        trial = np.repeat(np.arange(len(spikes)), np.diff(spikes.ptr))
+        mine = spikes.units == column[0]
+        display = cls(
+            times=spikes.times[mine] - spikes.t_start[trial[mine]],
+            rows=trial[mine],
+            row_labels=list(spikes.trial_ids),
+            t_start=0.0,
+            t_stop=float(np.max(spikes.duration)),
+            row_name="trial",
+        )
+        return display.plot(ax=ax, **kwargs)
+
+    @classmethod
+    def from_estimator(cls, estimator, stimuli=None, *, duration=None, random_state=None, ax=None, **kwargs):
+        """Draw one trial simulated by a fitted model.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted, with a `sample` method.
+        stimuli : Video, TimeSeries or Modalities, default=None
+            What the simulated animal sees and does; the first trial of it is simulated.
+        duration : float, default=None
+            Length of the trial in seconds; by default that of the training trials.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draw.
+        ax : matplotlib Axes, default=None
+            Where to draw.
+        **kwargs : dict
+            Passed to `plot`.
+
+        Returns
+        -------
+        display : RasterDisplay
+        """
+        stimuli = stimuli if stimuli is None else stimuli[:1]
+        return cls.from_spikes(
+            estimator.sample(stimuli, duration=duration, random_state=random_state), ax=ax, **kwargs
+        )
+
+    def plot(self, ax=None, *, color="black", title=None):
+        """Draw the raster.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure by default.
+        color : color, default="black"
+            Of the ticks.
+        title : str, default=None
+            Title of the axes.
+
+        Returns
+        -------
+        display : RasterDisplay
+            Itself, with `ax_`, `figure_` and `lines_`.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        n_rows = len(self.row_labels)
+        height = min(max(1.5, 0.12 * n_rows), 8)
+        self.figure_, self.ax_ = one_axes(ax, "RasterDisplay.plot", figsize=(7, height))
+        rows = np.asarray(self.rows)
+        width = float(np.clip(60 / max(n_rows, 1), 0.4, 1.2))
+        self.lines_ = self.ax_.vlines(self.times, rows - 0.4, rows + 0.4, color=color, linewidth=width)
+        self.ax_.set(
+            xlim=(self.t_start, self.t_stop),
+            ylim=(n_rows - 0.5, -0.5),
+            xlabel="time (s)",
+            ylabel=self.row_name,
+            title=title,
+        )
+        step = max(1, int(np.ceil(n_rows / 12)))
+        self.ax_.set_yticks(np.arange(0, n_rows, step), [str(label) for label in self.row_labels[::step]])
+        tidy(self.ax_)
+        return self

@@ -1,0 +1,116 @@
+"""Training and validation curves of a fitted model."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ._plotting import import_pyplot, tidy
+
+
+class TrainingCurveDisplay:
+    """Training loss and validation score over epochs.
+
+    Parameters
+    ----------
+    loss : ndarray of shape (n_epochs,), in nats
+        Training loss of each epoch.
+    validation_scores : ndarray of shape (n_epochs,), in bits per spike, default=None
+        Validation score of each epoch, where there was a validation set.
+    name : str, default=None
+        Name of the model.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes
+        Loss, then validation score where there is one.
+    figure_ : matplotlib Figure
+        The figure.
+    lines_ : list of matplotlib Line2D
+        The curves.
+
+    Examples
+    --------
+    >>> from skneuro.inspection import TrainingCurveDisplay
+    >>> display = TrainingCurveDisplay(loss=[3.0, 2.5], validation_scores=[0.1, 0.2], name="GRU").plot()
+    >>> display.axes_[1].get_ylabel()
+    'validation (bits per spike)'
+    """
+
+    def __init__(self, *, loss, validation_scores=None, name=None):
+        self.loss = loss
+        self.validation_scores = validation_scores
+        self.name = name
+
+    @classmethod
+    def from_estimator(cls, estimator, *, name=None, axes=None, **kwargs):
+        """Draw the curves of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted, with `loss_curve_` and, where it kept a validation set, `validation_scores_`.
+        name : str, default=None
+            Name of the model; its class by default.
+        axes : sequence of matplotlib Axes, default=None
+            Where to draw: two, or one where there is no validation score.
+        **kwargs : dict
+            Passed to `plot`.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has no `loss_curve_`.
+        """
+        check_is_fitted(estimator, "loss_curve_")
+        scores = getattr(estimator, "validation_scores_", None)
+        scores = None if scores is None or len(scores) == 0 else scores
+        display = cls(
+            loss=estimator.loss_curve_, validation_scores=scores, name=name or type(estimator).__name__
+        )
+        return display.plot(axes=axes, **kwargs)
+
+    def plot(self, axes=None, *, color=None):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        axes : sequence of matplotlib Axes, default=None
+            Where to draw; a new figure by default.
+        color : color, default=None
+            Of the curves; matplotlib's next one by default.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            Itself, with `axes_`, `figure_` and `lines_`.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        plt = import_pyplot("TrainingCurveDisplay.plot")
+        curves = [("training loss (nats)", self.loss)]
+        if self.validation_scores is not None:
+            curves.append(("validation (bits per spike)", self.validation_scores))
+        if axes is None:
+            size = (3.4 * len(curves), 2.6)
+            _, axes = plt.subplots(1, len(curves), figsize=size, squeeze=False, layout="constrained")
+        self.axes_ = np.asarray(axes).ravel()[: len(curves)]
+        self.figure_, self.lines_ = self.axes_[0].figure, []
+        for ax, (label, values) in zip(self.axes_, curves, strict=True):
+            self.lines_ += ax.plot(
+                np.arange(1, len(values) + 1), values, color=color, linewidth=1.4, label=self.name
+            )
+            ax.set(xlabel="epoch", ylabel=label)
+            ax.xaxis.get_major_locator().set_params(integer=True)
+            tidy(ax)
+        if self.validation_scores is not None:
+            best = int(np.argmax(self.validation_scores))
+            self.axes_[1].plot(
+                best + 1, self.validation_scores[best], "o", color=self.lines_[1].get_color(), markersize=4
+            )
+        return self

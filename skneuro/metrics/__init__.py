@@ -1,0 +1,35 @@
+"""How good a model is: pure numpy functions on arrays and containers."""
+
+from skneuro.metrics.connectivity import (
+    adjacency_scores,
+    auprc,
+    auprc_chance,
+    auroc,
+    direction_rate,
+    precision_at_k,
+    sign_accuracy,
+    signed_r2,
+)
+from skneuro.metrics.likelihood import (
+    bits_per_spike,
+    bits_per_spike_scorer,
+    homogeneous_rates,
+    null_log_likelihood,
+    poisson_log_pmf,
+)
+
+__all__ = [
+    "adjacency_scores",
+    "auprc",
+    "auprc_chance",
+    "auroc",
+    "bits_per_spike",
+    "bits_per_spike_scorer",
+    "direction_rate",
+    "homogeneous_rates",
+    "null_log_likelihood",
+    "poisson_log_pmf",
+    "precision_at_k",
+    "sign_accuracy",
+    "signed_r2",
+]

@@ -1,0 +1,111 @@
+"""The causal decoder over the spikes of a window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skneuro.nn.config import NeuroformerConfig
+from skneuro.nn.layers import CausalBlock, RandomSource
+from skneuro.nn.session import SessionUnits
+from skneuro.nn.windows import WindowTokens
+
+
+@dataclass
+class DecoderCache:
+    """Keys and values of the spikes so far, one (R, H, K, D / H) pair a layer, and the number of tokens in each row."""
+
+    keys: list[Tensor]
+    values: list[Tensor]
+    length: Tensor
+
+    def make_room(self) -> None:
+        """Grow so that every row can take one more token."""
+        if self.keys and int(self.length.max()) >= self.keys[0].shape[2]:
+            grow = self.keys[0].shape[2]
+            self.keys = [F.pad(k, (0, 0, 0, grow)) for k in self.keys]
+            self.values = [F.pad(v, (0, 0, 0, grow)) for v in self.values]
+
+
+class WindowDecoder(nn.Module):
+    """Causal self-attention over the tokens of a window; each token carries its unit, its bin and the state there."""
+
+    def __init__(self, config: NeuroformerConfig, source: RandomSource) -> None:
+        super().__init__()
+        d_model = config.d_model
+        self.merged = config.bin_clock
+        self.n_heads = config.n_heads
+        self.start = nn.Parameter(torch.zeros(d_model))
+        self.bin = nn.Parameter(torch.randn(config.window_bins, d_model) * d_model**-0.5)
+        if not self.merged:
+            self.number = nn.Parameter(torch.zeros(max(config.max_count, 1), d_model))
+        self.blocks = nn.ModuleList(
+            CausalBlock(d_model, config.n_heads, config.dropout, source) for _ in range(config.n_layers)
+        )
+        self.norm = nn.LayerNorm(d_model)
+        self.out = nn.Linear(d_model, d_model)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def embed(self, session: SessionUnits, unit: Tensor, bin_: Tensor, count: Tensor, state: Tensor) -> Tensor:
+        """Tokens (R, K) to inputs (R, K, D); `state` (R, K, D) is the context of each token's bin."""
+        x = session.embedding[unit] + self.bin[bin_] + state
+        if not self.merged:
+            x = x + self.number[(count - 1).clamp(0, len(self.number) - 1)]
+        return x
+
+    def forward(self, session: SessionUnits, tokens: WindowTokens, state: Tensor) -> Tensor:
+        """State after every prefix.
+
+        Parameters
+        ----------
+        state : Tensor of shape (W, B, D)
+            Fused context of the bins of each window.
+
+        Returns
+        -------
+        Tensor of shape (W, K + 1, D)
+        """
+        rows = torch.arange(len(state), device=state.device)[:, None]
+        x = self.embed(session, tokens.unit, tokens.bin, tokens.count, state[rows, tokens.bin])
+        x = torch.cat([(state[:, 0] + self.start)[:, None], x], dim=1)
+        for block in self.blocks:
+            x = block(x)
+        return self.out(self.norm(x))
+
+    def begin(self, state: Tensor, n_tokens: int = 16) -> tuple[Tensor, DecoderCache]:
+        """State of the empty prefix, and the cache to go on from; `state` (R, D) is that of the first bin."""
+        rows, width = state.shape
+        shape = (rows, self.n_heads, n_tokens, width // self.n_heads)
+        cache = DecoderCache(
+            [state.new_zeros(shape) for _ in self.blocks],
+            [state.new_zeros(shape) for _ in self.blocks],
+            torch.zeros(rows, dtype=torch.long, device=state.device),
+        )
+        return self._step(state + self.start, cache, torch.arange(rows, device=state.device)), cache
+
+    def extend(
+        self,
+        session: SessionUnits,
+        unit: Tensor,
+        bin_: Tensor,
+        count: Tensor,
+        state: Tensor,
+        cache: DecoderCache,
+        rows: Tensor,
+    ) -> Tensor:
+        """State after one more token in some `rows`; unit, bin, count and rows are of shape (r,), `state` (r, D)."""
+        cache.make_room()
+        x = self.embed(session, unit[:, None], bin_[:, None], count[:, None], state[:, None])
+        return self._step(x[:, 0], cache, rows)
+
+    def _step(self, x: Tensor, cache: DecoderCache, rows: Tensor) -> Tensor:
+        x = x[:, None]
+        length = cache.length[rows]
+        for layer, block in enumerate(self.blocks):
+            x = block.step(x, cache.keys[layer], cache.values[layer], rows, length)
+        cache.length[rows] = length + 1
+        return self.out(self.norm(x))[:, 0]  # (r, D)

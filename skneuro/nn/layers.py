@@ -1,0 +1,135 @@
+"""Small parts shared by the encoders and the decoder: dropout with its own generator, attention, blocks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class RandomSource:
+    """Holds the generator that dropout masks are drawn from, so that the user's global generator is untouched."""
+
+    def __init__(self) -> None:
+        self.generator: torch.Generator | None = None
+
+    def keep(self, shape: tuple[int, ...], p: float, like: Tensor) -> Tensor:
+        """Draw a mask that is True with probability ``1 - p``, on the device of `like`."""
+        generator = self.generator
+        device = generator.device if generator is not None else like.device
+        return (torch.rand(shape, generator=generator, device=device) >= p).to(like.device)
+
+
+class Dropout(nn.Module):
+    """Dropout whose masks come from a :class:`RandomSource`."""
+
+    def __init__(self, p: float, source: RandomSource) -> None:
+        super().__init__()
+        self.p, self.source = p, source
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0.0:
+            return x
+        return x * self.source.keep(tuple(x.shape), self.p, x) / (1.0 - self.p)
+
+
+class FeedForward(nn.Module):
+    """Pre-norm position-wise network, added to its input."""
+
+    def __init__(self, d_model: int, dropout: float, source: RandomSource) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(d_model)
+        self.up = nn.Linear(d_model, 2 * d_model)
+        self.down = nn.Linear(2 * d_model, d_model)
+        self.dropout = Dropout(dropout, source)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.dropout(self.down(F.gelu(self.up(self.norm(x)))))
+
+
+def split_heads(x: Tensor, n_heads: int) -> Tensor:
+    """(R, T, D) to (R, H, T, D / H)."""
+    rows, length, width = x.shape
+    return x.reshape(rows, length, n_heads, width // n_heads).transpose(1, 2)
+
+
+def join_heads(x: Tensor) -> Tensor:
+    """(R, H, T, D / H) to (R, T, D)."""
+    rows, heads, length, width = x.shape
+    return x.transpose(1, 2).reshape(rows, length, heads * width)
+
+
+class CausalBlock(nn.Module):
+    """Causal self-attention and a feed-forward network over the spikes of a window.
+
+    `forward` takes a whole window, `step` one more spike with the keys and values of the earlier ones; both
+    give the same result (a test holds them together).
+    """
+
+    def __init__(self, d_model: int, n_heads: int, dropout: float, source: RandomSource) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.norm = nn.LayerNorm(d_model)
+        self.qkv = nn.Linear(d_model, 3 * d_model)
+        self.out = nn.Linear(d_model, d_model)
+        self.dropout = Dropout(dropout, source)
+        self.feed_forward = FeedForward(d_model, dropout, source)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(self.norm(x)).chunk(3, dim=-1))
+        attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.feed_forward(x + self.dropout(self.out(join_heads(attended))))
+
+    def step(self, x: Tensor, keys: Tensor, values: Tensor, rows: Tensor, length: Tensor) -> Tensor:
+        """Advance some rows by one spike.
+
+        Parameters
+        ----------
+        x : Tensor of shape (r, 1, D)
+        keys, values : Tensor of shape (R, H, K, D / H)
+            Of all rows; written at position `length` of the rows that advance.
+        rows, length : Tensor of shape (r,), long
+            The rows that advance, and the tokens they hold already.
+        """
+        q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(self.norm(x)).chunk(3, dim=-1))
+        keys[rows, :, length] = k[:, :, 0]
+        values[rows, :, length] = v[:, :, 0]
+        longest = int(length.max()) + 1
+        seen = torch.arange(longest, device=x.device) <= length[:, None]
+        attended = F.scaled_dot_product_attention(
+            q, keys[rows, :, :longest], values[rows, :, :longest], attn_mask=seen[:, None, None, :]
+        )
+        return self.feed_forward(x + self.out(join_heads(attended)))
+
+
+class LagAttention(nn.Module):
+    """Cross-attention of bins to timed keys: content, plus a learned bias that depends on the age of a key.
+
+    The keys always hold one more, learned and without age ("nothing to see"): a query without any key, or a
+    modality that is absent, rests on it.
+    """
+
+    def __init__(self, d_model: int, n_heads: int, dropout: float, source: RandomSource) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.norm = nn.LayerNorm(d_model)
+        self.query = nn.Linear(d_model, d_model)
+        self.key_value = nn.Linear(d_model, 2 * d_model)
+        self.out = nn.Linear(d_model, d_model)
+        self.dropout = Dropout(dropout, source)
+        self.feed_forward = FeedForward(d_model, dropout, source)
+
+    def forward(self, x: Tensor, keys: Tensor, bias: Tensor) -> Tensor:
+        """Attend.
+
+        Parameters
+        ----------
+        x : Tensor of shape (R, Q, D)
+        keys : Tensor of shape (R, S, D)
+        bias : Tensor of shape (R, H, Q, S)
+            Added to the scores; -inf hides a key.
+        """
+        q = split_heads(self.query(self.norm(x)), self.n_heads)  # (R, H, Q, D/H)
+        k, v = (split_heads(part, self.n_heads) for part in self.key_value(keys).chunk(2, dim=-1))
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        return self.feed_forward(x + self.dropout(self.out(join_heads(attended))))

@@ -1,0 +1,278 @@
+"""Closed loop: rows advance window after window, the model's own spikes become its past.
+
+All rows (trials times samples, or windows times draws) move together; a row's numbers depend on its own inputs
+and its own stream of random numbers only, never on the rows beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from skneuro.nn.batch import Batch
+from skneuro.nn.counts import (
+    draw_repeats,
+    expected_count,
+    fired_log_probability,
+    silent_log_probability,
+)
+from skneuro.nn.encoders import TimedKeys
+from skneuro.nn.neuroformer import Context, Neuroformer
+from skneuro.nn.softmax_heads import Prefix, coupling_effects, repeat_logit
+
+# Modality tokens of the rows for the block that holds a bin: their times, and the encoded keys.
+ModalityView = Callable[[int, Tensor], tuple[dict[str, TimedKeys], dict[str, Tensor]]]
+
+
+class Streams:
+    """One generator of uniform numbers for every row; rows that name the same seed share their numbers.
+
+    Parameters
+    ----------
+    seeds : sequence of numpy SeedSequence
+        One for each distinct stream.
+    row : ndarray of shape (R,), optional
+        Stream of each row. By default every row has its own; a shared one is drawn once and used by all its
+        rows (common random numbers).
+    """
+
+    def __init__(self, seeds: Sequence[np.random.SeedSequence], row: np.ndarray | None = None) -> None:
+        self._generators = [np.random.Generator(np.random.Philox(seed)) for seed in seeds]
+        self._row = row
+        self._shared: list[np.ndarray] = []
+
+    def uniform(self, rows: Tensor, n: int, like: Tensor, call: int) -> Tensor:
+        """The next `n` numbers of the streams of `rows`, (r, n); `call` counts the calls of a row's life."""
+        if self._row is None:
+            drawn = np.stack([self._generators[row].random(n) for row in rows.tolist()]) if len(rows) else np.empty((0, n))
+        else:
+            while len(self._shared) <= call:
+                self._shared.append(np.stack([generator.random(n) for generator in self._generators]))
+            drawn = self._shared[call][self._row[rows.cpu().numpy()]]
+        return torch.from_numpy(drawn).to(like.device, like.dtype)
+
+
+class ClosedLoop:
+    """The state of rows that generate.
+
+    Parameters
+    ----------
+    model : Neuroformer
+        In eval mode.
+    counts, observed : Tensor of shape (R, H, N)
+        The last ``H = model.config.history_bins`` bins of each row (at least one), not observed before a trial's start.
+    hidden : Tensor of shape (R, 2 D) or None
+        State of the long past after those bins.
+    time : Tensor of shape (R,), seconds
+        Start of the next bin on the trial's clock.
+    modality : callable
+        ``modality(step, rows)``: what the rows see of the modalities in the step-th bin from the start.
+    streams : Streams
+    temperature, top_p : float
+        1 is an exact draw from the model.
+    """
+
+    def __init__(
+        self,
+        model: Neuroformer,
+        counts: Tensor,
+        observed: Tensor,
+        hidden: Tensor | None,
+        time: Tensor,
+        modality: ModalityView,
+        streams: Streams,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+    ) -> None:
+        self.model, self.modality, self.streams = model, modality, streams
+        self.counts, self.observed, self.hidden, self.time = counts, observed, hidden, time
+        self.temperature, self.top_p = temperature, top_p
+        self.rows = torch.arange(len(counts), device=counts.device)  # numbers the rows had at the start
+        self.step = 0
+        self._calls = 0
+
+    def keep(self, going: Tensor) -> None:
+        """Drop the rows that are finished; `going` (R,) is a mask over the present rows."""
+        self.rows, self.counts, self.observed = self.rows[going], self.counts[going], self.observed[going]
+        self.time = self.time[going]
+        self.hidden = None if self.hidden is None else self.hidden[going]
+
+    def window(self) -> tuple[Tensor, Tensor]:
+        """Generate the next window.
+
+        Returns
+        -------
+        counts, expected : Tensor of shape (R, B, N)
+            What was drawn, and what each cell was expected to hold when its turn came (for the softmax heads,
+            whose cells have no closed form, the draw itself).
+        """
+        return self._hazard_window() if self.model.config.bin_clock else self._softmax_window()
+
+    # ---- shared ----------------------------------------------------------------------------------------------
+
+    def _context(self, n_bins: int) -> Context:
+        """Context of the next `n_bins` bins from what is known now."""
+        n_rows, n_history, n_units = self.counts.shape
+        blank = self.counts.new_zeros(n_rows, n_bins, n_units)
+        timed, keys = self.modality(self.step, self.rows)
+        batch = Batch(
+            counts=torch.cat([self.counts, blank], dim=1),
+            observed=torch.cat([self.observed, torch.ones_like(blank, dtype=torch.bool)], dim=1),
+            first=torch.full((n_rows,), n_history, device=self.rows.device),
+            scored=torch.ones(n_rows, n_bins, dtype=torch.bool, device=self.rows.device),
+            time=self.time - n_history * self.model.config.bin_width,
+            hidden=blank[:, 0],
+            clip=self.rows,
+            modalities=timed,
+        )
+        states = None if self.hidden is None else self.hidden[:, None].expand(-1, n_bins, -1)
+        return self.model.context(batch, states, keys)
+
+    def _advance(self, counts: Tensor) -> None:
+        """Append generated bins (R, b, N) to the past."""
+        observed = torch.ones_like(counts, dtype=torch.bool)
+        if self.hidden is not None:
+            x = self.model.session.standardise(counts, observed)
+            self.hidden = self.model.past(self.model.session, x, self.hidden)[:, -1]
+        n_history, n_bins = self.counts.shape[1], counts.shape[1]
+        self.counts = torch.cat([self.counts, counts], dim=1)[:, -n_history:]
+        self.observed = torch.cat([self.observed, observed], dim=1)[:, -n_history:]
+        self.time = self.time + n_bins * self.model.config.bin_width
+        self.step += n_bins
+
+    def _uniform(self, rows: Tensor, n: int) -> Tensor:
+        drawn = self.streams.uniform(self.rows[rows], n, self.time, self._calls)
+        self._calls += 1
+        return drawn
+
+    # ---- hazard ----------------------------------------------------------------------------------------------
+
+    def _hazard_window(self) -> tuple[Tensor, Tensor]:
+        config = self.model.config
+        drawn, expected, cache, hidden = [], [], None, None
+        for bin_ in range(config.window_bins):
+            context = self._context(1)
+            base, state = context.base[:, 0], context.state[:, 0]
+            if cache is None:
+                hidden, cache = self.model.decoder.begin(state)
+            counts, mean = self._hazard_bin(bin_, base, state, hidden, cache)
+            drawn.append(counts)
+            expected.append(mean)
+            self._advance(counts[:, None])
+        return torch.stack(drawn, 1), torch.stack(expected, 1)
+
+    def _hazard_bin(self, bin_: int, base: Tensor, state: Tensor, hidden: Tensor, cache) -> tuple[Tensor, Tensor]:
+        """Draw one bin; `hidden` (R, D), the decoder's state, is brought up to date in place."""
+        session, n_units = self.model.session, base.shape[1]
+        everyone = torch.arange(len(base), device=base.device)
+        uniform = self._uniform(everyone, 2 * n_units)
+        ids = torch.arange(n_units, device=base.device)
+        counts, decided = torch.zeros_like(base), base.clone()
+        last = torch.full((len(base),), -1, device=base.device)
+        shift = session.repeat_shift(state)
+        rows = everyone
+        while len(rows):
+            a = base[rows] + hidden[rows] @ session.embedding.T
+            if session.coupled:
+                seen = torch.ones_like(counts[rows], dtype=torch.bool)
+                a = a + session.same_bin_drive(session.standardise(counts[rows], seen), state[rows])
+            open_ = ids > last[rows, None]
+            decided[rows] = torch.where(open_, a, decided[rows])
+            unit = self._next_unit(a, open_, uniform[rows, :n_units], last[rows])
+            fired = unit < n_units
+            rows, unit = rows[fired], unit[fired]
+            rate = decided[rows, unit]
+            count = draw_repeats(
+                rate, shift[rows, unit], session.repeat_table, unit, uniform[rows, n_units + unit],
+                self.temperature, self.top_p,
+            )  # fmt: skip
+            counts[rows, unit] = count.to(counts.dtype)
+            last[rows] = unit
+            if len(rows):
+                hidden[rows] = self.model.decoder.extend(
+                    session, unit, torch.full_like(unit, bin_), count, state[rows], cache, rows
+                )
+        mean = expected_count(decided, shift, session.repeat_table, session.repeat_table.shape[1] + 4)
+        return counts, mean
+
+    def _next_unit(self, a: Tensor, open_: Tensor, uniform: Tensor, last: Tensor) -> Tensor:
+        """First open unit that fires, or the number of units where none does, (R,).
+
+        In an exact draw each unit is asked with its own uniform number. An earlier answer for a unit behind the
+        event is thrown away and asked again in the new state with the same number, which has not been used.
+        """
+        n_units = a.shape[1]
+        if self.temperature == 1.0 and self.top_p == 1.0:
+            fires = (uniform.log() < fired_log_probability(a)) & open_
+            return torch.where(fires.any(1), fires.to(torch.uint8).argmax(1), n_units)
+        silent = silent_log_probability(a).masked_fill(~open_, 0.0)
+        before = silent.cumsum(1) - silent
+        events = (fired_log_probability(a) + before).masked_fill(~open_, float("-inf"))
+        choice = torch.cat([events, silent.sum(1, keepdim=True)], dim=1)
+        number = uniform.gather(1, (last + 1).clamp_max(n_units - 1)[:, None])[:, 0]
+        return draw(choice, number, self.temperature, self.top_p)
+
+    # ---- softmax heads ---------------------------------------------------------------------------------------
+
+    def _softmax_window(self) -> tuple[Tensor, Tensor]:
+        config, session = self.model.config, self.model.session
+        n_bins, n_units = config.window_bins, config.n_units
+        context = self._context(n_bins)
+        state, cells = context.state, context.base.clone()  # (R, B, D), (R, B, N)
+        added = torch.zeros_like(cells)
+        effects = coupling_effects(session, n_bins) if session.coupled else None
+        hidden, cache = self.model.decoder.begin(state[:, 0])
+        counts = torch.zeros_like(cells).flatten(1)
+        observed = torch.ones(len(cells), n_bins, n_units, dtype=torch.bool, device=cells.device)
+        last = torch.full((len(cells),), -1, device=cells.device)
+        repeat = torch.zeros_like(cells[:, 0, 0])
+        rows = torch.arange(len(cells), device=cells.device)
+        while len(rows):
+            now = (cells[rows] + added[rows].clamp(-10.0, 10.0))[:, None]
+            prefix = Prefix(now, last[rows, None], repeat[rows, None])
+            table = self.model.head(session, prefix, hidden[rows, None], observed[rows])[:, 0]
+            choice = draw(table, self._uniform(rows, 1)[:, 0], self.temperature, self.top_p)
+            going = choice < n_bins * n_units
+            rows, cell = rows[going], choice[going]
+            if not len(rows):
+                break
+            counts[rows, cell] += 1
+            unit, bin_, number = cell % n_units, cell // n_units, counts[rows, cell].long()
+            last[rows] = cell
+            repeat[rows] = repeat_logit(session, unit, number, state[rows, bin_])
+            if effects is not None:
+                added[rows] += effects[unit, bin_]
+            hidden[rows] = self.model.decoder.extend(session, unit, bin_, number, state[rows, bin_], cache, rows)
+        counts = counts.reshape(-1, n_bins, n_units)
+        self._advance(counts)
+        return counts, counts
+
+
+def draw(log_probability: Tensor, uniform: Tensor, temperature: float, top_p: float) -> Tensor:
+    """Draw one class a row by inverting the cumulative distribution.
+
+    Parameters
+    ----------
+    log_probability : Tensor of shape (R, n)
+    uniform : Tensor of shape (R,)
+    temperature : float
+        Divides the log probabilities.
+    top_p : float
+        Keeps the most probable classes up to this mass.
+
+    Returns
+    -------
+    Tensor of shape (R,), long
+    """
+    p = F.softmax(log_probability / temperature, dim=1)
+    if top_p < 1.0:
+        ordered, order = p.sort(dim=1, descending=True)
+        needed = ordered.cumsum(1) - ordered < top_p
+        p = p * torch.zeros_like(p).scatter(1, order, needed.to(p.dtype))
+    cumulative = p.cumsum(1)
+    target = uniform[:, None] * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, target, right=True)[:, 0].clamp_max(p.shape[1] - 1)

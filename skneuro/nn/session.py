@@ -1,0 +1,118 @@
+"""Everything that belongs to the units of one recording session; a new session needs only this module anew."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from skneuro.nn.config import NeuroformerConfig
+
+SAME_BIN_WIDTH = 24
+N_BASIS = 5
+CLAMP = 5.0
+
+
+def lag_basis(n_bins: int) -> Tensor:
+    """Raised cosines on a logarithmic lag axis, (n_basis, n_bins); each peaks at 1.
+
+    At most `N_BASIS` of them, and one a bin where the lags are few. The form is the one of Pillow et al.
+    (2008), Nature 454:995.
+    """
+    lags = torch.arange(1, n_bins + 1, dtype=torch.float64)
+    n_basis = min(N_BASIS, n_bins)
+    if n_basis == n_bins:
+        return torch.eye(n_bins, dtype=torch.float64)
+    position = (n_basis - 1) * lags.log() / float(torch.tensor(float(n_bins)).log())  # 0 .. n_basis - 1
+    distance = (position[None, :] - torch.arange(n_basis, dtype=torch.float64)[:, None]).clamp(-1, 1)
+    return 0.5 * (1 + torch.cos(torch.pi * distance))
+
+
+class SessionUnits(nn.Module):
+    """Embeddings, biases and couplings of the units of a session.
+
+    Parameters
+    ----------
+    config : NeuroformerConfig
+    mean, sd : Tensor of shape (N,)
+        Mean and standard deviation of the training counts in a bin.
+    """
+
+    def __init__(self, config: NeuroformerConfig, mean: Tensor, sd: Tensor) -> None:
+        super().__init__()
+        n_units, d_model = config.n_units, config.d_model
+        self.register_buffer("mean", mean)
+        self.register_buffer("sd", sd)
+        self.embedding = nn.Parameter(torch.randn(n_units, d_model) * d_model**-0.5)  # tied to the ID head
+        self.bias = nn.Parameter(mean.clamp_min(1e-6).log().to(self.embedding.dtype))
+        self.repeat_table = nn.Parameter(torch.zeros(n_units, max(config.max_count, 1)))
+        self.repeat_state = nn.Parameter(torch.zeros(n_units, d_model))
+        if config.context_bins:
+            self.input = nn.Parameter(torch.randn(n_units, 2 * d_model) * n_units**-0.5)
+        self.coupled = config.coupling_bins > 0
+        if self.coupled:
+            self.register_buffer("basis", lag_basis(config.coupling_bins).to(self.embedding.dtype))
+            self.coupling = nn.Parameter(torch.zeros(len(self.basis), n_units, n_units))  # (basis, source, target)
+            self.same_bin = nn.Parameter(torch.zeros(n_units, n_units))  # (source, target)
+            self.same_bin_embedding = nn.Parameter(torch.randn(n_units, SAME_BIN_WIDTH) * n_units**-0.5)
+            self.same_bin_state = nn.Linear(d_model, SAME_BIN_WIDTH)
+            self.same_bin_readout = nn.Parameter(torch.zeros(n_units, SAME_BIN_WIDTH))
+            self.register_buffer("lower", torch.ones(n_units, n_units).triu(1))  # source id below target id
+
+    def standardise(self, counts: Tensor, observed: Tensor) -> Tensor:
+        """Counts in standard deviations from the mean; what was not observed is at the mean."""
+        return (counts - self.mean) / self.sd * observed
+
+    def lagged_drive(self, counts: Tensor, observed: Tensor, index: Tensor, known: Tensor) -> Tensor:
+        """Coupling attention: what the spikes of the past bins add to every unit's log intensity.
+
+        ``u[b, i] = sum over lags l >= 1 and units j of A_k[i, j] phi_k(l) (n_j[b - l] - mean_j)``, one query per
+        candidate target, ids as keys, signed, without a softmax.
+
+        Parameters
+        ----------
+        counts, observed : Tensor of shape (C, T, N)
+        index : Tensor of shape (C, L)
+            Bins of the segment for which the drive is wanted.
+        known : Tensor of shape (C, L)
+            First bin that is not known yet (the bin itself, or the start of its window); it is left out.
+
+        Returns
+        -------
+        Tensor of shape (C, L, N)
+        """
+        excess = (counts - self.mean) * observed  # (C, T, N)
+        n_lags = self.basis.shape[1]
+        padded = nn.functional.pad(excess, (0, 0, n_lags, 0))  # bin b of the segment stands at b + n_lags
+        lags = torch.arange(1, n_lags + 1, device=index.device)
+        rows = torch.arange(len(index), device=index.device)[:, None, None]
+        source = index[:, :, None] - lags  # (C, L, lags)
+        past = padded[rows, source + n_lags] * (source < known[:, :, None])[..., None]  # (C, L, lags, N)
+        filtered = torch.einsum("kl,cbln->cbkn", self.basis, past)
+        return torch.einsum("cbkj,kji->cbi", filtered, self.coupling)
+
+    def kernels(self) -> Tensor:
+        """Coupling in log intensity per spike, (target, source, lag) for lags of 1, 2, ... bins."""
+        return torch.einsum("kji,kl->ijl", self.coupling, self.basis)
+
+    def same_bin_drive(self, standardised: Tensor, state: Tensor) -> Tensor:
+        """What the lower ids of the same bin add: a linear part and a nonlinear one that depends on the state.
+
+        Parameters
+        ----------
+        standardised : Tensor of shape (R, N)
+            Standardised counts of the bin; only entries below a unit's id enter its result.
+        state : Tensor of shape (R, D)
+
+        Returns
+        -------
+        Tensor of shape (R, N), clamped to +-5 so that a bin's events end
+        """
+        linear = standardised @ (self.same_bin * self.lower)
+        terms = standardised[..., None] * self.same_bin_embedding  # (R, N, S)
+        running = terms.cumsum(-2) - terms + self.same_bin_state(state)[..., None, :]
+        nonlinear = (nn.functional.gelu(running) * self.same_bin_readout).sum(-1)
+        return (linear + nonlinear).clamp(-CLAMP, CLAMP)
+
+    def repeat_shift(self, state: Tensor) -> Tensor:
+        """State-dependent shift of the log odds of one more spike in a bin, (..., N)."""
+        return state @ self.repeat_state.T

@@ -1,0 +1,66 @@
+"""From the counts of windows to their token sequences, without a loop over windows or spikes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class WindowTokens:
+    """Padded token sequences of W windows, in canonical order; position 0 is the start of the window.
+
+    Attributes
+    ----------
+    unit, bin, count : Tensor of shape (W, K), long
+        Unit, bin inside the window and multiplicity of every token; zeros where padded. `count` is the whole
+        count of the cell where repeats are one token (`merged`), else the running number of the spike.
+    length : Tensor of shape (W,), long
+        Tokens of each window.
+    """
+
+    unit: Tensor
+    bin: Tensor
+    count: Tensor
+    length: Tensor
+
+    @property
+    def padding(self) -> Tensor:
+        """(W, K), True where a position holds no token."""
+        return torch.arange(self.unit.shape[1], device=self.unit.device) >= self.length[:, None]
+
+
+def window_tokens(counts: Tensor, *, merged: bool) -> WindowTokens:
+    """Tokens of windows in canonical order: bins ascending, ids ascending within a bin.
+
+    Parameters
+    ----------
+    counts : Tensor of shape (W, B, N)
+        Non-negative whole numbers.
+    merged : bool
+        One token a cell with its whole count (the hazard), or one token a spike (the softmax heads).
+    """
+    n_windows, n_bins, n_units = counts.shape
+    flat = counts.reshape(n_windows, n_bins * n_units)
+    window, cell = flat.nonzero(as_tuple=True)  # canonical order by construction
+    count = flat[window, cell].long()
+    if not merged:
+        starts = count.cumsum(0) - count
+        window, cell = window.repeat_interleave(count), cell.repeat_interleave(count)
+        number = torch.arange(len(window), device=counts.device) - starts.repeat_interleave(count)
+        count = number + 1
+    length = torch.bincount(window, minlength=n_windows)
+    first = length.cumsum(0) - length
+    position = torch.arange(len(window), device=counts.device) - first[window]
+    longest = int(length.max()) if n_windows else 0
+    padded = torch.zeros(3, n_windows, longest, dtype=torch.long, device=counts.device)
+    padded[:, window, position] = torch.stack([cell % n_units, cell // n_units, count])
+    return WindowTokens(padded[0], padded[1], padded[2], length)
+
+
+def tokens_before(counts: Tensor) -> Tensor:
+    """How many occupied cells of a window stand before each cell, (W, B, N) to (W, B * N)."""
+    occupied = (counts > 0).reshape(len(counts), -1).long()
+    return occupied.cumsum(1) - occupied

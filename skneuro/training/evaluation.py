@@ -1,0 +1,134 @@
+"""A fitted model over whole trials: long ones in pieces with the recurrent state carried on, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skneuro.nn import Neuroformer
+from skneuro.nn.batch import Batch
+from skneuro.training.segments import BatchBuilder, Segments, cut_segments
+
+PIECE_BINS = 400
+CELLS_AT_ONCE = 400_000
+
+
+def pieces(builder: BatchBuilder, trials: np.ndarray) -> Iterator[list[Segments]]:
+    """Groups of trials of similar length, each as the list of its consecutive pieces.
+
+    A piece holds every trial of the group that is that long; the rows of a later piece are the first rows of
+    the one before it, because the longest trials come first.
+    """
+    n_bins, window = builder.n_bins, builder.config.window_bins
+    piece = max(-(-PIECE_BINS // window) * window, builder.config.history_bins)
+    piece = -(-piece // window) * window
+    trials = trials[np.argsort(-n_bins[trials], kind="stable")]
+    trials = trials[n_bins[trials] > 0]
+    cost = np.minimum(n_bins[trials], piece) * builder.binned.n_units
+    low = 0
+    while low < len(trials):
+        rows = max(int(CELLS_AT_ONCE // max(cost[low], 1)), 1)
+        group = trials[low : low + rows]
+        low += rows
+        found = []
+        for start in range(0, int(n_bins[group[0]]), piece):
+            going = group[n_bins[group] > start]
+            begin = np.full(len(going), start)
+            found.append(Segments(going, begin, np.minimum(begin + piece, n_bins[going])))
+        yield found
+
+
+def walk(
+    model: Neuroformer, builder: BatchBuilder, trials: np.ndarray, visit: Callable[[Segments, Batch, Tensor | None], None]
+) -> None:
+    """Call ``visit(segments, batch, states)`` for every piece of every trial, in inference mode.
+
+    `states` are the states of the long past of the batch's rows, exact from each trial's start on.
+    """
+    history = model.config.history_bins
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            for group in pieces(builder, trials):
+                states, before = None, None
+                for segments in group:
+                    hidden = None
+                    if states is not None:  # the row starts `first` bins before the segment
+                        n_rows = len(segments)
+                        first = np.minimum(segments.start, history)
+                        offset = segments.start - first - (before.start[:n_rows] - np.minimum(before.start[:n_rows], history))
+                        hidden = states[torch.arange(n_rows), torch.from_numpy(offset)]
+                    batch = builder.build(segments, history, hidden)
+                    states, before = model.past_states(batch), segments
+                    visit(segments, batch, states)
+    finally:
+        model.train(was_training)
+
+
+def cell_log_likelihood(model: Neuroformer, builder: BatchBuilder, trials: np.ndarray | None = None) -> np.ndarray:
+    """Log-likelihood of every cell, (n_bins, n_units) in nats; zeros where not observed, and for other trials."""
+    binned = builder.binned
+    result = np.zeros((binned.n_bins, binned.n_units))
+
+    def visit(segments: Segments, batch: Batch, states: Tensor | None) -> None:
+        cells = model(batch, states=states).cells.double().cpu().numpy()
+        for row, (trial, start, stop) in enumerate(zip(segments.trial, segments.start, segments.stop, strict=True)):
+            low = binned.ptr[trial] + start
+            result[low : low + stop - start] = cells[row, : stop - start]
+
+    walk(model, builder, np.arange(binned.n_trials) if trials is None else trials, visit)
+    return result
+
+
+def total_log_likelihood(model: Neuroformer, builder: BatchBuilder, trials: np.ndarray) -> float:
+    """Sum of the log-likelihood over some trials, nats."""
+    totals: list[float] = []
+    walk(model, builder, trials, lambda _, batch, states: totals.append(float(model(batch, states=states).total)))
+    return float(np.sum(totals))
+
+
+def neural_embedding(model: Neuroformer, builder: BatchBuilder, *, project: bool) -> np.ndarray:
+    """Neural vector of the window that each bin lies in, (n_bins, width)."""
+    binned, n_bins = builder.binned, model.config.window_bins
+    parts: list[tuple[Segments, np.ndarray]] = []
+
+    def visit(segments: Segments, batch: Batch, states: Tensor | None) -> None:
+        vectors = model.neural_vectors(batch, states)
+        if project:
+            vectors = torch.nn.functional.normalize(model.projection.neural(vectors), dim=-1)
+        parts.append((segments, vectors.repeat_interleave(n_bins, dim=1).double().cpu().numpy()))
+
+    walk(model, builder, np.arange(binned.n_trials), visit)
+    width = parts[0][1].shape[2] if parts else model.config.d_model
+    result = np.zeros((binned.n_bins, width))
+    for segments, vectors in parts:
+        for row, (trial, start, stop) in enumerate(zip(segments.trial, segments.start, segments.stop, strict=True)):
+            low = binned.ptr[trial] + start
+            result[low : low + stop - start] = vectors[row, : stop - start]
+    return result
+
+
+def stretch_log_likelihood(model: Neuroformer, builder: BatchBuilder, stretches: Segments) -> float:
+    """Log-likelihood of some stretches of trials, each piece warmed up on the bins before it, nats.
+
+    The recurrent state starts at the warm-up's beginning (exact where that is the trial's start), as in training;
+    :func:`walk` carries it from the trial's start instead.
+    """
+    config = model.config
+    warm_up = max(config.context_bins, config.history_bins)
+    parts = cut_segments(stretches, -(-PIECE_BINS // config.window_bins) * config.window_bins)
+    parts = parts.take(np.argsort(parts.start - parts.stop, kind="stable"))
+    rows = max(CELLS_AT_ONCE // (PIECE_BINS * builder.binned.n_units), 1)
+    total = 0.0
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        for low in range(0, len(parts), rows):
+            index = np.arange(low, min(low + rows, len(parts)))
+            total += float(model(builder.build(parts.take(index), warm_up)).total)
+    model.train(was_training)
+    return total

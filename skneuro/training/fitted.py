@@ -1,0 +1,149 @@
+"""A trained network with what belongs to it: the scales of its modalities, its device and precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from skneuro.data import BinnedSpikes, ModelInput
+from skneuro.nn import Neuroformer, NeuroformerConfig
+from skneuro.training import evaluation
+from skneuro.training.modality_table import Scale, modality_tables
+from skneuro.training.segments import BatchBuilder, Segments
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def pick_device(device: str) -> torch.device:
+    """The device that `device` names; "auto" takes CUDA, then Apple's MPS, then the CPU."""
+    if device != "auto":
+        return torch.device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def build_network(
+    config: NeuroformerConfig, mean: np.ndarray, sd: np.ndarray, seed: int, device: torch.device, dtype: torch.dtype
+) -> Neuroformer:
+    """A fresh network; torch's global generator is left as it was.
+
+    Its initial weights are drawn on the CPU in float32 whatever the device and precision, so that one seed
+    gives one model.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = Neuroformer(config, torch.from_numpy(mean).float(), torch.from_numpy(sd).float())
+    return network.to(device=device, dtype=dtype)
+
+
+@dataclass
+class FittedModel:
+    """A network in eval mode, ready for recordings.
+
+    Attributes
+    ----------
+    network : Neuroformer
+    scales : dict of Scale
+        Mean and standard deviation of each modality in training.
+    device, precision : str
+        Where it runs; "auto" is looked up anew on another machine.
+    """
+
+    network: Neuroformer
+    scales: dict[str, Scale]
+    device: str
+    precision: str
+
+    def builder(self, inp: ModelInput) -> BatchBuilder:
+        """Batches of an input."""
+        tables = modality_tables(inp.modalities, inp.spikes, self.scales, self.network.config.stimulus_context)
+        return BatchBuilder(
+            inp.spikes, tables, self.network.config, next(self.network.parameters()).device, DTYPES[self.precision]
+        )
+
+    def cell_log_likelihood(self, inp: ModelInput) -> np.ndarray:
+        """(n_bins, n_units), nats."""
+        return evaluation.cell_log_likelihood(self.network, self.builder(inp))
+
+    def embed(self, inp: ModelInput) -> np.ndarray:
+        """Neural vector of each bin's window, (n_bins, width)."""
+        return evaluation.neural_embedding(self.network, self.builder(inp), project=self.network.config.aligned is not None)
+
+    @property
+    def embedding_width(self) -> int:
+        """Length of the vectors of :meth:`embed`."""
+        config = self.network.config
+        return 2 * config.d_model if config.context_bins and config.aligned is None else config.d_model
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All weights and scales as numpy arrays, by name."""
+        arrays = {f"network.{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()}
+        for name, scale in self.scales.items():
+            arrays[f"scale.{name}.mean"], arrays[f"scale.{name}.sd"] = scale.mean, scale.sd
+        return arrays
+
+    @classmethod
+    def from_arrays(
+        cls, config: NeuroformerConfig, arrays: dict[str, np.ndarray], device: str, precision: str
+    ) -> FittedModel:
+        """Build from :meth:`arrays`.
+
+        Raises
+        ------
+        ValueError
+            If an array is missing, of the wrong shape, or not finite.
+        """
+        n_units = config.n_units
+        network = build_network(
+            config, np.zeros(n_units), np.ones(n_units), 0, pick_device(device), DTYPES[precision]
+        )
+        prefix = "network."
+        weights = {k[len(prefix) :]: torch.from_numpy(np.array(v)) for k, v in arrays.items() if k.startswith(prefix)}
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ValueError(f"the weights do not fit the model: {error}") from error
+        if not all(bool(torch.isfinite(w).all()) for w in network.state_dict().values()):
+            raise ValueError("the weights must be finite, got NaN or infinity")
+        names = [modality.name for modality in config.modalities]
+        missing = [name for name in names if f"scale.{name}.mean" not in arrays or f"scale.{name}.sd" not in arrays]
+        if missing:
+            raise ValueError(f"the scales of the modalities {missing} are missing")
+        scales = {n: Scale(np.array(arrays[f"scale.{n}.mean"]), np.array(arrays[f"scale.{n}.sd"])) for n in names}
+        return cls(network.eval(), scales, device, precision)
+
+    def __getstate__(self) -> dict:
+        return {
+            "config": self.network.config.to_dict(), "arrays": self.arrays(),
+            "device": self.device, "precision": self.precision,
+        }  # fmt: skip
+
+    def __setstate__(self, state: dict) -> None:
+        config = NeuroformerConfig.from_dict(state["config"])
+        device = state["device"]
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            device = "cpu"  # fitted on a GPU, loaded on a machine without one
+        self.__dict__.update(vars(FittedModel.from_arrays(config, state["arrays"], device, state["precision"])))
+
+
+def count_moments(binned: BinnedSpikes, stretches: Segments) -> tuple[np.ndarray, np.ndarray, int]:
+    """Mean, standard deviation and maximum of the observed counts of a bin, per unit (the maximum over all)."""
+    n_units = binned.n_units
+    n, total, squares, largest = np.zeros(n_units), np.zeros(n_units), np.zeros(n_units), 0
+    for trial, start, stop in zip(stretches.trial, stretches.start, stretches.stop, strict=True):
+        low, high = binned.ptr[trial] + start, binned.ptr[trial] + stop
+        for begin in range(low, high, 20_000):
+            end = min(begin + 20_000, high)
+            seen = binned.mask(begin, end)
+            counts = binned.dense(begin, end) * seen
+            n += seen.sum(0)
+            total += counts.sum(0)
+            squares += (counts.astype(np.float64) ** 2).sum(0)
+            largest = max(largest, int(counts.max(initial=0)))
+    n = np.maximum(n, 1)
+    mean = (total + 0.5) / (n + 1)  # a unit that was silent in training has a small rate, not none
+    sd = np.sqrt(np.maximum(squares / n - (total / n) ** 2, 0.0))
+    return mean, np.maximum(sd, np.sqrt(mean)), largest

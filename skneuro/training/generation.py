@@ -1,0 +1,184 @@
+"""Predictions and samples of a fitted model for containers: where the closed loop starts and where its spikes go."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skneuro.data import BinnedSpikes, ModelInput, SpikeTrains
+from skneuro.nn import Neuroformer
+from skneuro.nn.batch import Batch, block_bins
+from skneuro.nn.encoders import TimedKeys
+from skneuro.nn.sampling import ClosedLoop, ModalityView, Streams
+from skneuro.training.evaluation import walk
+from skneuro.training.fitted import FittedModel
+from skneuro.training.segments import BatchBuilder, Segments
+
+CELLS_AT_ONCE = 200_000
+PREDICTION_SEED = 20_230
+
+
+def predict(fitted: FittedModel, inp: ModelInput, n_samples: int) -> np.ndarray:
+    """Expected count of every cell from what came before its window, (n_bins, n_units).
+
+    Each window is drawn `n_samples` times from the state in which the recording reaches it; every window uses the
+    same random numbers, so that a result depends on its own inputs only.
+    """
+    network, builder = fitted.network, fitted.builder(inp)
+    binned = inp.spikes
+    result = np.zeros((binned.n_bins, binned.n_units))
+    width = network.config.window_bins
+
+    def visit(segments: Segments, batch: Batch, states: Tensor | None) -> None:
+        n_windows = -(-(segments.stop - segments.start) // width)
+        row = np.repeat(np.arange(len(segments)), n_windows)
+        number = np.arange(len(row)) - np.repeat(np.cumsum(n_windows) - n_windows, n_windows)
+        at_once = max(CELLS_AT_ONCE // (n_samples * binned.n_units), 1)
+        for low in range(0, len(row), at_once):
+            part = slice(low, low + at_once)
+            expected = _predict_windows(network, builder, segments, batch, states, row[part], number[part], n_samples)
+            for r, k, window in zip(row[part], number[part], expected, strict=True):
+                start = segments.start[r] + k * width
+                stop = min(start + width, segments.stop[r])
+                origin = binned.ptr[segments.trial[r]]
+                result[origin + start : origin + stop] = window[: stop - start]
+
+    walk(network, builder, np.arange(binned.n_trials), visit)
+    return result
+
+
+def _predict_windows(
+    network: Neuroformer,
+    builder: BatchBuilder,
+    segments: Segments,
+    batch: Batch,
+    states: Tensor | None,
+    row: np.ndarray,
+    number: np.ndarray,
+    n_samples: int,
+) -> np.ndarray:
+    width = network.config.window_bins
+    row_, start = torch.from_numpy(row), batch.first.cpu()[row] + torch.from_numpy(number) * width
+    row_, start = row_.to(batch.first.device), start.to(batch.first.device)
+    counts, observed = _history(batch, row_, start, max(network.config.history_bins, 1))
+    hidden = None if states is None else states[row_, start]
+    time = batch.time[row_] + start * network.config.bin_width
+    keys = builder.modality_keys(segments.trial[row], segments.start[row] + number * width, width)
+    encoded = network.fusion.encode(keys)
+    again = torch.arange(len(row), device=row_.device).repeat_interleave(n_samples)
+    timed = {name: _rows(value, again) for name, value in keys.items()}
+    encoded = {name: value[again] for name, value in encoded.items()}
+    seeds = np.random.SeedSequence(PREDICTION_SEED).spawn(n_samples)
+    streams = Streams(seeds, np.tile(np.arange(n_samples), len(row)))
+    loop = ClosedLoop(
+        network, counts[again], observed[again], None if hidden is None else hidden[again], time[again],
+        lambda step, rows: (timed, encoded), streams,
+    )  # fmt: skip
+    _, expected = loop.window()
+    shape = (len(row), n_samples, *expected.shape[1:])
+    return expected.reshape(shape).double().mean(1).cpu().numpy()
+
+
+def _history(batch: Batch, row: Tensor, start: Tensor, n_bins: int) -> tuple[Tensor, Tensor]:
+    """The `n_bins` bins before `start` of some rows; not observed before the row's first bin."""
+    index = start[:, None] - torch.arange(n_bins, 0, -1, device=start.device)
+    there = index >= 0
+    index = index.clamp_min(0)
+    observed = batch.observed[row[:, None], index] & there[..., None]
+    return batch.counts[row[:, None], index] * observed, observed
+
+
+def _rows(keys: TimedKeys, index: Tensor) -> TimedKeys:
+    return TimedKeys(keys.features[index], keys.time[index], keys.present[index], keys.position[index])
+
+
+def sample(
+    fitted: FittedModel, inp: ModelInput, n_samples: int, seed: np.random.SeedSequence, temperature: float, top_p: float
+) -> BinnedSpikes:
+    """Closed-loop trials: `n_samples` for every trial of an input whose spikes are ignored.
+
+    The trials of the result are ordered as the input's, the samples of one after the other.
+    """
+    network, builder = fitted.network, fitted.builder(inp)
+    binned = inp.spikes
+    row_trial = np.repeat(np.arange(binned.n_trials), n_samples)
+    row_bins = torch.from_numpy(np.repeat(np.diff(binned.ptr), n_samples))
+    device, dtype = builder.device, builder.dtype
+    n_history, n_rows = max(network.config.history_bins, 1), len(row_trial)
+    blank = torch.zeros(n_rows, n_history, binned.n_units, device=device, dtype=dtype)
+    hidden = None
+    if network.config.context_bins:
+        hidden = torch.zeros(n_rows, 2 * network.config.d_model, device=device, dtype=dtype)
+    found: list[tuple[np.ndarray, ...]] = []
+    with torch.inference_mode():
+        loop = ClosedLoop(
+            network, blank, torch.zeros_like(blank, dtype=torch.bool), hidden,
+            torch.zeros(n_rows, device=device, dtype=dtype), _trial_view(network, builder, row_trial),
+            Streams(seed.spawn(n_rows)), temperature, top_p,
+        )  # fmt: skip
+        loop.keep((row_bins > 0).to(device))
+        while len(loop.rows):
+            first = loop.step
+            counts, _ = loop.window()
+            row, bin_, unit = counts.nonzero(as_tuple=True)
+            count = counts[row, bin_, unit]
+            found.append(tuple(v.cpu().numpy() for v in (loop.rows[row], bin_ + first, unit, count)))
+            loop.keep((row_bins[loop.rows.cpu()] > loop.step).to(device))
+    return _gather(found, binned, row_trial)
+
+
+def _trial_view(network: Neuroformer, builder: BatchBuilder, row_trial: np.ndarray) -> ModalityView:
+    """Modality tokens of the rows' trials, encoded once for each trial and block of bins."""
+    size = block_bins(network.config.window_bins)
+    held: dict[int, tuple] = {}
+
+    def view(step: int, rows: Tensor) -> tuple[dict, dict]:
+        block = step // size
+        if block not in held:
+            held.clear()
+            trials = np.unique(row_trial[rows.cpu().numpy()])
+            keys = builder.modality_keys(trials, np.full(len(trials), block * size), size)
+            held[block] = (trials, keys, network.fusion.encode(keys))
+        trials, keys, encoded = held[block]
+        index = torch.from_numpy(np.searchsorted(trials, row_trial[rows.cpu().numpy()])).to(builder.device)
+        return {n: _rows(k, index) for n, k in keys.items()}, {n: e[index] for n, e in encoded.items()}
+
+    return view
+
+
+def _gather(found: list[tuple[np.ndarray, ...]], binned: BinnedSpikes, row_trial: np.ndarray) -> BinnedSpikes:
+    """Events of all windows to the binned spikes of all rows, without the bins beyond a trial's end."""
+    from scipy import sparse
+
+    n_bins = np.diff(binned.ptr)[row_trial]
+    ptr = np.concatenate([[0], np.cumsum(n_bins)])
+    if found:
+        row, bin_, unit, count = (np.concatenate(part) for part in zip(*found, strict=True))
+    else:
+        row, bin_, unit, count = (np.empty(0, dtype=np.int64) for _ in range(4))
+    inside = bin_ < n_bins[row]
+    row, bin_, unit, count = (part[inside] for part in (row, bin_, unit, count))
+    table = sparse.coo_array(
+        (count.astype(np.int32), (ptr[row] + bin_, unit)), shape=(int(ptr[-1]), binned.n_units)
+    ).tocsr()
+    table.sort_indices()
+    return BinnedSpikes(
+        counts=table, ptr=ptr, t_start=binned.t_start[row_trial], bin_width=binned.bin_width,
+        unit_ids=binned.unit_ids, trial_ids=row_trial,
+    )  # fmt: skip
+
+
+def to_spike_trains(binned: BinnedSpikes, unit_info) -> SpikeTrains:
+    """Spikes at the centres of their bins; `resolution` says that nothing finer was generated."""
+    coo = binned.counts.tocoo()
+    bins = np.repeat(coo.coords[0], coo.data)
+    order = np.argsort(bins, kind="stable")
+    bins, units = bins[order], np.repeat(coo.coords[1], coo.data)[order]
+    trial = np.searchsorted(binned.ptr, bins, side="right") - 1
+    times = binned.t_start[trial] + (bins - binned.ptr[trial] + 0.5) * binned.bin_width
+    ptr = np.searchsorted(bins, binned.ptr)
+    return SpikeTrains(
+        times, units, ptr, binned.t_start, binned.t_start + np.diff(binned.ptr) * binned.bin_width,
+        unit_ids=binned.unit_ids, trial_ids=binned.trial_ids, unit_info=unit_info, resolution=binned.bin_width,
+    )  # fmt: skip

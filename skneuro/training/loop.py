@@ -1,0 +1,243 @@
+"""The training loop: AdamW with warm-up and cosine, averaged weights, early stopping on held-out bits per spike."""
+
+from __future__ import annotations
+
+import copy
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from skneuro.nn import Neuroformer
+from skneuro.training.segments import BatchBuilder, Segments, cut_segments, segment_bins, shuffled_batches
+
+WARM_UP_STEPS = 50
+FINAL_RATE = 0.02
+AVERAGE_DECAY = 0.99
+CLIP_NORM = 1.0
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train; the names are the estimator's parameters."""
+
+    gamma: float
+    mu: float
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    max_epochs: int
+    n_iter_no_change: int
+    tol: float
+    verbose: int
+
+
+@dataclass
+class TrainingState:
+    """Everything that a continued fit needs: raw weights, averaged weights, optimiser, counters.
+
+    The averaged weights (an exponential moving average over steps) are the ones that are evaluated and kept.
+    """
+
+    model: Neuroformer
+    average: Neuroformer
+    optimizer: torch.optim.Optimizer
+    seed: int
+    n_epochs: int = 0
+    n_steps: int = 0
+    loss_curve: list[float] = field(default_factory=list)
+    validation_scores: list[float] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, model: Neuroformer, settings: TrainingSettings, seed: int) -> TrainingState:
+        """Optimiser and averaged weights of a fresh model."""
+        average = copy.deepcopy(model).eval()
+        return cls(model, average, make_optimizer(model, settings), seed)
+
+    @classmethod
+    def resume(cls, average: Neuroformer, settings: TrainingSettings, seed: int, n_epochs: int) -> TrainingState:
+        """Go on from averaged weights alone, as a file holds them: the optimiser starts anew."""
+        model = copy.deepcopy(average)
+        return cls(model, average, make_optimizer(model, settings), seed, n_epochs)
+
+    def to_arrays(self) -> dict:
+        """All but the averaged weights, as numpy arrays and numbers."""
+        optimizer = self.optimizer.state_dict()["state"]
+        return {
+            "weights": {name: value.cpu().numpy() for name, value in self.model.state_dict().items()},
+            "optimizer": {k: {n: v.cpu().numpy() for n, v in moments.items()} for k, moments in optimizer.items()},
+            "seed": self.seed, "n_epochs": self.n_epochs, "n_steps": self.n_steps,
+            "loss_curve": list(self.loss_curve), "validation_scores": list(self.validation_scores),
+        }  # fmt: skip
+
+    @classmethod
+    def from_arrays(cls, arrays: dict, average: Neuroformer, settings: TrainingSettings) -> TrainingState:
+        """Build from :meth:`to_arrays` and the averaged network."""
+        state = cls.resume(average, settings, arrays["seed"], arrays["n_epochs"])
+        state.model.load_state_dict({name: torch.from_numpy(value) for name, value in arrays["weights"].items()})
+        moments = {k: {n: torch.from_numpy(np.array(v)) for n, v in m.items()} for k, m in arrays["optimizer"].items()}
+        state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": moments})
+        state.n_steps = arrays["n_steps"]
+        state.loss_curve, state.validation_scores = list(arrays["loss_curve"]), list(arrays["validation_scores"])
+        return state
+
+
+class NonFiniteLossError(FloatingPointError):
+    """The training loss became NaN or infinite."""
+
+
+def make_optimizer(model: Neuroformer, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """AdamW; weight decay acts on matrices, not on biases and scales."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.99), fused=True)
+
+
+def rate_factor(epochs_done: float, horizon: int, n_steps: int) -> float:
+    """Factor on the learning rate: linear warm-up over steps, cosine over the horizon's epochs."""
+    progress = min(epochs_done / max(horizon, 1), 1.0)
+    cosine = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
+    return cosine * min(1.0, (n_steps + 1) / WARM_UP_STEPS)
+
+
+def train_epoch(
+    state: TrainingState, builder: BatchBuilder, stretches: Segments, settings: TrainingSettings, origin: int
+) -> float:
+    """One pass over the training stretches; the mean loss. Order, phases and dropout depend on seed and epoch only.
+
+    Raises
+    ------
+    NonFiniteLossError
+        Before the step that would have spoiled the weights.
+    """
+    model, config = state.model, state.model.config
+    rng = np.random.default_rng([state.seed, state.n_epochs])
+    model.random.generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    segments = cut_segments(stretches, segment_bins(config), rng)
+    warm_up = max(config.context_bins, config.history_bins)
+    batches = list(shuffled_batches(segments, settings.batch_size, rng))
+    model.train()
+    losses, weights = [], []
+    for number, part in enumerate(batches):
+        loss, n_tokens = batch_loss(model, builder.build(part, warm_up), settings)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise NonFiniteLossError(f"the training loss became {value} in epoch {state.n_epochs + 1}")
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
+        factor = rate_factor(state.n_epochs - origin + number / len(batches), settings.max_epochs, state.n_steps)
+        for group in state.optimizer.param_groups:
+            group["lr"] = settings.learning_rate * factor
+        state.optimizer.step()
+        state.n_steps += 1
+        update_average(state)
+        losses.append(value)
+        weights.append(n_tokens)
+    state.n_epochs += 1
+    state.loss_curve.append(float(np.average(losses, weights=weights)) if losses else 0.0)
+    return state.loss_curve[-1]
+
+
+def batch_loss(model: Neuroformer, batch, settings: TrainingSettings) -> tuple[torch.Tensor, int]:
+    """The poster's equation 6, in nats per token; the dt part is computed apart only where the weights differ."""
+    id_weight, time_weight = settings.mu, 1.0 - settings.gamma - settings.mu
+    split = not math.isclose(id_weight, time_weight, abs_tol=1e-9)
+    output = model(batch, split=split)
+    weighted = id_weight * output.total
+    if split:
+        weighted = weighted + (time_weight - id_weight) * output.time
+    loss = -weighted / output.n_tokens
+    if output.contrastive is not None and settings.gamma > 0:
+        loss = loss + settings.gamma * output.contrastive
+    return loss, output.n_tokens
+
+
+@torch.no_grad()
+def update_average(state: TrainingState) -> None:
+    """Move the averaged weights towards the raw ones; early on the average is short."""
+    decay = min(AVERAGE_DECAY, (1 + state.n_steps) / (10 + state.n_steps))
+    torch._foreach_lerp_(list(state.average.parameters()), list(state.model.parameters()), 1.0 - decay)
+
+
+def train(
+    state: TrainingState,
+    builder: BatchBuilder,
+    stretches: Segments,
+    settings: TrainingSettings,
+    validate: Callable[[Neuroformer], float] | None,
+    n_epochs: int,
+    origin: int,
+    epoch_begins: Callable[[], None],
+    epoch_ends: Callable[[], bool],
+) -> str:
+    """Train for up to `n_epochs` further epochs; the best averaged weights end up in ``state.average``.
+
+    Parameters
+    ----------
+    origin : int
+        Epoch at which the learning rate's schedule began.
+    validate : callable or None
+        Held-out bits per spike of a model; None trains to the end.
+    epoch_begins, epoch_ends : callable
+        Called around each epoch (scikit-learn's callbacks); True from the second stops.
+
+    Returns
+    -------
+    str
+        "converged", "max_epochs", "stopped" (by a callback) or "interrupted" (Ctrl-C).
+
+    Raises
+    ------
+    NonFiniteLossError
+        With the best weights so far (at least those of the last whole epoch) in ``state.average``.
+    """
+    best, since_best = -math.inf, 0
+    kept = {name: value.clone() for name, value in state.average.state_dict().items()}
+    reason = "max_epochs"
+    try:
+        for _ in range(n_epochs):
+            epoch_begins()
+            train_epoch(state, builder, stretches, settings, origin)
+            score = None
+            if validate is not None:
+                score = validate(state.average)
+                state.validation_scores.append(score)
+                since_best = 0 if score > best + settings.tol else since_best + 1
+            if score is None or score > best:
+                best = best if score is None else score
+                for name, value in state.average.state_dict().items():
+                    kept[name].copy_(value)
+            report(state, settings, score, origin)
+            if epoch_ends():
+                reason = "stopped"
+                break
+            if validate is not None and since_best >= settings.n_iter_no_change:
+                reason = "converged"
+                break
+    except KeyboardInterrupt:
+        reason = "interrupted"
+    finally:
+        state.average.load_state_dict(kept)
+        state.average.eval()
+        if settings.verbose:
+            print(file=sys.stderr, flush=True)
+    return reason
+
+
+def report(state: TrainingState, settings: TrainingSettings, score: float | None, origin: int) -> None:
+    """One line on standard error, rewritten after each epoch (``verbose=1``) or kept (``verbose=2``)."""
+    if not settings.verbose:
+        return
+    done = state.n_epochs - origin
+    bar = "#" * round(20 * done / settings.max_epochs)
+    line = f"epoch {done:3d}/{settings.max_epochs} [{bar:<20}] loss {state.loss_curve[-1]:.4f}"
+    if score is not None:
+        line += f"  validation {score:.4f} bits/spike"
+    print(line, end="\n" if settings.verbose > 1 else "\r", file=sys.stderr, flush=True)

@@ -1,0 +1,153 @@
+"""Segments of trials: how an epoch is cut, and how segments become the tensors of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from skneuro.data import BinnedSpikes
+from skneuro.nn.batch import Batch, block_bins
+from skneuro.nn.config import NeuroformerConfig
+from skneuro.training.modality_table import ModalityTable
+
+SEGMENT_BINS = 100
+POOL = 8
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Scored stretches of trials: bins ``start`` to ``stop`` of ``trial``, counted from the trial's first bin."""
+
+    trial: np.ndarray
+    start: np.ndarray
+    stop: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.trial)
+
+    def take(self, index: np.ndarray) -> Segments:
+        """Some of them."""
+        return Segments(self.trial[index], self.start[index], self.stop[index])
+
+
+def segment_bins(config: NeuroformerConfig) -> int:
+    """Scored bins of a training segment: whole windows, at least `SEGMENT_BINS` bins and the warm-up's length."""
+    wanted = max(SEGMENT_BINS, config.context_bins, 2 * config.window_bins)
+    return -(-wanted // config.window_bins) * config.window_bins
+
+
+def cut_segments(stretches: Segments, length: int, rng: np.random.Generator | None = None) -> Segments:
+    """Cut stretches into segments of `length` bins, from a random phase where `rng` is given.
+
+    A stretch of up to one and a half lengths stays whole; with a phase the first piece is shorter.
+    """
+    bins = stretches.stop - stretches.start
+    whole = bins <= 1.5 * length
+    phase = np.zeros(len(bins), dtype=np.int64) if rng is None else rng.integers(0, length, len(bins))
+    phase = np.where(whole, 0, phase)
+    n_pieces = np.where(whole, 1, -(-(bins - phase) // length) + (phase > 0)).astype(np.int64)
+    stretch = np.repeat(np.arange(len(bins)), n_pieces)
+    number = np.arange(len(stretch)) - np.repeat(np.cumsum(n_pieces) - n_pieces, n_pieces)
+    border = np.where(phase > 0, phase, length)[stretch] + (number - 1) * length  # where pieces 1, 2, ... begin
+    start = np.where(number == 0, 0, border)
+    stop = np.where(whole[stretch], bins[stretch], np.minimum(border + length, bins[stretch]))
+    origin = stretches.start[stretch]
+    segments = Segments(stretches.trial[stretch], origin + start, origin + stop)
+    return segments.take(np.flatnonzero(stop > start))
+
+
+def shuffled_batches(segments: Segments, batch_size: int, rng: np.random.Generator) -> Iterator[Segments]:
+    """Batches in random order, each of segments of similar length, so that little is padded."""
+    order = rng.permutation(len(segments))
+    length = segments.stop - segments.start
+    batches = []
+    for low in range(0, len(order), POOL * batch_size):
+        pool = order[low : low + POOL * batch_size]
+        pool = pool[np.argsort(length[pool], kind="stable")]
+        batches += [pool[k : k + batch_size] for k in range(0, len(pool), batch_size)]
+    for k in rng.permutation(len(batches)):
+        yield segments.take(batches[k])
+
+
+class BatchBuilder:
+    """Makes the tensors of a batch from segments, with array operations only.
+
+    Parameters
+    ----------
+    binned : BinnedSpikes
+    tables : dict of ModalityTable
+    config : NeuroformerConfig
+    device, dtype : torch device and dtype
+    """
+
+    def __init__(
+        self,
+        binned: BinnedSpikes,
+        tables: dict[str, ModalityTable],
+        config: NeuroformerConfig,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self.binned, self.tables, self.config = binned, tables, config
+        self.device, self.dtype = device, dtype
+        self.n_bins = np.diff(binned.ptr)
+        clips = next((t.clip for t in tables.values() if t._frames is not None), np.arange(binned.n_trials))
+        self.clip = np.asarray(clips)
+
+    def build(self, segments: Segments, warm_up: int, hidden: torch.Tensor | None = None) -> Batch:
+        """Tensors of some segments, each preceded by up to `warm_up` bins of its own trial.
+
+        Parameters
+        ----------
+        hidden : Tensor of shape (C, 2 D), optional
+            State of the long past before the warm-up; zeros by default.
+        """
+        first = np.minimum(segments.start, warm_up)
+        length = segments.stop - segments.start
+        longest = int((first + length).max())
+        size = block_bins(self.config.window_bins)
+        n_scored = -(-int(length.max()) // size) * size
+        steps = np.arange(longest)
+        inside = steps < (first + length)[:, None]
+        origin = self.binned.ptr[segments.trial] + segments.start - first
+        rows = np.where(inside, origin[:, None] + steps, 0).ravel()
+        shape = (len(segments), longest, self.binned.n_units)
+        observed = self._observed(rows).reshape(shape) & inside[..., None]
+        counts = self.binned.counts[rows].toarray().reshape(shape) * observed
+        if hidden is None:
+            hidden = torch.zeros(len(segments), 2 * self.config.d_model, dtype=self.dtype)
+        time = (segments.start - first) * self.config.bin_width
+        return Batch(
+            counts=torch.from_numpy(counts).to(self.device, self.dtype),
+            observed=torch.from_numpy(observed).to(self.device),
+            first=torch.from_numpy(first).to(self.device),
+            scored=torch.from_numpy(np.arange(n_scored) < length[:, None]).to(self.device),
+            time=torch.from_numpy(time).to(self.device, self.dtype),
+            hidden=hidden.to(self.device),
+            clip=torch.from_numpy(self.clip[segments.trial].astype(np.int64)).to(self.device),
+            modalities=self.modality_keys(segments.trial, segments.start, n_scored),
+        )
+
+    def modality_keys(self, trial: np.ndarray, start: np.ndarray, n_scored: int) -> dict:
+        """Modality tokens of every block of the scored bins that begin at bin `start` of the trials."""
+        size = min(block_bins(self.config.window_bins), n_scored)
+        block = np.arange(0, n_scored, size)
+        begin = ((start[:, None] + block) * self.config.bin_width).ravel()
+        end = begin + size * self.config.bin_width
+        row = np.repeat(trial, len(block))
+        result = {}
+        for name, table in self.tables.items():
+            keys = table.keys(row, begin, end, self.dtype)
+            result[name] = type(keys)(*(getattr(keys, field).to(self.device) for field in vars(keys)))
+        return result
+
+    def _observed(self, rows: np.ndarray) -> np.ndarray:
+        result = np.ones((len(rows), self.binned.n_units), dtype=bool)
+        if self.binned.bin_observed is not None:
+            result &= self.binned.bin_observed[rows, None]
+        if self.binned.cell_observed is not None:
+            result &= self.binned.cell_observed[rows]
+        return result

@@ -1,0 +1,64 @@
+"""What is trained on and what is held out for early stopping: whole trials, or blocks of a long one with a gap."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skneuro.training.segments import Segments
+
+N_BLOCKS = 10
+
+
+def whole_trials(n_bins: np.ndarray) -> Segments:
+    """Every trial that has a bin, whole."""
+    trial = np.flatnonzero(n_bins > 0)
+    return Segments(trial, np.zeros(len(trial), dtype=np.int64), n_bins[trial])
+
+
+def hold_out(n_bins: np.ndarray, fraction: float, gap: int, rng: np.random.Generator) -> tuple[Segments, Segments | None]:
+    """Split off a validation set.
+
+    With enough trials, whole trials are drawn. Otherwise every trial is cut into ten time blocks, some are
+    drawn, and the `gap` bins on both sides of each are used for neither. None where the data are too short for
+    that: blocks must be longer than two gaps.
+
+    Parameters
+    ----------
+    n_bins : ndarray of shape (n_trials,)
+    fraction : float
+        Share of the data to hold out.
+    gap : int
+        Bins that a model remembers.
+
+    Returns
+    -------
+    training, validation : Segments
+    """
+    whole = whole_trials(n_bins)
+    n_held = round(fraction * len(whole))
+    if n_held >= 1 and len(whole) >= N_BLOCKS:
+        held = np.zeros(len(whole), dtype=bool)
+        held[rng.permutation(len(whole))[:n_held]] = True
+        return whole.take(np.flatnonzero(~held)), whole.take(np.flatnonzero(held))
+    held_blocks = max(round(fraction * N_BLOCKS), 1)
+    kept, held_out = [], []
+    for trial in whole.trial:
+        borders = np.linspace(0, n_bins[trial], N_BLOCKS + 1).astype(np.int64)
+        if borders[1] <= 2 * gap or borders[1] < 10:
+            kept.append((trial, 0, n_bins[trial]))
+            continue
+        blocks = np.sort(rng.permutation(N_BLOCKS)[:held_blocks])
+        free = np.ones(n_bins[trial], dtype=bool)
+        for block in blocks:
+            held_out.append((trial, borders[block], borders[block + 1]))
+            free[max(borders[block] - gap, 0) : borders[block + 1] + gap] = False
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], free, [0]]).astype(np.int8)))
+        kept += [(trial, start, stop) for start, stop in edges.reshape(-1, 2)]
+    if not held_out:
+        return whole, None
+    return _segments(kept), _segments(held_out)
+
+
+def _segments(rows: list[tuple[int, int, int]]) -> Segments:
+    table = np.array(rows, dtype=np.int64).reshape(-1, 3)
+    return Segments(table[:, 0], table[:, 1], table[:, 2])

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+from skneuro.cli.errors import CommandError
+from skneuro.cli.npz import read_npz
+
+
+@pytest.fixture
+def write(tmp_path):
+    def save(**arrays):
+        path = tmp_path / "rat.npz"
+        np.savez(path, **arrays)
+        return path
+
+    return save
+
+
+GOOD = {"times": [0.3, 0.1, 1.2], "units": [4, 9, 4], "t_start": 0.0, "t_stop": 2.0}
+
+
+def test_unsorted_spikes_of_one_trial_are_read_with_their_ids(write):
+    spikes, modalities, pulses = read_npz(write(**GOOD))
+    assert spikes.unit_ids.tolist() == [4, 9]
+    assert [t.tolist() for t in spikes.trial(0)] == [[0.3, 1.2], [0.1]]
+    assert modalities is None
+    assert pulses is None
+
+
+def test_epochs_on_one_clock_become_trials_with_their_part_of_the_series(write):
+    stamps = np.arange(0, 30, 0.5)
+    path = write(
+        times=[1.0, 11.0, 11.5],
+        units=["a", "a", "b"],
+        t_start=[0.0, 10.2],
+        t_stop=[5.0, 15.0],
+        speed=2 * stamps,
+        speed_times=stamps,
+    )
+    spikes, modalities, _ = read_npz(path)
+    assert spikes.shape == (2, 2)
+    second = modalities["speed"][1]
+    # the sample at 10.0 s still holds when the trial begins at 10.2 s, and none after 15 s is needed
+    assert second.timestamps.tolist() == np.arange(10, 15, 0.5).tolist()
+    assert second.values.ravel().tolist() == (2 * second.timestamps).tolist()
+
+
+def test_spikes_with_their_trial_keep_each_trials_own_clock(write):
+    path = write(
+        times=[0.9, 0.2, 0.4], units=[1, 1, 0], trial=[1, 1, 0], t_start=[0.0, 0.0], t_stop=[1.0, 1.0]
+    )
+    spikes, _, _ = read_npz(path)
+    assert [t.tolist() for t in spikes.trial(1)] == [[], [0.2, 0.9]]
+
+
+def test_pulses_are_read(write):
+    _, _, pulses = read_npz(write(**GOOD, sync_source=[1.0, 2.0], sync_target=[3.0, 4.0]))
+    assert [p.tolist() for p in pulses] == [[1.0, 2.0], [3.0, 4.0]]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"times": [0.1], "units": [1]}, "t_start and t_stop missing"),
+        ({"weights": [1.0]}, "times and units and t_start and t_stop missing, found weights"),
+        ({**GOOD, "units": [1, 2]}, "as many times as units, got 3 and 2"),
+        ({**GOOD, "t_stop": [1.0, 2.0]}, "as many t_start as t_stop"),
+        ({**GOOD, "trial": [0, 0, 3]}, "trial must number"),
+        ({**GOOD, "times": [0.3, np.nan, 1.2]}, "finite"),
+        ({**GOOD, "t_stop": -1.0}, "rat.npz"),
+        ({**GOOD, "speed": [1.0, 2.0], "speed_times": [0.0]}, "as many speed as speed_times"),
+        ({**GOOD, "trial": [0, 0, 0], "speed": [1.0, 2.0], "speed_times": [0.0, 1.0]}, "one clock"),
+        ({**GOOD, "units": np.array([{}, 1, 2], dtype=object)}, "not a readable"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(write, arrays, words):
+    with pytest.raises(CommandError) as caught:
+        read_npz(write(**arrays))
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_npz_is_refused(tmp_path):
+    path = tmp_path / "rat.npz"
+    path.write_text("times,units\n")
+    with pytest.raises(CommandError, match="not a readable .npz"):
+        read_npz(path)

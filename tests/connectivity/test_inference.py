@@ -1,0 +1,257 @@
+"""Facts about inferred connectivity: it finds known couplings, bound to units, directions and trial edges."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skneuro.connectivity import CoarseCouplingWarning, ConnectivityInference
+from skneuro.data import SpikeTrains
+from skneuro.metrics.connectivity import auprc
+
+METHODS = ("coupling", "glm", "ccg", "lagged_correlation", "partial_correlation", "pearson")
+LAGGED = ("coupling", "ccg", "lagged_correlation")
+BIN_WIDTH = 0.005
+
+
+@parametrize_with_checks([ConnectivityInference(method=method) for method in METHODS])
+@pytest.mark.filterwarnings("ignore::skneuro.exceptions.NonIntegerCountsWarning")
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+def simulate(weights, n_bins, shared=0.0, rate=0.06, seed=0):
+    """Counts of a coupled Poisson network: a spike changes log-rates one and two bins later.
+
+    A slow input of size `shared`, common to all units, correlates them without connecting them.
+    """
+    rng = np.random.default_rng(seed)
+    n_units = len(weights)
+    slow = np.convolve(rng.standard_normal(n_bins + 99), np.ones(100) / 10, mode="valid")
+    counts = np.zeros((n_bins, n_units), dtype=int)
+    for t in range(2, n_bins):
+        drive = weights @ (counts[t - 1] + 0.5 * counts[t - 2]) + shared * slow[t]
+        counts[t] = rng.poisson(rate * np.exp(np.minimum(drive, 3.0)))
+    return counts
+
+
+def random_network(n_units, seed):
+    rng = np.random.default_rng(seed)
+    edges = rng.random((n_units, n_units)) < 0.12
+    np.fill_diagonal(edges, False)
+    sign = np.where(rng.random(n_units) < 0.25, -1.0, 1.0)
+    return edges * sign * rng.uniform(0.6, 1.4, (n_units, n_units))
+
+
+WEIGHTS = random_network(12, seed=1)
+COUNTS = simulate(WEIGHTS, 20_000, shared=0.4)
+SPIKES = SpikeTrains.from_counts(COUNTS, BIN_WIDTH, unit_ids=[f"u{k}" for k in range(12)])
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return {method: ConnectivityInference(method=method).fit(SPIKES) for method in METHODS}
+
+
+def test_the_glm_finds_the_edges_and_beats_every_baseline(fitted):
+    scores = {method: inference.compare(WEIGHTS) for method, inference in fitted.items()}
+    assert scores["glm"]["auprc"] > 0.95
+    assert scores["glm"]["direction_rate"] > 0.95
+    assert scores["glm"]["signed_r2"] > 0.8
+    for baseline in ("ccg", "lagged_correlation"):
+        assert scores["glm"]["auprc"] >= scores[baseline]["auprc"] > scores["pearson"]["auprc"] + 0.2
+    assert scores["glm"]["auprc"] > scores["partial_correlation"]["auprc"]
+    assert scores["pearson"]["direction_rate"] == 0.5
+
+
+def test_coupling_without_an_estimator_is_the_glm(fitted):
+    np.testing.assert_array_equal(fitted["coupling"].adjacency_, fitted["glm"].adjacency_)
+
+
+@pytest.mark.parametrize("method", LAGGED)
+def test_the_transposed_truth_scores_worse(fitted, method):
+    assert fitted[method].score(SPIKES, WEIGHTS) > auprc(fitted[method].adjacency_, WEIGHTS.T) + 0.2
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_permuting_units_permutes_the_adjacency(fitted, method):
+    order = np.random.default_rng(3).permutation(12)
+    permuted = ConnectivityInference(method=method).fit(SPIKES.select_units(SPIKES.unit_ids[order]))
+    expected = fitted[method].adjacency_[np.ix_(order, order)]
+    np.testing.assert_allclose(permuted.adjacency_, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(permuted.unit_ids_, SPIKES.unit_ids[order])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_diagonal_and_only_the_diagonal_is_unknown(fitted, method):
+    np.testing.assert_array_equal(np.isnan(fitted[method].adjacency_), np.eye(12, dtype=bool))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_arrays_and_containers_give_the_same_matrix(fitted, method):
+    from_array = ConnectivityInference(method=method).fit(COUNTS)
+    np.testing.assert_allclose(from_array.adjacency_, fitted[method].adjacency_, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", LAGGED)
+def test_no_lag_crosses_the_edge_of_a_trial(method):
+    """Unit 1 starts every trial with a burst and unit 0 ends it with one: only across edges 0 leads 1."""
+    rng = np.random.default_rng(0)
+    trials = rng.poisson(0.05, (300, 40, 2))
+    trials[:, -1, 0] += 2
+    trials[:, 0, 1] += 2
+    apart = ConnectivityInference(method=method).fit(trials)
+    joined = ConnectivityInference(method=method).fit(trials.reshape(-1, 2))
+    assert joined.adjacency_[1, 0] > 0
+    assert abs(apart.adjacency_[1, 0]) < 0.25 * joined.adjacency_[1, 0]
+    assert apart.n_observations_[1, 0] == 300 * (40 - 3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_was_not_observed_does_not_matter(method):
+    """The first half of the recording holds nonsense for unit 0; it must not count, nor count as silence."""
+    half = len(COUNTS) // 2
+    seen = np.ones(COUNTS.shape, dtype=bool)
+    seen[:half, 0] = False
+    masked = SpikeTrains.from_counts(COUNTS * seen, BIN_WIDTH, observed=seen)
+    inference = ConnectivityInference(method=method).fit(masked)
+    late = ConnectivityInference(method=method).fit(COUNTS[half:])
+    silent = ConnectivityInference(method=method).fit(COUNTS * seen)
+    pairs = ~np.eye(12, dtype=bool)[0]
+    error = np.abs(inference.adjacency_[0] - late.adjacency_[0])[pairs].max()
+    wrong = np.abs(silent.adjacency_[0] - late.adjacency_[0])[pairs].max()
+    assert error < max(0.6 * wrong, 0.02 * np.nanstd(late.adjacency_))
+    n_lags = 3 if method in ("coupling", "glm", "ccg", "lagged_correlation") else 0
+    assert inference.n_observations_[0, 1] == half
+    assert inference.n_observations_[1, 0] == half - n_lags
+    assert inference.n_observations_[2, 1] == len(COUNTS) - n_lags
+
+
+def test_correlation_over_observed_bins_equals_numpys():
+    seen = np.random.default_rng(0).random((500, 3)) > 0.3
+    counts = COUNTS[:500, :3] * seen
+    spikes = SpikeTrains.from_counts(counts, BIN_WIDTH, observed=seen)
+    inference = ConnectivityInference(method="pearson").fit(spikes)
+    both = seen[:, 0] & seen[:, 2]
+    expected = np.corrcoef(counts[both, 0], counts[both, 2])[0, 1]
+    assert inference.adjacency_[0, 2] == pytest.approx(expected, abs=1e-12)
+    assert inference.n_observations_[0, 2] == both.sum()
+
+
+class FittedModel(BaseEstimator):
+    """Stands for a fitted Neuroformer: all that is read are its kernels, bins and units."""
+
+    def __init__(self, bin_width=0.01):
+        self.bin_width = bin_width
+
+    def fit(self, X, y=None):
+        rng = np.random.default_rng(0)
+        self.coupling_kernels_ = rng.standard_normal((12, 12, 8))
+        self.unit_ids_ = SPIKES.unit_ids
+        self.n_features_in_ = 12
+        return self
+
+
+@pytest.mark.parametrize("wrap", [lambda model: model, FrozenEstimator])
+def test_kernels_of_a_fitted_model_are_summed_over_the_lags_read(wrap):
+    model = FittedModel().fit(None)
+    inference = ConnectivityInference(wrap(model), readout_lag=0.03, max_lag=0.06).fit(SPIKES)
+    expected = model.coupling_kernels_[:, :, :3].sum(axis=2) * 0.01
+    np.fill_diagonal(expected, np.nan)
+    np.testing.assert_allclose(inference.adjacency_, expected)
+    np.testing.assert_allclose(inference.lags_, np.arange(1, 7) * 0.01)
+    assert inference.lag_kernels_.shape == (12, 12, 6)
+
+
+def test_only_a_frozen_model_survives_clone():
+    model = FittedModel().fit(None)
+    clone(ConnectivityInference(FrozenEstimator(model))).fit(SPIKES)
+    with pytest.raises(NotFittedError, match="FrozenEstimator"):
+        clone(ConnectivityInference(model)).fit(SPIKES)
+
+
+def test_a_model_is_refused_where_it_does_not_fit():
+    model = FittedModel().fit(None)
+    with pytest.raises(ValueError, match="in another order"):
+        ConnectivityInference(model).fit(SPIKES.select_units(SPIKES.unit_ids[::-1]))
+    with pytest.raises(ValueError, match="fitted on 12"):
+        ConnectivityInference(model).fit(COUNTS[:, :3])
+    with pytest.raises(ValueError, match="reads no estimator"):
+        ConnectivityInference(model, method="pearson").fit(SPIKES)
+    del model.coupling_kernels_
+    with pytest.raises(ValueError, match="coupling=True"):
+        ConnectivityInference(model).fit(SPIKES)
+
+
+def test_coarse_bins_warn_by_name():
+    with pytest.warns(CoarseCouplingWarning, match="50 ms"):
+        ConnectivityInference(FittedModel(bin_width=0.05).fit(None)).fit(SPIKES)
+    with pytest.warns(CoarseCouplingWarning, match="20 ms"):
+        ConnectivityInference(bin_width=0.02).fit(SPIKES)
+
+
+def test_silent_units_are_unknown_and_named():
+    counts = COUNTS[:2000, :4].copy()
+    counts[:, 2] = 0
+    for method in METHODS:
+        with pytest.warns(UserWarning, match=r"1 of 4 units have no spike .*\[2\]"):
+            inference = ConnectivityInference(method=method).fit(counts)
+        unknown = np.eye(4, dtype=bool)
+        unknown[2] = unknown[:, 2] = True
+        np.testing.assert_array_equal(np.isnan(inference.adjacency_), unknown)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.zeros((50, 3), dtype=int), "needs spikes"),
+        (np.ones((40, 2, 3), dtype=int), "longest trial has 2 bins"),
+        (np.ones((1, 3), dtype=int), "1 sample"),
+    ],
+)
+def test_input_that_says_nothing_is_refused(X, message):
+    with pytest.raises(ValueError, match=message):
+        ConnectivityInference().fit(X)
+
+
+def test_one_unit_has_no_pairs():
+    assert np.isnan(ConnectivityInference().fit(COUNTS[:500, :1]).adjacency_).all()
+
+
+def test_truth_is_read_by_label_and_orientation(fitted):
+    glm, ids = fitted["glm"], SPIKES.unit_ids
+    order = np.random.default_rng(0).permutation(12)
+    table = pd.DataFrame(WEIGHTS, index=ids, columns=ids).iloc[order, order]
+    assert glm.score(SPIKES, table) == glm.score(SPIKES, WEIGHTS)
+    with pytest.raises(ValueError, match="rows must be targets"):
+        glm.score(SPIKES, table.rename_axis(index="source"))
+    with pytest.raises(ValueError, match="Missing"):
+        glm.score(SPIKES, table.iloc[1:, 1:])
+    with pytest.raises(ValueError, match=r"shape \(12, 12\)"):
+        glm.score(SPIKES, WEIGHTS[:3, :3])
+    with pytest.warns(UserWarning, match="transposed truth scores clearly better"):
+        glm.compare(WEIGHTS.T)
+    with pytest.warns(UndefinedMetricWarning):
+        assert np.isnan(glm.score(SPIKES))
+
+
+def test_two_inferences_are_compared_by_their_common_pairs(fitted):
+    agreement = fitted["glm"].compare(fitted["ccg"])
+    assert agreement["n_pairs"] == 132
+    assert agreement["spearman"] > 0.4
+    assert fitted["glm"].compare(fitted["coupling"])["pearson"] == pytest.approx(1.0)
+    other = ConnectivityInference(method="pearson").fit(SPIKES.select_units(SPIKES.unit_ids[:5]))
+    with pytest.raises(ValueError, match="unit ids should match"):
+        fitted["glm"].compare(other)
+
+
+def test_the_table_is_labelled_target_by_source(fitted):
+    table = fitted["glm"].to_frame()
+    assert (table.index.name, table.columns.name) == ("target", "source")
+    assert table.loc["u3", "u5"] == fitted["glm"].adjacency_[3, 5]
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted["glm"])).to_frame(), table)

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from skneuro.data import SpikeTrains
+from skneuro.inspection import PSTHDisplay, aligned_counts
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    matplotlib.pyplot.close("all")
+
+
+def recording(seed=0):
+    rng = np.random.default_rng(seed)
+    trials = [[np.sort(rng.uniform(5, 8, 30)), np.sort(rng.uniform(5, 8, 9))] for _ in range(6)]
+    return SpikeTrains.from_lists(trials, t_start=5.0, t_stop=8.0, unit_ids=["x", "y"])
+
+
+def test_counts_agree_with_a_histogram_of_each_event():
+    spikes = recording()
+    events = [
+        np.array([5.5, 6.5]),
+        np.array([6.0]),
+        np.array([]),
+        np.array([7.0]),
+        np.array([5.6]),
+        np.array([6.2]),
+    ]
+    time, counts = aligned_counts(spikes, events, window=(-0.5, 1.0), bin_width=0.25)
+    expected = [
+        [np.histogram(t, at - 0.5 + 0.25 * np.arange(7))[0] for t in spikes.trial(k)]
+        for k, ats in enumerate(events)
+        for at in ats
+    ]
+    np.testing.assert_array_equal(counts, expected)
+    np.testing.assert_allclose(time, -0.375 + 0.25 * np.arange(6))
+
+
+def test_an_event_too_near_the_edge_of_its_trial_is_not_used():
+    _, counts = aligned_counts(
+        recording(), [np.array([5.1, 7.9, 6.0])] + [np.array([])] * 5, window=(-0.5, 1.0)
+    )
+    assert len(counts) == 1
+
+
+def test_without_any_usable_event_the_error_says_so():
+    with pytest.raises(ValueError, match="shorter window"):
+        aligned_counts(recording(), [np.array([5.1])] * 6, window=(-0.5, 1.0))
+
+
+def test_events_of_another_number_of_trials_are_refused():
+    with pytest.raises(ValueError, match="6 trials, got 1"):
+        aligned_counts(recording(), [np.array([6.0])])
+
+
+def test_a_spike_on_the_border_of_a_bin_is_in_the_later_one():
+    spikes = SpikeTrains.from_lists(
+        [[[0.3]]], t_start=0.0, t_stop=0.6
+    )  # 0.3 / 0.1 is below 3 in floating point
+    _, counts = aligned_counts(spikes, bin_width=0.1)
+    assert counts[0, 0].tolist() == [0, 0, 0, 1, 0, 0]
+
+
+def test_the_mean_rate_is_in_hertz_and_its_error_that_of_a_mean():
+    spikes = recording()
+    display = PSTHDisplay.from_spikes(spikes, bin_width=0.5)
+    per_trial = np.array(
+        [[np.histogram(t, 5 + 0.5 * np.arange(7))[0] for t in spikes.trial(k)] for k in range(6)]
+    )
+    np.testing.assert_allclose(display.rate, per_trial.mean(axis=0) / 0.5)
+    np.testing.assert_allclose(display.error, per_trial.std(axis=0, ddof=1) / np.sqrt(6) / 0.5)
+    assert display.n_events == 6
+
+
+def test_two_displays_share_axes():
+    first = PSTHDisplay.from_spikes(recording(0), bin_width=0.5, label="recorded")
+    second = PSTHDisplay.from_spikes(recording(1), bin_width=0.5, axes=first.axes_, label="simulated")
+    assert second.figure_ is first.figure_
+    assert [len(ax.lines) for ax in first.axes_] == [2, 2]
+    assert [ax.get_title() for ax in first.axes_] == ["unit x", "unit y"]
+
+
+def test_chosen_units_are_drawn_in_the_order_asked_for():
+    display = PSTHDisplay.from_spikes(recording(), units=["y"], bin_width=0.5)
+    assert display.unit_ids == ["y"]
+    assert len(display.axes_) == 1

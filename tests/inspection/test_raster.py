@@ -1,0 +1,91 @@
+import sys
+
+import numpy as np
+import pytest
+
+from skneuro.data import SpikeTrains, TimeSeries
+from skneuro.inspection import RasterDisplay
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+
+
+@pytest.fixture
+def spikes():
+    return SpikeTrains.from_lists(
+        [[[0.1, 0.4], [0.3]], [[], [0.05, 0.2]]], t_start=0.0, t_stop=1.0, unit_ids=["a", "b"]
+    )
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    matplotlib.pyplot.close("all")
+
+
+def ticks(display):
+    """Time and row of every tick that is on the axes."""
+    return sorted((float(s[0, 0]), float(s[:, 1].mean())) for s in display.lines_.get_segments())
+
+
+def test_every_spike_is_a_tick_in_the_row_of_its_unit(spikes):
+    display = RasterDisplay.from_spikes(spikes)
+    np.testing.assert_allclose(ticks(display), [(0.1, 0.0), (0.3, 1.0), (0.4, 0.0)])
+    assert display.ax_.get_xlabel() == "time (s)"
+
+
+def test_a_part_of_a_trial_shows_only_its_spikes(spikes):
+    display = RasterDisplay.from_spikes(spikes, t_start=0.2, t_stop=0.35)
+    assert display.times.tolist() == [0.3]
+    assert display.ax_.get_xlim() == pytest.approx((0.2, 0.35))
+
+
+def test_one_unit_over_trials_has_a_row_a_trial_aligned_to_its_start():
+    spikes = SpikeTrains.from_unit_times({7: [0.25, 10.5], 8: [0.3]}, epochs=[[0.0, 1.0], [10.0, 11.0]])
+    display = RasterDisplay.from_unit(spikes, 7)
+    assert display.times.tolist() == [0.25, 0.5]
+    assert display.rows.tolist() == [0, 1]
+    assert display.ax_.get_ylabel() == "trial"
+
+
+def test_an_unknown_unit_is_named(spikes):
+    with pytest.raises(ValueError, match="'c'"):
+        RasterDisplay.from_unit(spikes, "c")
+
+
+def test_it_draws_on_given_axes_and_opens_no_figure(spikes):
+    figure, ax = matplotlib.pyplot.subplots()
+    display = RasterDisplay.from_spikes(spikes, ax=ax)
+    assert display.ax_ is ax
+    assert display.figure_ is figure
+    assert matplotlib.pyplot.get_fignums() == [figure.number]
+
+
+def test_construction_stores_and_draws_nothing():
+    times, rows = np.array([0.5]), np.array([0])
+    display = RasterDisplay(times=times, rows=rows, row_labels=[3], t_start=0.0, t_stop=1.0)
+    assert display.times is times
+    assert not hasattr(display, "ax_")
+
+
+def test_without_matplotlib_the_error_says_how_to_install_it(spikes, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match="RasterDisplay.plot requires matplotlib"):
+        RasterDisplay.from_spikes(spikes)
+
+
+class Sampler:
+    """Stands for a model: draws the first trial of what it was given."""
+
+    def sample(self, stimuli=None, n_samples=1, *, duration=None, random_state=None):
+        n_trials = 1 if stimuli is None else len(stimuli)
+        return SpikeTrains.from_lists(
+            [[[0.1 * (1 + k)]] for k in range(n_trials)], t_start=0.0, t_stop=duration
+        )
+
+
+def test_a_simulated_raster_is_that_of_the_first_stimulus():
+    stimuli = TimeSeries.from_lists([[1.0, 2.0], [3.0, 4.0]], rate=1.0)
+    display = RasterDisplay.from_estimator(Sampler(), stimuli, duration=2.0)
+    assert display.times.tolist() == [0.1]
+    assert display.t_stop == 2.0

@@ -1,0 +1,40 @@
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from skneuro.inspection import TrainingCurveDisplay
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+
+
+class Model(BaseEstimator):
+    def fit(self, X=None, y=None):
+        self.loss_curve_ = [3.0, 2.0, 1.5]
+        return self
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    matplotlib.pyplot.close("all")
+
+
+def test_curves_are_those_of_the_estimator_and_the_best_epoch_is_marked():
+    model = Model().fit()
+    model.validation_scores_ = [0.1, 0.3, 0.2]
+    display = TrainingCurveDisplay.from_estimator(model)
+    assert display.lines_[0].get_xydata().tolist() == [[1, 3.0], [2, 2.0], [3, 1.5]]
+    assert display.axes_[1].lines[1].get_xydata().tolist() == [[2, 0.3]]
+
+
+@pytest.mark.parametrize("scores", [None, []])
+def test_without_validation_there_is_one_panel(scores):
+    model = Model().fit()
+    model.validation_scores_ = scores
+    assert len(TrainingCurveDisplay.from_estimator(model).axes_) == 1
+
+
+def test_a_model_that_was_not_fitted_is_refused():
+    with pytest.raises(NotFittedError):
+        TrainingCurveDisplay.from_estimator(Model())
