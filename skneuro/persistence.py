@@ -28,7 +28,12 @@ __all__ = ["load", "save"]
 # The classes a file may name. Loading never imports by a name that the file gives.
 _CLASSES = {
     "ConnectivityInference": "skneuro.connectivity",
+    "ConstantMarginal": "skneuro.baselines",
+    "CoupledGLM": "skneuro.baselines",
+    "GRUModel": "skneuro.baselines",
+    "HomogeneousPoisson": "skneuro.baselines",
     "NeuroformerEstimator": "skneuro.estimators",
+    "PSTHModel": "skneuro.baselines",
 }
 
 
@@ -107,7 +112,19 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     See Also
     --------
-    save : Write the file, with an example.
+    save : Write the file, and an example of both.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import skneuro
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = os.path.join(folder, "model.skn")
+    ...     with open(file, "wb") as stream:
+    ...         _ = stream.write(b"not a model")
+    ...     skneuro.load(file)
+    Traceback (most recent call last):
+    skneuro.exceptions.UnsafeFileError: ...model.skn is not a skneuro file: ...
     """
     path = Path(path)
     tensors, metadata = read_file(path)

@@ -149,15 +149,14 @@ each_public_name = pytest.mark.parametrize(
 
 
 def methods(cls):
-    """Public functions and properties that the class itself defines, or inherits from skneuro."""
-    for base in cls.__mro__:
-        if base.__module__.startswith("skneuro"):
-            for name, member in vars(base).items():
-                function = getattr(member, "__func__", member)
-                if not name.startswith("_") and (
-                    inspect.isfunction(function) or isinstance(member, property)
-                ):
-                    yield f"{cls.__name__}.{name}", function
+    """Public functions and properties of a class that skneuro defines, by name."""
+    for name in dir(cls):
+        owner = next((base for base in cls.__mro__ if name in vars(base)), object)
+        member = vars(owner).get(name)
+        function = getattr(member, "__func__", member)  # of classmethods and staticmethods
+        ours = owner.__module__.startswith("skneuro") and not name.startswith("_")
+        if ours and (inspect.isfunction(function) or isinstance(member, property)):
+            yield f"{cls.__name__}.{name}", function
 
 
 def documented_parameters(docstring):
@@ -174,7 +173,9 @@ def documented_parameters(docstring):
 
 
 def signature_parameters(function):
-    return [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
+    # A lone *args is there to say what is wrong with a call, not to be used.
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.name not in ("self", "cls", "args")]
 
 
 @each_public_name

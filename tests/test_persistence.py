@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 
-from skneuro import __version__, persistence
+from skneuro import SpikeTrains, __version__, persistence
 from skneuro._safefile import write_file
 from skneuro.exceptions import UnsafeFileError
 
@@ -383,3 +383,36 @@ def test_json_nested_without_end_is_refused(tmp_path):
     )
     with pytest.raises(UnsafeFileError):
         persistence.load(tmp_path / "model.skn")
+
+
+# ------------------------------------------------------------------------------------------ our own models
+
+
+@pytest.mark.parametrize("name", sorted(persistence._CLASSES))
+def test_every_model_scores_and_simulates_the_same_after_loading(tmp_path, name):
+    counts = np.random.default_rng(0).poisson([0.2, 0.5, 1.0], (8, 40, 3))
+    spikes = SpikeTrains.from_counts(
+        counts,
+        0.05,
+        unit_ids=["a", "b", "c"],
+        unit_info=pd.DataFrame({"area": list("xyz")}, index=["a", "b", "c"]),
+    )
+    quick = {
+        "NeuroformerEstimator": {"gamma": 0, "d_model": 8, "n_heads": 2, "max_epochs": 1, "random_state": 0},
+        "ConnectivityInference": {"method": "ccg"},
+        "GRUModel": {"n_hidden": 4, "max_steps": 3, "random_state": 0},
+    }
+    model = persistence._resolve(name)(bin_width=0.05, **quick.get(name, {})).fit(spikes)
+    persistence.save(model, tmp_path / "model.skn")
+    again = persistence.load(tmp_path / "model.skn")
+    assert type(again) is type(model)
+    assert again.get_params() == model.get_params()
+    if name == "ConnectivityInference":
+        truth = np.array([[np.nan, 1, 0], [1, np.nan, 0], [0, 0, np.nan]])
+        assert again.score(spikes, truth) == model.score(spikes, truth)
+        return
+    assert again.score(spikes) == model.score(spikes)
+    first, second = model.sample(n_samples=2, random_state=1), again.sample(n_samples=2, random_state=1)
+    np.testing.assert_array_equal(first.times, second.times)
+    np.testing.assert_array_equal(first.unit_ids, second.unit_ids)
+    pd.testing.assert_frame_equal(first.unit_info, second.unit_info)

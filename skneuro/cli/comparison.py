@@ -192,24 +192,21 @@ def verdict(model: Score, baseline: Score, held: Held) -> str:
     wins, n = int((delta > 0).sum()), delta.size
     total, error = difference(model, baseline, held)
     facts = (
-        f"The {model.name} beats the best baseline, the {baseline.name}, on {wins} of {n} units of held-out "
-        "data, by a median of "
-        f"{np.median(delta):+.3f} bits per spike ({model.pooled:.3f} against {baseline.pooled:.3f} over all "
-        "units, "
-        f"difference {total:+.3f} ± {error:.3f})"
+        f"The {model.name} beats the best baseline, the {baseline.name}, on {wins} of {n} units, with a "
+        "median "
+        f"difference of {_signed(np.median(delta))} bits per spike over all units ({model.pooled:.3f} "
+        "against "
+        f"{baseline.pooled:.3f} for the whole population, difference {_signed(total)} ± {error:.3f})"
     )
-    if (
-        max(
-            model.pooled - 2 * np.nan_to_num(model.error), baseline.pooled - 2 * np.nan_to_num(baseline.error)
-        )
-        <= 0
-    ):
+    if all(s.pooled <= 2 * np.nan_to_num(s.error) for s in (model, baseline)):
         return (
-            f"{facts}: neither is surely better than constant rates here, so use neither to predict this "
+            f"{facts}: neither is surely better than constant rates, so use neither to predict this "
             "recording."
         )
     if np.isfinite(error) and abs(total) < 2 * error:
         return f"{facts}: this recording cannot tell them apart, so use the {baseline.name}, the simpler one."
-    if total > 0:
-        return f"{facts}: use the {model.name}."
-    return f"{facts}: use the {baseline.name}."
+    return f"{facts}: use the {model.name if total > 0 else baseline.name}."
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from skneuro.data import SpikeTrains
 from skneuro.inspection import aligned_counts, check_recording
@@ -83,7 +84,7 @@ def run_demo(
     sentence = verdict(scores[MODEL], scores[best], held)
     summary = table(list(scores.values()), scores[best])
     print("\nHeld-out bits per spike, one step ahead, every model on the same bins:")
-    _print_scores(scores)
+    _print_table(summary)
     print(f"\n{sentence}\n")
 
     simulated = simulate(fitted[MODEL].estimator, shown, seed)
@@ -165,7 +166,7 @@ def _fit_all(plan: Plan, recording: Loaded, split: Split, held: Held) -> dict[st
             )
             for name, estimator in plan.quick.items():
                 fitted[name] = fit_and_score(name, estimator, split)
-                _print_scores({name: score_cells(name, fitted[name].test, held, fitted[name].seconds)})
+                _print_score(score_cells(name, fitted[name].test, held, fitted[name].seconds))
             watch(background)
             for name, future in background.futures.items():
                 fitted[name] = future.result()
@@ -174,9 +175,8 @@ def _fit_all(plan: Plan, recording: Loaded, split: Split, held: Held) -> dict[st
     return fitted
 
 
-def _print_scores(scores: dict[str, Score]) -> None:
-    for name, s in scores.items():
-        print(f"  {name:44s} {s.pooled:7.4f} ± {s.error:.4f}   ({s.seconds:.1f} s to fit)", flush=True)
+def _print_score(s: Score) -> None:
+    print(f"  {s.name:30s} {s.pooled:7.3f} ± {s.error:.3f}   ({s.seconds:.1f} s to fit)", flush=True)
 
 
 def _best_baseline(fitted: dict[str, Fitted], split: Split, bin_width: float) -> str:
@@ -186,3 +186,14 @@ def _best_baseline(fitted: dict[str, Fitted], split: Split, bin_width: float) ->
         name: score_cells(name, f.validation, held).pooled for name, f in fitted.items() if name != MODEL
     }
     return max(validation, key=validation.__getitem__)
+
+
+def _print_table(summary: pd.DataFrame) -> None:
+    """The table of the report; differences are to the best baseline, of which there is none in its own row."""
+    print(f"  {'':30s} {'all units':>15s} {'median difference':>19s} {'units improved':>15s}")
+    for name, row in summary.iterrows():
+        known = np.isfinite(row["median_difference"])
+        compared = (
+            f"{row['median_difference']:+19.3f} {row['units_improved']:15.0%}" if known else "best baseline"
+        )
+        print(f"  {name!s:30s} {row['bits_per_spike']:7.3f} ± {row['error']:.3f} {compared:>19s}")

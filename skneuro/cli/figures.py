@@ -1,5 +1,7 @@
 """The pictures of the report. Each function returns a matplotlib figure."""
 
+from itertools import cycle
+
 import numpy as np
 
 from skneuro.inspection import PSTHDisplay, RasterDisplay, TrainingCurveDisplay, aligned_counts
@@ -250,9 +252,13 @@ def training_figure(estimators):
     figure = _figure(8.1, 2.5 * len(estimators))
     axes = figure.subplots(len(estimators), 2, squeeze=False)
     for row, (name, estimator), color in zip(
-        axes, estimators.items(), (MODEL, BASELINE, OTHER), strict=False
+        axes, estimators.items(), cycle((BASELINE, MODEL)), strict=False
     ):
-        display = TrainingCurveDisplay.from_estimator(estimator, name=name, axes=row, color=color)
+        # the Neuroformer counts epochs, a GRU the times it was checked
+        step = "epoch" if hasattr(estimator, "max_epochs") else "check"
+        display = TrainingCurveDisplay.from_estimator(
+            estimator, name=name, step_name=step, axes=row, color=color
+        )
         row[0].set_title(name, loc="left", fontsize="medium")
         for ax in row[len(display.axes_) :]:
             ax.remove()

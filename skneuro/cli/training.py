@@ -81,7 +81,7 @@ def _cells(estimator: Any, part: Recording) -> np.ndarray:
 
 
 class Background:
-    """Processes that train while the rest goes on; what they write on standard error goes to a file each.
+    """Processes that train while the rest goes on; what they print goes to a file each.
 
     Parameters
     ----------
@@ -127,7 +127,11 @@ def _work(log: str, name: str, estimator: Any, split: Split) -> Fitted:
     import torch
 
     torch.set_num_threads(1)
-    with open(log, "w", buffering=1) as file, contextlib.redirect_stderr(file):
+    with (
+        open(log, "w", buffering=1) as file,
+        contextlib.redirect_stderr(file),
+        contextlib.redirect_stdout(file),
+    ):
         return fit_and_score(name, estimator, split)
 
 

@@ -25,6 +25,16 @@ from .simulation import psth_agreement
 from .split import Split
 from .training import Fitted
 
+_READING = (
+    "Bits per spike: log-likelihood of the held-out counts above that of constant Poisson rates fitted on "
+    "the "
+    "training time, per spike; ± is the standard error over blocks of 10 s. One step ahead: all models are "
+    "scored "
+    "on the same bins and know the true past; the GRU, the Neuroformer and the same-bin GLM also know the "
+    "units "
+    "before the one they predict in its bin. The best baseline was chosen on validation time."
+)
+
 
 @dataclass(frozen=True)
 class Result:
@@ -120,16 +130,7 @@ def _page(result: Result, seconds: float) -> str:
 def _comparison(result: Result, drawn: bool) -> Section:
     scores = list(result.scores.values())
     body = score_table(result.summary, MODEL, result.best)
-    body += paragraph(
-        "Bits per spike: log-likelihood of the held-out counts above that of constant Poisson rates fitted "
-        "on the "
-        "training time, per spike, log k! included; ± is the standard error over blocks of 10 s. One step "
-        "ahead: "
-        "every model sees the true past, the same bins, and in a bin the units before the one it predicts. "
-        "The best "
-        "baseline was chosen on validation time.",
-        note=True,
-    )
+    body += paragraph(_READING, note=True)
     if drawn:
         figure = figures.score_figure(scores, result.scores[MODEL], result.scores[result.best])
         body += picture(figure, "Bars of held-out bits per spike, one a model")
@@ -182,20 +183,20 @@ def _training(result: Result) -> Section:
 
 def _method(result: Result, seconds: float) -> Section:
     split, model = result.split, result.fitted[MODEL]
-    minutes = [p.spikes.duration.sum() / 60 for p in (split.train, split.validation, split.test)]
-    said = {f"{name} warned": "; ".join(f.warnings) for name, f in result.fitted.items() if f.warnings}
-    given = split.train.modalities
+    train, validation, test = (
+        p.spikes.duration.sum() / 60 for p in (split.train, split.validation, split.test)
+    )
+    given = ("spikes", *(split.train.modalities.names if split.train.modalities is not None else ()))
     body = facts(
         {
             "Recording": result.recording.description,
-            "Given to the models": "spikes"
-            + (f", {', '.join(given.names)}" if given is not None else " only"),
+            "Models are given": ", ".join(given),
             "Split": split.description,
-            "Length": f"train {minutes[0]:.1f} min, validation {minutes[1]:.1f} min, held out {minutes[2]:.1f} min",
+            "Length": f"{train:.1f} min to train, {validation:.1f} min to choose, {test:.1f} min held out",
             "Time": f"{seconds:.0f} s in all, {model.seconds:.0f} s of it to fit the {MODEL}",
-            "Made with": f"skneuro {skneuro.__version__}, Python {platform.python_version()}, {platform.machine()}",
-            **said,
+            "Made with": f"skneuro {skneuro.__version__}, Python {platform.python_version()}",
         }
+        | {f"{name} warned": "; ".join(f.warnings) for name, f in result.fitted.items() if f.warnings}
     )
     code = (
         "from skneuro import load\n\n"

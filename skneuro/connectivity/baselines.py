@@ -79,7 +79,8 @@ def partial_correlation(binned: BinnedSpikes) -> np.ndarray:
         known = np.nan_to_num(correlation[np.ix_(varies, varies)])
         np.fill_diagonal(known, 1.0)
         values, vectors = np.linalg.eigh((1 - _SHRINKAGE) * known + _SHRINKAGE * np.eye(len(known)))
-        precision = (vectors / np.maximum(values, _SHRINKAGE)) @ vectors.T
+        root = vectors / np.sqrt(np.maximum(values, _SHRINKAGE))
+        precision = root @ root.T
         scale = np.sqrt(np.diag(precision))
         result[np.ix_(varies, varies)] = -precision / np.outer(scale, scale)
     return result

@@ -326,6 +326,7 @@ class ConnectivityInference(BaseEstimator):
 
     def _infer(self, given: ModelInput, model: Any, width: float, n_read: int) -> np.ndarray:
         self._bin_width = width
+        self.__dict__.pop("lag_kernels_", None)  # of an earlier fit, by a method that has kernels
         self.lags_ = np.arange(1, n_read + 1) * width if n_read else np.zeros(1)
         binned, n_lags = given.spikes, _n_bins(self.max_lag, width)
         if self.method == "pearson":

@@ -41,11 +41,12 @@ def from_spikeinterface(sorting: Any, epochs: Any = None, *, trial_ids: Any = No
 
     Examples
     --------
+    >>> import numpy as np
     >>> from skneuro.data import from_spikeinterface
-    >>> from spikeinterface.core import NumpySorting  # doctest: +SKIP
-    >>> samples = {"a": [30, 900], "b": [450]}
-    >>> sorting = NumpySorting.from_unit_dict(samples, sampling_frequency=1000.0)  # doctest: +SKIP
-    >>> from_spikeinterface(sorting, epochs=[(0.0, 1.0)])  # doctest: +SKIP
+    >>> from spikeinterface.core import NumpySorting
+    >>> samples = {"a": np.array([30, 900]), "b": np.array([450])}
+    >>> sorting = NumpySorting.from_unit_dict(samples, sampling_frequency=1000.0)
+    >>> from_spikeinterface(sorting, epochs=[(0.0, 1.0)])
     SpikeTrains(1 trials, 2 units, 3 spikes, 1 s)
     """
     n_segments, unit_ids = int(sorting.get_num_segments()), np.asarray(sorting.unit_ids)

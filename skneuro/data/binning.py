@@ -41,6 +41,8 @@ class BinnedSpikes:
         (`context` of `SpikeTrains`); None where there is no such bin.
     cell_observed : ndarray of shape (n_bins, n_units), bool, or None
         False where one unit was not observed over the whole bin; None where no unit has gaps of its own.
+    bin_recorded : ndarray of shape (n_bins,), bool, or None
+        False in gaps only: a model's past may use the other bins, scored or not. None where there is no gap.
 
     Examples
     --------
@@ -63,6 +65,7 @@ class BinnedSpikes:
     trial_ids: np.ndarray
     bin_observed: np.ndarray | None = None
     cell_observed: np.ndarray | None = None
+    bin_recorded: np.ndarray | None = None
 
     @classmethod
     def from_counts(
@@ -253,6 +256,7 @@ class BinnedSpikes:
             trial_ids=frozen(self.trial_ids[rows]),
             bin_observed=None if self.bin_observed is None else frozen(self.bin_observed[bins]),
             cell_observed=None if self.cell_observed is None else frozen(self.cell_observed[bins]),
+            bin_recorded=None if self.bin_recorded is None else frozen(self.bin_recorded[bins]),
         )
 
 
@@ -269,6 +273,7 @@ def bin_spikes(spikes: SpikeTrains, bin_width: float) -> BinnedSpikes:
         bin_observed, cell_observed = spikes.observation.bin_masks(
             spikes.t_start, bins, bin_width, n_units, TOLERANCE
         )
+    bin_recorded = None if bin_observed is None else frozen(bin_observed.copy())
     partial = n_bins > np.floor(width_in_bins + TOLERANCE)
     past = np.minimum(np.ceil(spikes.context / bin_width - TOLERANCE).astype(np.int64), n_bins)
     if partial.any() or past.any():
@@ -284,6 +289,7 @@ def bin_spikes(spikes: SpikeTrains, bin_width: float) -> BinnedSpikes:
         trial_ids=spikes.trial_ids,
         bin_observed=None if bin_observed is None else frozen(bin_observed),
         cell_observed=None if cell_observed is None else frozen(cell_observed),
+        bin_recorded=bin_recorded,
     )
 
 

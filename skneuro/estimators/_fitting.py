@@ -62,10 +62,17 @@ def split(est: Any, inp: ModelInput, seed: int) -> tuple[Segments, Segments | No
     if not est.early_stopping:
         return whole_trials(n_bins), None
     gap = max(bins_of(est.context, est.bin_width), bins_of(est.recent_context, est.bin_width))
-    training, held = hold_out(n_bins, est.validation_fraction, gap, np.random.default_rng([seed, 1]))
+    rng = np.random.default_rng([seed, 1])
+    training, held = hold_out(n_bins, est.validation_fraction, gap, rng, _shown_clips(inp))
     if held is not None and not _has_spikes(inp.spikes, held):
         return whole_trials(n_bins), None
     return training, held
+
+
+def _shown_clips(inp: ModelInput) -> np.ndarray | None:
+    """Clip of each trial, where trials share a video."""
+    videos = [m for _, m in inp.modalities.items() if isinstance(m, Video)] if inp.modalities is not None else []
+    return videos[0].clip_ids if videos else None
 
 
 def _has_spikes(binned: BinnedSpikes, stretches: Segments) -> bool:

@@ -17,6 +17,8 @@ class TrainingCurveDisplay:
         Validation score of each epoch, where there was a validation set.
     name : str, default=None
         Name of the model.
+    step_name : str, default="epoch"
+        What lies between two values.
 
     Attributes
     ----------
@@ -35,13 +37,14 @@ class TrainingCurveDisplay:
     'validation (bits per spike)'
     """
 
-    def __init__(self, *, loss, validation_scores=None, name=None):
+    def __init__(self, *, loss, validation_scores=None, name=None, step_name="epoch"):
         self.loss = loss
         self.validation_scores = validation_scores
         self.name = name
+        self.step_name = step_name
 
     @classmethod
-    def from_estimator(cls, estimator, *, name=None, axes=None, **kwargs):
+    def from_estimator(cls, estimator, *, name=None, step_name="epoch", axes=None, **kwargs):
         """Draw the curves of a fitted estimator.
 
         Parameters
@@ -50,6 +53,8 @@ class TrainingCurveDisplay:
             Fitted, with `loss_curve_` and, where it kept a validation set, `validation_scores_`.
         name : str, default=None
             Name of the model; its class by default.
+        step_name : str, default="epoch"
+            What lies between two values.
         axes : sequence of matplotlib Axes, default=None
             Where to draw: two, or one where there is no validation score.
         **kwargs : dict
@@ -66,9 +71,12 @@ class TrainingCurveDisplay:
         """
         check_is_fitted(estimator, "loss_curve_")
         scores = getattr(estimator, "validation_scores_", None)
-        scores = None if scores is None or len(scores) == 0 else scores
+        scores = None if scores is None or not np.isfinite(scores).any() else scores
         display = cls(
-            loss=estimator.loss_curve_, validation_scores=scores, name=name or type(estimator).__name__
+            loss=estimator.loss_curve_,
+            validation_scores=scores,
+            name=name or type(estimator).__name__,
+            step_name=step_name,
         )
         return display.plot(axes=axes, **kwargs)
 
@@ -105,11 +113,11 @@ class TrainingCurveDisplay:
             self.lines_ += ax.plot(
                 np.arange(1, len(values) + 1), values, color=color, linewidth=1.4, label=self.name
             )
-            ax.set(xlabel="epoch", ylabel=label)
+            ax.set(xlabel=self.step_name, ylabel=label)
             ax.xaxis.get_major_locator().set_params(integer=True)
             tidy(ax)
         if self.validation_scores is not None:
-            best = int(np.argmax(self.validation_scores))
+            best = int(np.nanargmax(self.validation_scores))
             self.axes_[1].plot(
                 best + 1, self.validation_scores[best], "o", color=self.lines_[1].get_color(), markersize=4
             )

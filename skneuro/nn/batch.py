@@ -26,11 +26,12 @@ class Batch:
     counts : Tensor of shape (C, T, N)
         Spike counts; zeros where padded or not observed.
     observed : Tensor of shape (C, T, N), bool
-        False where padded or not observed.
+        False where padded or not recorded.
     first : Tensor of shape (C,), long
         First scored bin of each row; the bins before it are only context.
     scored : Tensor of shape (C, L), bool
-        L is a multiple of the window and of the block; False beyond a trial's end.
+        L is a multiple of the window and of the block; False beyond a trial's end and in bins that only serve as
+        past.
     time : Tensor of shape (C,), seconds
         Start of the row's first bin on the trial's clock (0 at the trial's start).
     hidden : Tensor of shape (C, 2 D)

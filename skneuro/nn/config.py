@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+N_COMPONENTS = 32  # linear filters of a modality, shared by the units
+
 
 @dataclass(frozen=True)
 class ModalityConfig:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skneuro.nn.config import ModalityConfig, NeuroformerConfig
+from skneuro.nn.config import N_COMPONENTS, ModalityConfig, NeuroformerConfig
 from skneuro.nn.layers import Dropout, LagAttention, RandomSource
 from skneuro.nn.session import SessionUnits
 
 N_LAG_KNOTS = 32
+
+N_PROFILES = 8
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,35 @@ class ModalityEncoder(nn.Module):
         return x + self.refine(x)  # (R, S, D)
 
 
+class LinearDrive(nn.Module):
+    """Separable linear filters of a modality: spatial components, each with a temporal profile over the key's age.
+
+    The part of a response that a linear-nonlinear model has too. It learns from few data, where the attention
+    path beside it would memorise.
+    """
+
+    def __init__(self, modality: ModalityConfig, span: float) -> None:
+        super().__init__()
+        self.n_positions, self.span = modality.n_positions, span
+        n_values = modality.n_features * modality.n_positions
+        self.space = nn.Parameter(torch.randn(n_values, N_COMPONENTS) * n_values**-0.5)
+        self.profile = nn.Parameter(torch.randn(N_PROFILES, N_COMPONENTS) * N_PROFILES**-0.5)
+
+    def forward(self, keys: TimedKeys, query_time: Tensor) -> Tensor:
+        """Filtered modality at the bins that end at `query_time` (R, Q), (R, Q, components)."""
+        rows, n_keys = keys.time.shape
+        frames = keys.features.reshape(rows, n_keys // self.n_positions, -1)
+        time, present = keys.time[:, :: self.n_positions], keys.present[:, :: self.n_positions]
+        components = frames @ self.space  # (R, S, components)
+        age = query_time[:, :, None] - time[:, None, :]
+        seen = present[:, None, :] & (age > 1e-6) & (age <= self.span + 1e-6)
+        position = torch.log1p(20 * age.clamp(0, self.span) / self.span) / math.log(21) * (N_PROFILES - 1)
+        knots = torch.arange(N_PROFILES, device=age.device, dtype=age.dtype)
+        basis = (1 - (position[..., None] - knots).abs()).clamp_min(0) * seen[..., None]  # (R, Q, S, profiles)
+        filtered = torch.einsum("rqsk,rsc->rqkc", basis, components)
+        return (filtered * self.profile).sum(2)
+
+
 class Source(nn.Module):
     """One thing a bin attends to: its age-dependent bias and the key for "nothing to see"."""
 
@@ -135,7 +167,6 @@ class Fusion(nn.Module):
             LagAttention(d_model, config.n_heads, config.dropout, source) for _ in range(n_blocks)
         )
         self.n_layers, self.shared = config.n_fusion_layers, config.share_fusion
-        self.modality_dropout, self.random = config.modality_dropout, source
 
     def encode(self, modalities: dict[str, TimedKeys]) -> dict[str, Tensor]:
         """Keys of every modality that is there."""
@@ -143,7 +174,7 @@ class Fusion(nn.Module):
         return {n: e(modalities[n]) for n, e in zip(names, self.encoders, strict=True) if n in modalities}
 
     def forward(
-        self, state: Tensor, query_time: Tensor, timed: dict[str, TimedKeys], keys: dict[str, Tensor]
+        self, state: Tensor, query_time: dict[str, Tensor], timed: dict[str, TimedKeys], keys: dict[str, Tensor]
     ) -> Tensor:
         """Fuse.
 
@@ -158,11 +189,8 @@ class Fusion(nn.Module):
         """
         for number, (name, source) in enumerate(zip(self.names, self.sources, strict=True)):
             if name in keys:
-                present = timed[name].present
-                if name != "recent spikes" and self.training and self.modality_dropout:
-                    present = present & self.random.keep((len(present), 1), self.modality_dropout, state)
                 tokens = source.with_nothing(keys[name])
-                bias = source.attend(query_time[name], timed[name].time, present)
+                bias = source.attend(query_time[name], timed[name].time, timed[name].present)
             else:
                 tokens = source.nothing.expand(len(state), 1, -1)
                 bias = state.new_zeros(len(state), 1, state.shape[1], 1)

@@ -10,7 +10,7 @@ The way of the data, for a batch of segments:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from skneuro.nn.alignment import Projection, contrastive_loss
 from skneuro.nn.batch import Batch, block_bins
 from skneuro.nn.config import NeuroformerConfig
 from skneuro.nn.decoder import WindowDecoder
-from skneuro.nn.encoders import Fusion, PastEncoder, TimedKeys
+from skneuro.nn.encoders import Fusion, LinearDrive, PastEncoder, TimedKeys
 from skneuro.nn.layers import Dropout, RandomSource
 from skneuro.nn.session import SessionUnits
 from skneuro.nn.softmax_heads import SoftmaxHead, all_prefixes, window_likelihood
@@ -80,6 +80,7 @@ class Neuroformer(nn.Module):
         else:
             self.fixed_state = nn.Parameter(torch.randn(d_model) * d_model**-0.5)
         self.fusion = Fusion(config, self.random)
+        self.drives = nn.ModuleList(LinearDrive(m, config.stimulus_context) for m in config.modalities)
         self.norm = nn.LayerNorm(d_model)
         self.dropout = Dropout(config.dropout, self.random)
         self.readout = nn.Linear(d_model, d_model)
@@ -127,25 +128,29 @@ class Neuroformer(nn.Module):
         else:
             state = self.past.project(states)
         size = min(block_bins(self.config.window_bins), n_bins)
-        fused = self._fuse(batch, state.reshape(-1, size, state.shape[-1]), bins, known, keys)
+        ends = (batch.time[:, None] + (bins + 1) * self.config.bin_width).reshape(-1, size)
+        timed = {name: self._some_hidden(modality) for name, modality in batch.modalities.items()}
+        encoded = self.fusion.encode(timed) if keys is None else dict(keys)
+        query_time = dict.fromkeys(self.fusion.names, ends)
+        if self.config.recent_bins:
+            timed["recent spikes"], encoded["recent spikes"] = self._recent_spikes(batch, bins, known, size)
+            query_time["recent spikes"] = (known * self.config.bin_width).to(ends.dtype).reshape(-1, size)
+        fused = self.fusion(state.reshape(-1, size, state.shape[-1]), query_time, timed, encoded)
         fused = fused.reshape(n_rows, n_bins, -1)
         base = self.readout(self.dropout(self.norm(fused))) @ self.session.embedding.T + self.session.bias
+        for modality, drive, filters in zip(self.config.modalities, self.drives, self.session.filters, strict=True):
+            if modality.name in timed:
+                base = base + (drive(timed[modality.name], ends) @ filters).reshape(base.shape)
         if self.session.coupled:
             base = base + self.session.lagged_drive(batch.counts, batch.observed, bins, known)
         return Context(fused, base)
 
-    def _fuse(
-        self, batch: Batch, blocks: Tensor, bins: Tensor, known: Tensor, keys: dict[str, Tensor] | None
-    ) -> Tensor:
-        size, width = blocks.shape[1], self.config.bin_width
-        timed = dict(batch.modalities)
-        encoded = self.fusion.encode(timed) if keys is None else dict(keys)
-        ends = (batch.time[:, None] + (bins + 1) * width).reshape(-1, size)
-        query_time = dict.fromkeys(self.fusion.names, ends)
-        if self.config.recent_bins:
-            timed["recent spikes"], encoded["recent spikes"] = self._recent_spikes(batch, bins, known, size)
-            query_time["recent spikes"] = (known * width).to(ends.dtype).reshape(-1, size)
-        return self.fusion(blocks, query_time, timed, encoded)
+    def _some_hidden(self, keys: TimedKeys) -> TimedKeys:
+        """In training a modality is hidden from some rows, so that the model learns to do without it."""
+        if not self.training or not self.config.modality_dropout:
+            return keys
+        keep = self.random.keep((len(keys.present), 1), self.config.modality_dropout, keys.features)
+        return replace(keys, present=keys.present & keep)
 
     def _recent_spikes(self, batch: Batch, bins: Tensor, known: Tensor, size: int) -> tuple[TimedKeys, Tensor]:
         """Occupied cells of the last `recent_bins` bins as keys, one row a block, (R, S, D)."""

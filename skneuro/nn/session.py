@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from skneuro.nn.config import NeuroformerConfig
+from skneuro.nn.config import N_COMPONENTS, NeuroformerConfig
 
 SAME_BIN_WIDTH = 24
 N_BASIS = 5
@@ -48,6 +48,7 @@ class SessionUnits(nn.Module):
         self.repeat_state = nn.Parameter(torch.zeros(n_units, d_model))
         if config.context_bins:
             self.input = nn.Parameter(torch.randn(n_units, 2 * d_model) * n_units**-0.5)
+        self.filters = nn.ParameterList(torch.zeros(N_COMPONENTS, n_units) for _ in config.modalities)
         self.coupled = config.coupling_bins > 0
         if self.coupled:
             self.register_buffer("basis", lag_basis(config.coupling_bins).to(self.embedding.dtype))

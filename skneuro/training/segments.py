@@ -115,8 +115,12 @@ class BatchBuilder:
         origin = self.binned.ptr[segments.trial] + segments.start - first
         rows = np.where(inside, origin[:, None] + steps, 0).ravel()
         shape = (len(segments), longest, self.binned.n_units)
-        observed = self._observed(rows).reshape(shape) & inside[..., None]
+        observed = self._recorded(rows).reshape(shape) & inside[..., None]
         counts = self.binned.counts[rows].toarray().reshape(shape) * observed
+        scored = np.arange(n_scored) < length[:, None]
+        if self.binned.bin_observed is not None:
+            begin = self.binned.ptr[segments.trial] + segments.start
+            scored &= self.binned.bin_observed[np.where(scored, begin[:, None] + np.arange(n_scored), 0)]
         if hidden is None:
             hidden = torch.zeros(len(segments), 2 * self.config.d_model, dtype=self.dtype)
         time = (segments.start - first) * self.config.bin_width
@@ -124,7 +128,7 @@ class BatchBuilder:
             counts=torch.from_numpy(counts).to(self.device, self.dtype),
             observed=torch.from_numpy(observed).to(self.device),
             first=torch.from_numpy(first).to(self.device),
-            scored=torch.from_numpy(np.arange(n_scored) < length[:, None]).to(self.device),
+            scored=torch.from_numpy(scored).to(self.device),
             time=torch.from_numpy(time).to(self.device, self.dtype),
             hidden=hidden.to(self.device),
             clip=torch.from_numpy(self.clip[segments.trial].astype(np.int64)).to(self.device),
@@ -144,10 +148,11 @@ class BatchBuilder:
             result[name] = type(keys)(*(getattr(keys, field).to(self.device) for field in vars(keys)))
         return result
 
-    def _observed(self, rows: np.ndarray) -> np.ndarray:
+    def _recorded(self, rows: np.ndarray) -> np.ndarray:
+        """Cells that the past may use, (rows, N): all but those in gaps."""
         result = np.ones((len(rows), self.binned.n_units), dtype=bool)
-        if self.binned.bin_observed is not None:
-            result &= self.binned.bin_observed[rows, None]
+        if self.binned.bin_recorded is not None:
+            result &= self.binned.bin_recorded[rows, None]
         if self.binned.cell_observed is not None:
             result &= self.binned.cell_observed[rows]
         return result

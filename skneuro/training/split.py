@@ -15,10 +15,13 @@ def whole_trials(n_bins: np.ndarray) -> Segments:
     return Segments(trial, np.zeros(len(trial), dtype=np.int64), n_bins[trial])
 
 
-def hold_out(n_bins: np.ndarray, fraction: float, gap: int, rng: np.random.Generator) -> tuple[Segments, Segments | None]:
+def hold_out(
+    n_bins: np.ndarray, fraction: float, gap: int, rng: np.random.Generator, groups: np.ndarray | None = None
+) -> tuple[Segments, Segments | None]:
     """Split off a validation set.
 
-    With enough trials, whole trials are drawn. Otherwise every trial is cut into ten time blocks, some are
+    With enough trials, whole trials are drawn, those of a group (repeats of one clip) together: a clip that was
+    trained on would let memory pass for prediction. Otherwise every trial is cut into ten time blocks, some are
     drawn, and the `gap` bins on both sides of each are used for neither. None where the data are too short for
     that: blocks must be longer than two gaps.
 
@@ -29,16 +32,20 @@ def hold_out(n_bins: np.ndarray, fraction: float, gap: int, rng: np.random.Gener
         Share of the data to hold out.
     gap : int
         Bins that a model remembers.
+    groups : ndarray of shape (n_trials,), default=None
+        Trials that must stay together; every trial for itself where None, or where all are in one group.
 
     Returns
     -------
     training, validation : Segments
     """
     whole = whole_trials(n_bins)
-    n_held = round(fraction * len(whole))
-    if n_held >= 1 and len(whole) >= N_BLOCKS:
-        held = np.zeros(len(whole), dtype=bool)
-        held[rng.permutation(len(whole))[:n_held]] = True
+    if fraction * len(whole) >= 0.5 and len(whole) >= N_BLOCKS:
+        own = groups is None or len(np.unique(groups[whole.trial])) < 2
+        group = np.arange(len(whole)) if own else np.unique(groups[whole.trial], return_inverse=True)[1]
+        n_groups = int(group.max()) + 1
+        chosen = rng.permutation(n_groups)[: min(max(round(fraction * n_groups), 1), n_groups - 1)]
+        held = np.isin(group, chosen)
         return whole.take(np.flatnonzero(~held)), whole.take(np.flatnonzero(held))
     held_blocks = max(round(fraction * N_BLOCKS), 1)
     kept, held_out = [], []

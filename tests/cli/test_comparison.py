@@ -103,7 +103,7 @@ def test_the_verdict_counts_the_units_and_gives_the_median():
         better(held, "Neuroformer", [0.1, 0.1, 0.5, 0.5, 0.5, 0.5]), better(held, "GLM", 0.2), held
     )
     assert "on 4 of 6 units" in sentence
-    assert "median of +0.300 bits per spike" in sentence
+    assert "median difference of +0.300 bits per spike" in sentence
 
 
 def test_where_nothing_is_predictable_neither_is_recommended():

@@ -219,6 +219,13 @@ def test_input_that_says_nothing_is_refused(X, message):
         ConnectivityInference().fit(X)
 
 
+def test_fitting_again_leaves_nothing_of_the_other_method():
+    inference = ConnectivityInference().fit(COUNTS[:2000])
+    inference.set_params(method="pearson").fit(COUNTS[:2000])
+    assert not hasattr(inference, "lag_kernels_")
+    assert inference.lags_.tolist() == [0.0]
+
+
 def test_one_unit_has_no_pairs():
     assert np.isnan(ConnectivityInference().fit(COUNTS[:500, :1]).adjacency_).all()
 

@@ -1,0 +1,345 @@
+"""Facts about the model: it is a probability distribution over patterns, causal, and masks what was not observed."""
+
+from itertools import combinations_with_replacement
+
+import numpy as np
+import pytest
+import torch
+
+from skneuro.nn import NeuroformerConfig
+
+EXACT = {"rtol": 0, "atol": 1e-10}
+
+
+def history_of(window_bins, n_units=2, seed=3):
+    return np.random.default_rng(seed).poisson(0.6, (2 * window_bins, n_units))
+
+
+def tokens_of(pattern):
+    """Cells of the spikes of a window in canonical order."""
+    return np.repeat(np.arange(pattern.size), pattern.ravel()).tolist()
+
+
+# ------------------------------------------------------------------------------------------------ probability
+
+
+def test_finished_patterns_and_unfinished_prefixes_have_all_the_mass(tiny, head, window_bins):
+    model = tiny.model(head, window_bins)
+    longest = 2
+    oracle = tiny.Oracle(model, history_of(window_bins), most=longest)
+    cells = range(oracle.n_cells)
+    mass = sum(
+        oracle.finished(tokens) for n in range(longest + 1) for tokens in combinations_with_replacement(cells, n)
+    )
+    unfinished = sum(oracle.prefix(list(tokens)) for tokens in combinations_with_replacement(cells, longest + 1))
+    assert 0.001 < unfinished < 0.9
+    assert mass + unfinished == pytest.approx(1.0, abs=1e-10)
+
+
+def test_all_patterns_of_one_bin_sum_to_one(tiny, head):
+    model = tiny.model(head, 1)
+    counts = np.arange(19)
+    patterns = np.stack(np.meshgrid(counts, counts), axis=-1).reshape(-1, 1, 2)
+    found = tiny.last_window(model, patterns, history_of(1)).cells[:, 0].sum(1).exp().sum()
+    assert float(found) == pytest.approx(1.0, abs=1e-10)
+
+
+def test_tokens_may_follow_in_canonical_order_only_and_their_probabilities_sum_to_one(tiny, head, window_bins):
+    model = tiny.model(head, window_bins, seed=1)
+    oracle = tiny.Oracle(model, history_of(window_bins), most=2)
+    for tokens in ([], [0], [1], [0, 0], [0, 1]):
+        assert oracle.following(tokens).sum() == pytest.approx(1.0, abs=1e-10)
+
+
+def test_the_cells_sum_to_the_total_and_time_and_id_parts_to_the_pattern(tiny, head, window_bins):
+    model = tiny.model(head, window_bins, seed=2)
+    oracle = tiny.Oracle(model, history_of(window_bins), most=4)
+    rng = np.random.default_rng(0)
+    n_cells = oracle.n_cells
+    patterns = [rng.multinomial(k, np.full(n_cells, 1 / n_cells)) for k in (0, 1, 2, 3, 4, 4)]
+    for pattern in patterns:
+        output = tiny.last_window(model, pattern.reshape(1, window_bins, 2), history_of(window_bins), split=True)
+        tokens = tokens_of(pattern)
+        assert float(output.total) == pytest.approx(float(output.cells.sum()), abs=1e-10)
+        assert float(output.total) == pytest.approx(np.log(oracle.finished(tokens)), abs=1e-9)
+        assert float(output.time) == pytest.approx(oracle.time_log_likelihood(tokens), abs=1e-8)
+        assert output.n_tokens == len(tokens) + 1
+        assert float(output.total - output.time) <= 1e-10  # -L_id is the log of a probability
+
+
+def test_the_time_part_of_several_windows_is_the_sum_over_them(tiny, head):
+    model = tiny.model(head, 3, recent_bins=0, context_bins=0, coupling_bins=0)  # nothing beyond the window is seen
+    patterns = np.random.default_rng(0).poisson(0.5, (5, 3, 2))
+    none = np.zeros((0, 2), dtype=int)
+    together = tiny.last_window(model, patterns, none, split=True)
+    alone = [tiny.last_window(model, pattern[None], none, split=True) for pattern in patterns]
+    assert float(together.time) == pytest.approx(sum(float(one.time) for one in alone), abs=1e-10)
+    assert float(together.total) == pytest.approx(sum(float(one.total) for one in alone), abs=1e-10)
+
+
+def test_a_window_of_one_bin_without_past_and_coupling_is_a_fixed_distribution(tiny, head):
+    model = tiny.model(head, 1, recent_bins=0, context_bins=0, coupling_bins=0)
+    counts = np.random.default_rng(0).poisson(0.5, (30, 2))
+    order = np.random.default_rng(1).permutation(30)
+    there = tiny.cells(model, [counts])[0]
+    np.testing.assert_allclose(tiny.cells(model, [counts[order]])[0], there[order], **EXACT)
+
+
+# ------------------------------------------------------------------------------------------------ causality
+
+N_BINS, N_UNITS = 15, 3
+
+
+def everything(tiny, head, window_bins, **changes):
+    modalities = (tiny.SPEED, tiny.VIDEO)
+    return tiny.model(head, window_bins, N_UNITS, modalities=modalities, **changes)
+
+
+def some_counts(seed=0, n_bins=N_BINS, rate=0.5):
+    return np.random.default_rng(seed).poisson(rate, (n_bins, N_UNITS))
+
+
+def test_later_spikes_change_nothing_before_them(tiny, head, window_bins):
+    model = everything(tiny, head, window_bins)
+    counts, stimuli = some_counts(), tiny.stimuli(("speed", "video"), 1, N_BINS)
+    before = tiny.cells(model, [counts], stimuli)[0].ravel()
+    for cell in (0, 14, 22, 31, 44):
+        changed = counts.copy()
+        changed.ravel()[cell] += 1
+        changed.ravel()[cell + 1 :] = some_counts(1).ravel()[cell + 1 :]
+        after = tiny.cells(model, [changed], stimuli)[0].ravel()
+        np.testing.assert_allclose(after[:cell], before[:cell], **EXACT)
+        assert abs(after[cell] - before[cell]) > 1e-6
+
+
+def test_what_comes_after_a_bin_does_not_enter_it(tiny, head, window_bins):
+    """After the end of the bin for the hazard, of the window for a softmax over all of its cells."""
+    model = everything(tiny, head, window_bins)
+    counts, stimuli = some_counts(), tiny.stimuli(("speed", "video"), 1, N_BINS)
+    before = tiny.cells(model, [counts], stimuli)[0]
+    for bin_ in (0, 4, 7, 13):
+        changed = bent(stimuli, (bin_ + 1) * tiny.BIN_WIDTH)
+        after = tiny.cells(model, [counts], changed)[0]
+        same = bin_ + 1 if head == "hazard" else (bin_ + 1) // window_bins * window_bins
+        np.testing.assert_allclose(after[:same], before[:same], **EXACT)
+        assert np.abs(after - before)[bin_ + 1 :].max() > 1e-6
+
+
+def bent(stimuli, time):
+    """Other values in every sample and frame from `time` on."""
+    from skneuro.data import Modalities, TimeSeries, Video
+
+    speed, video = stimuli["speed"], stimuli["video"]
+    values = speed.values + 3.0 * (speed.timestamps >= time - 1e-9)[:, None]
+    frames = video.frames + 3.0 * (video.timestamps >= time - 1e-9)[:, :, None, None].astype(np.float32)
+    return Modalities(
+        speed=TimeSeries(values, speed.timestamps, speed.ptr),
+        video=Video(frames, timestamps=video.timestamps, index=video.index),
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_clock_is_exact_late_in_a_long_trial(tiny, head, dtype):
+    """A quarter of an hour in, one ulp of a float32 second is 60 microseconds."""
+    model = tiny.model(head, 1, 2, modalities=(tiny.SPEED,), dtype=dtype)
+    n_bins = 18_000
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(0.3, (n_bins, 2))
+    stimuli = tiny.stimuli(("speed",), 1, n_bins)
+    batches = tiny.builder(model, [counts], stimuli)
+    from skneuro.data import Modalities, TimeSeries
+    from skneuro.training.segments import Segments
+
+    speed = stimuli["speed"]
+    where = np.arange(n_bins - 200, n_bins - 100)
+    later = np.zeros(n_bins, dtype=bool)
+    later[n_bins - 150 :] = True
+    other = Modalities(speed=TimeSeries(speed.values + 3.0 * later[:, None], speed.timestamps, speed.ptr))
+    segment = Segments(np.zeros(1, dtype=int), where[:1], where[-1:] + 1)
+    with torch.no_grad():
+        before = model(batches.build(segment, 8)).cells[0].double().numpy()
+        after = model(tiny.builder(model, [counts], other).build(segment, 8)).cells[0].double().numpy()
+        early = tiny.builder(model, [counts[where[0] - 8 :]], stimuli_from(stimuli, where[0] - 8, tiny.BIN_WIDTH))
+        shifted = Segments(np.zeros(1, dtype=int), np.array([8]), np.array([108]))
+        moved = model(early.build(shifted, 8)).cells[0].double().numpy()
+    np.testing.assert_array_equal(after[:50], before[:50])
+    assert np.abs(after[50:100] - before[50:100]).max() > 1e-3
+    atol = 1e-10 if dtype == torch.float64 else 1e-4
+    # Stimuli from before the shifted trial's start are gone from its first bins.
+    np.testing.assert_allclose(moved[10:100], before[10:100], rtol=0, atol=atol)
+
+
+def stimuli_from(stimuli, bin_, width):
+    from skneuro.data import Modalities, TimeSeries
+
+    speed = stimuli["speed"]
+    values = speed.values[bin_:]
+    return Modalities(speed=TimeSeries(values, np.arange(len(values)) * width, [0, len(values)]))
+
+
+# ------------------------------------------------------------------------------------------------ observation
+
+
+def test_cells_that_were_not_observed_never_matter(tiny, head, window_bins):
+    model = everything(tiny, head, window_bins)
+    rng = np.random.default_rng(0)
+    counts, stimuli = some_counts(rate=1.0), tiny.stimuli(("speed", "video"), 1, N_BINS)
+    seen = rng.random(counts.shape) < 0.7
+    seen[4:6] = False
+    scored = tiny.cells(model, [counts], stimuli, [seen])[0]
+    other = np.where(seen, counts, rng.poisson(2.0, counts.shape))
+    np.testing.assert_array_equal(tiny.cells(model, [other], stimuli, [seen])[0], scored)
+    np.testing.assert_array_equal(scored[~seen], 0.0)
+    assert (scored[seen] < 0).all()
+
+
+def test_probabilities_sum_to_one_over_the_observed_cells(tiny, head):
+    """Of a window of one bin of which one unit was not observed: the other's counts sum to one."""
+    model = tiny.model(head, 1)
+    total = 0.0
+    for count in range(19):
+        counts = np.concatenate([history_of(1), [[7, count]]])
+        seen = np.ones(counts.shape, dtype=bool)
+        seen[-1, 0] = False
+        total += np.exp(tiny.cells(model, [counts], None, [seen])[0][-1].sum())
+    assert total == pytest.approx(1.0, abs=1e-10)
+
+
+def test_what_was_not_observed_is_not_silence(tiny, head):
+    model = tiny.model(head, 1)
+    counts = np.zeros((6, 2), dtype=int)
+    seen = np.ones(counts.shape, dtype=bool)
+    silent = tiny.cells(model, [counts], None, [seen])[0]
+    seen[3] = False
+    gap = tiny.cells(model, [counts], None, [seen])[0]
+    assert np.abs(gap[4:] - silent[4:]).max() > 1e-6
+
+
+# ------------------------------------------------------------------------------------------------ batches
+
+
+def test_a_padded_batch_scores_like_single_rows(tiny, head, window_bins):
+    model = everything(tiny, head, window_bins)
+    rng = np.random.default_rng(0)
+    counts = [rng.poisson(0.5, (n, N_UNITS)) for n in (4, 40, 1, 17)]
+    stimuli = tiny.stimuli(("speed", "video"), 4, 40, index=[0, 1, 0, 1])
+    together = tiny.cells(model, counts, stimuli)
+    for row in range(4):
+        alone = tiny.cells(model, counts[row : row + 1], stimuli[row : row + 1])[0]
+        np.testing.assert_allclose(together[row], alone, **EXACT)
+
+
+def test_units_keep_their_meaning_in_a_window_that_is_silent(tiny, head, window_bins):
+    model = everything(tiny, head, window_bins)
+    silent = np.zeros((N_BINS, N_UNITS), dtype=int)
+    stimuli = tiny.stimuli(("speed", "video"), 1, N_BINS)
+    assert np.isfinite(tiny.cells(model, [silent], stimuli)[0]).all()
+
+
+def test_the_neural_vector_of_a_window_does_not_depend_on_the_batch(tiny, window_bins):
+    for context_bins in (0, 4):
+        model = tiny.model("hazard", window_bins, context_bins=context_bins)
+        rng = np.random.default_rng(0)
+        counts = [rng.poisson(0.5, (n, 2)) for n in (4, 40, 1)]
+        vectors = neural(tiny, model, counts)
+        for row, trial in enumerate(counts):
+            alone = neural(tiny, model, [trial])[0]
+            n_windows = -(-len(trial) // window_bins)
+            np.testing.assert_allclose(vectors[row, :n_windows], alone[:n_windows], **EXACT)
+
+
+def neural(tiny, model, counts):
+    from skneuro.training.segments import Segments
+
+    batches = tiny.builder(model, counts)
+    segments = Segments(np.arange(len(counts)), np.zeros(len(counts), dtype=int), batches.n_bins)
+    with torch.no_grad():
+        batch = batches.build(segments, 0)
+        return model.neural_vectors(batch, model.past_states(batch)).numpy()
+
+
+# ------------------------------------------------------------------------------------------------ the parts
+
+
+@pytest.mark.parametrize("share_fusion", [False, True])
+@pytest.mark.parametrize("context_bins", [0, 4])
+def test_the_gradient_reaches_every_parameter(tiny, head, context_bins, share_fusion):
+    from skneuro.training.loop import TrainingSettings, batch_loss
+    from skneuro.training.segments import Segments
+
+    model = everything(
+        tiny, head, 3, context_bins=context_bins, aligned="video", share_fusion=share_fusion, n_fusion_layers=2
+    ).train()
+    settings = TrainingSettings(
+        gamma=0.3, mu=0.2, batch_size=4, learning_rate=1e-3, weight_decay=0.0, max_epochs=1, n_iter_no_change=1,
+        tol=0.0, verbose=0,
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    counts = [np.minimum(rng.poisson(0.9, (40, N_UNITS)), 4) for _ in range(3)]
+    batches = tiny.builder(model, counts, tiny.stimuli(("speed", "video"), 3, 40, index=[0, 1, 0]))
+    whole = Segments(np.arange(3), np.zeros(3, dtype=int), batches.n_bins)
+    loss, _ = batch_loss(model, batches.build(whole, 0), settings)
+    loss.backward()
+    untouched = [n for n, p in model.named_parameters() if p.grad is None or not bool((p.grad != 0).any())]
+    assert untouched == []
+    assert all(bool(torch.isfinite(p.grad).all()) for p in model.parameters())
+
+
+def test_the_gradient_of_the_loss_is_that_of_finite_differences(tiny, head):
+    model = tiny.model(head, 3, seed=4)
+    patterns = np.random.default_rng(0).poisson(0.7, (4, 3, 2))
+    names = ["session.bias", "session.repeat_table", "session.repeat_state", "session.coupling", "session.same_bin"]
+    parameters = dict(model.named_parameters())
+
+    def loss():
+        from skneuro.training.segments import Segments
+
+        counts = [np.concatenate([history_of(3), pattern]) for pattern in patterns]
+        segments = Segments(np.arange(4), np.zeros(4, dtype=int), np.full(4, 9))
+        output = model(tiny.builder(model, counts).build(segments, 0), split=True)
+        return output.total + 0.5 * output.time
+
+    model.zero_grad()
+    loss().backward()
+    step = 1e-5
+    for name in names:
+        parameter = parameters[name]
+        place = tuple(0 for _ in parameter.shape[:-1]) + (parameter.shape[-1] - 1,)
+        with torch.no_grad():
+            values = []
+            for sign in (1, -1):
+                parameter[place] += sign * step
+                values.append(float(loss()))
+                parameter[place] -= sign * step
+        assert float(parameter.grad[place]) == pytest.approx((values[0] - values[1]) / (2 * step), abs=1e-6), name
+
+
+def test_a_missing_modality_is_like_one_of_which_nothing_is_seen(tiny, head):
+    model = everything(tiny, head, 3)
+    counts, both = some_counts(), tiny.stimuli(("speed", "video"), 1, N_BINS)
+    from skneuro.data import Modalities, TimeSeries
+
+    nothing = TimeSeries(np.full((N_BINS, 2), np.nan), np.arange(N_BINS) * tiny.BIN_WIDTH, [0, N_BINS])
+    absent = tiny.cells(model, [counts], Modalities(video=both["video"]))[0]
+    unseen = tiny.cells(model, [counts], Modalities(video=both["video"], speed=nothing))[0]
+    np.testing.assert_allclose(unseen, absent, **EXACT)
+    assert np.abs(tiny.cells(model, [counts], both)[0] - absent).max() > 1e-6
+
+
+@pytest.mark.parametrize("n_layers", [0, 2])
+def test_other_depths_are_distributions_too(tiny, head, n_layers):
+    model = tiny.model(head, 1, n_layers=n_layers)
+    counts = np.arange(17)
+    patterns = np.stack(np.meshgrid(counts, counts), axis=-1).reshape(-1, 1, 2)
+    found = tiny.last_window(model, patterns, history_of(1)).cells[:, 0].sum(1).exp().sum()
+    assert float(found) == pytest.approx(1.0, abs=1e-10)
+
+
+def test_a_configuration_survives_json(tiny):
+    import json
+
+    config = everything(tiny, "chained", 3, aligned="video").config
+    again = NeuroformerConfig.from_dict(json.loads(json.dumps(config.to_dict())))
+    assert again == config
+    with pytest.raises(TypeError):
+        NeuroformerConfig.from_dict({**config.to_dict(), "wings": 2})
