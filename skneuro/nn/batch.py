@@ -32,27 +32,33 @@ class Batch:
     scored : Tensor of shape (C, L), bool
         L is a multiple of the window and of the block; False beyond a trial's end and in bins that only serve as
         past.
-    time : Tensor of shape (C,), seconds
-        Start of the row's first bin on the trial's clock (0 at the trial's start).
+    length : Tensor of shape (C,), long
+        Bins of each row; what follows is padding.
     hidden : Tensor of shape (C, 2 D)
         State of the long past before the row; zeros at a trial's start.
     modalities : dict of TimedKeys
         One row for each block of scored bins, (C * L / Q) rows.
     clip : Tensor of shape (C,), long
         What the trial shows; trials that show the same have the same number.
+    clip_time : Tensor of shape (C,), seconds
+        Start of the row's first bin on the clock of what it shows.
+    lead : int
+        Bins between the start of the modalities' blocks and the first scored bin.
     """
 
     counts: Tensor
     observed: Tensor
     first: Tensor
     scored: Tensor
-    time: Tensor
+    length: Tensor
     hidden: Tensor
     clip: Tensor
+    clip_time: Tensor
     modalities: dict[str, TimedKeys] = field(default_factory=dict)
+    lead: int = 0
 
     @property
     def bins(self) -> Tensor:
         """(C, L), the row's bin at every scored place (clipped to the row where padded)."""
         steps = torch.arange(self.scored.shape[1], device=self.first.device)
-        return (self.first[:, None] + steps).clamp_max(self.counts.shape[1] - 1)
+        return torch.minimum(self.first[:, None] + steps, self.length[:, None] - 1)

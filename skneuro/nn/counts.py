@@ -14,12 +14,12 @@ def _log_repeat_odds(log_rate: Tensor, k: Tensor) -> Tensor:
     """Log of P(N >= k+1) / P(N = k) of a Poisson count: log sum_{j >= 1} rate^j k! / (k + j)!, in float64."""
     rate = log_rate.exp()
     series = torch.ones_like(rate)
-    for j in range(40, 0, -1):  # Horner; exact to float64 where rate <= 8
-        series = 1 + series * rate.clamp_max(8.0) / (k + 1 + j)
-    small = log_rate - torch.log(k + 1) + series.log()
-    tail = torch.special.gammainc(k + 1, rate.clamp_min(8.0))
-    large = tail.clamp_min(1e-300).log() - (k * log_rate - rate - torch.lgamma(k + 1))
-    return torch.where(rate <= 8.0, small, large)
+    for j in range(40, 0, -1):  # Horner; exact to float64 where the rate is small, or small beside k
+        series = 1 + series * rate / (k + 1 + j)
+    by_series = log_rate - torch.log(k + 1) + series.log()
+    tail = torch.special.gammainc(k + 1, rate)
+    by_tail = tail.clamp_min(1e-300).log() - (k * log_rate - rate - torch.lgamma(k + 1))
+    return torch.where((rate <= 8.0) | (k >= 2 * rate), by_series, by_tail)
 
 
 class _PoissonRepeatLogOdds(torch.autograd.Function):

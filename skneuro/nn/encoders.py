@@ -16,6 +16,8 @@ from skneuro.nn.session import SessionUnits
 N_LAG_KNOTS = 32
 
 N_PROFILES = 8
+TOLERANCE = 1e-5  # of a span: how far rounding may move a time across a border
+GAIN = 0.03  # small profiles are learned rather than drawn: random ones were read out and overfitted
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class TimedKeys:
     ----------
     features : Tensor of shape (R, S, F)
         One row for each block of each segment.
-    time : Tensor of shape (R, S), seconds on the trial's clock
+    time : Tensor of shape (R, S), seconds from the start of the block's first bin
+        Small numbers: on the clock of a long trial float32 would be off by whole samples.
     present : Tensor of shape (R, S), bool
         False where padded, dropped or not observed.
     position : Tensor of shape (R, S), long
@@ -93,6 +96,12 @@ class ModalityEncoder(nn.Module):
         return x + self.refine(x)  # (R, S, D)
 
 
+def may_see(age: Tensor, present: Tensor, span: float) -> Tensor:
+    """Keys (R, S) that queries may see, (R, Q, S): from their own time to `span` later, borders up to rounding."""
+    edge = TOLERANCE * span
+    return present[:, None, :] & (age > edge) & (age <= span + edge)
+
+
 class LinearDrive(nn.Module):
     """Separable linear filters of a modality: spatial components, each with a temporal profile over the key's age.
 
@@ -105,7 +114,7 @@ class LinearDrive(nn.Module):
         self.n_positions, self.span = modality.n_positions, span
         n_values = modality.n_features * modality.n_positions
         self.space = nn.Parameter(torch.randn(n_values, N_COMPONENTS) * n_values**-0.5)
-        self.profile = nn.Parameter(torch.randn(N_PROFILES, N_COMPONENTS) * N_PROFILES**-0.5)
+        self.profile = nn.Parameter(torch.randn(N_PROFILES, N_COMPONENTS) * GAIN)
 
     def forward(self, keys: TimedKeys, query_time: Tensor) -> Tensor:
         """Filtered modality at the bins that end at `query_time` (R, Q), (R, Q, components)."""
@@ -114,7 +123,7 @@ class LinearDrive(nn.Module):
         time, present = keys.time[:, :: self.n_positions], keys.present[:, :: self.n_positions]
         components = frames @ self.space  # (R, S, components)
         age = query_time[:, :, None] - time[:, None, :]
-        seen = present[:, None, :] & (age > 1e-6) & (age <= self.span + 1e-6)
+        seen = may_see(age, present, self.span)
         position = torch.log1p(20 * age.clamp(0, self.span) / self.span) / math.log(21) * (N_PROFILES - 1)
         knots = torch.arange(N_PROFILES, device=age.device, dtype=age.dtype)
         basis = (1 - (position[..., None] - knots).abs()).clamp_min(0) * seen[..., None]  # (R, Q, S, profiles)
@@ -137,8 +146,9 @@ class Source(nn.Module):
         A key counts from its own time to `span` seconds later; the last column is the learned key.
         """
         age = query_time[:, :, None] - key_time[:, None, :]  # (R, Q, S)
-        seen = present[:, None, :] & (age > 1e-6) & (age <= self.span + 1e-6)
-        knot = (age / self.span * (N_LAG_KNOTS - 1)).round().long().clamp(0, N_LAG_KNOTS - 1)
+        seen = may_see(age, present, self.span)
+        # Lags of whole bins can fall between two knots; a little more decides for one of them, always the same.
+        knot = (age / self.span * (N_LAG_KNOTS - 1) + 1e-3).round().long().clamp(0, N_LAG_KNOTS - 1)
         bias = self.bias[:, knot].transpose(0, 1)  # (R, H, Q, S)
         bias = bias.masked_fill(~seen[:, None], float("-inf"))
         return F.pad(bias, (0, 1))

@@ -20,7 +20,7 @@ from skneuro.nn.alignment import Projection, contrastive_loss
 from skneuro.nn.batch import Batch, block_bins
 from skneuro.nn.config import NeuroformerConfig
 from skneuro.nn.decoder import WindowDecoder
-from skneuro.nn.encoders import Fusion, LinearDrive, PastEncoder, TimedKeys
+from skneuro.nn.encoders import TOLERANCE, Fusion, LinearDrive, PastEncoder, TimedKeys
 from skneuro.nn.layers import Dropout, RandomSource
 from skneuro.nn.session import SessionUnits
 from skneuro.nn.softmax_heads import SoftmaxHead, all_prefixes, window_likelihood
@@ -128,13 +128,15 @@ class Neuroformer(nn.Module):
         else:
             state = self.past.project(states)
         size = min(block_bins(self.config.window_bins), n_bins)
-        ends = (batch.time[:, None] + (bins + 1) * self.config.bin_width).reshape(-1, size)
+        ends = torch.arange(n_bins, device=bins.device) % size + batch.lead + 1
+        ends = (ends.to(state.dtype) * self.config.bin_width).expand(n_rows, -1).reshape(-1, size)
         timed = {name: self._some_hidden(modality) for name, modality in batch.modalities.items()}
         encoded = self.fusion.encode(timed) if keys is None else dict(keys)
         query_time = dict.fromkeys(self.fusion.names, ends)
         if self.config.recent_bins:
             timed["recent spikes"], encoded["recent spikes"] = self._recent_spikes(batch, bins, known, size)
-            query_time["recent spikes"] = (known * self.config.bin_width).to(ends.dtype).reshape(-1, size)
+            horizon = known.reshape(-1, size) - bins.reshape(-1, size)[:, :1]
+            query_time["recent spikes"] = horizon.to(ends.dtype) * self.config.bin_width
         fused = self.fusion(state.reshape(-1, size, state.shape[-1]), query_time, timed, encoded)
         fused = fused.reshape(n_rows, n_bins, -1)
         base = self.readout(self.dropout(self.norm(fused))) @ self.session.embedding.T + self.session.bias
@@ -170,7 +172,7 @@ class Neuroformer(nn.Module):
         tokens = self.session.embedding[unit] + count.log()[:, None] * self.fusion.recent_count
         if not len(row):
             tokens, bin_ = tokens.new_zeros(1, tokens.shape[1]), bin_.new_zeros(1)
-        time = (bin_ * self.config.bin_width).to(tokens.dtype)[index]
+        time = (bin_[index] - bins.reshape(-1, size)[:, :1]).to(tokens.dtype) * self.config.bin_width
         return TimedKeys(tokens[index], time, present, index), tokens[index]
 
     # ---- one pass --------------------------------------------------------------------------------------------
@@ -252,24 +254,28 @@ class Neuroformer(nn.Module):
         if states is not None:
             return states[rows, bins[:, :, -1] + 1]
         x = self.session.standardise(batch.counts, batch.observed) @ self.session.embedding
-        return x[rows[..., None], bins].mean(2)
+        steps = torch.arange(batch.scored.shape[1], device=bins.device)
+        inside = (batch.first[:, None] + steps < batch.length[:, None]).reshape(bins.shape)
+        total = (x[rows[..., None], bins] * inside[..., None]).sum(2)
+        return total / inside.sum(2, keepdim=True).clamp_min(1)
 
     def _contrastive(self, batch: Batch, states: Tensor | None, keep: Tensor) -> Tensor | None:
         name, n_bins = self.config.aligned, self.config.window_bins
         width = self.config.bin_width
         keys = batch.modalities[name]
         bins = batch.bins.reshape(len(batch.counts), -1, n_bins)
-        starts = (batch.time[:, None] + bins[:, :, 0] * width).flatten()
+        starts = (batch.clip_time[:, None] + bins[:, :, 0].to(batch.clip_time.dtype) * width).flatten()
         chosen = keep.nonzero(as_tuple=True)[0]
         if len(chosen) > MAX_PAIRS:
             order = torch.rand(len(chosen), generator=self.random.generator)
             chosen = chosen[order.argsort()[:MAX_PAIRS].to(chosen.device)]
         per_block = block_bins(n_bins) // n_bins
         block = chosen // per_block
-        end = starts[chosen] + n_bins * width
-        seen = keys.present[block] & (keys.time[block] < end[:, None] - 1e-6)
+        end = (chosen % per_block + 1).to(keys.time.dtype) * (n_bins * width)
+        edge = TOLERANCE * self.config.stimulus_context
+        seen = keys.present[block] & (keys.time[block] < end[:, None] - edge)
         latest = keys.time[block].masked_fill(~seen, float("-inf")).amax(1, keepdim=True)
-        seen = seen & (keys.time[block] >= latest - 1e-6)
+        seen = seen & (keys.time[block] >= latest - edge)
         with_any = seen.any(1)
         if int(with_any.sum()) < 2:
             return None

@@ -24,8 +24,8 @@ from skneuro.nn.encoders import TimedKeys
 from skneuro.nn.neuroformer import Context, Neuroformer
 from skneuro.nn.softmax_heads import Prefix, coupling_effects, repeat_logit
 
-# Modality tokens of the rows for the block that holds a bin: their times, and the encoded keys.
-ModalityView = Callable[[int, Tensor], tuple[dict[str, TimedKeys], dict[str, Tensor]]]
+# Modality tokens of the rows for the block that holds a bin: bins from the block's start to it, times, encoded keys.
+ModalityView = Callable[[int, Tensor], tuple[int, dict[str, TimedKeys], dict[str, Tensor]]]
 
 
 class Streams:
@@ -67,8 +67,6 @@ class ClosedLoop:
         The last ``H = model.config.history_bins`` bins of each row (at least one), not observed before a trial's start.
     hidden : Tensor of shape (R, 2 D) or None
         State of the long past after those bins.
-    time : Tensor of shape (R,), seconds
-        Start of the next bin on the trial's clock.
     modality : callable
         ``modality(step, rows)``: what the rows see of the modalities in the step-th bin from the start.
     streams : Streams
@@ -82,14 +80,13 @@ class ClosedLoop:
         counts: Tensor,
         observed: Tensor,
         hidden: Tensor | None,
-        time: Tensor,
         modality: ModalityView,
         streams: Streams,
         temperature: float = 1.0,
         top_p: float = 1.0,
     ) -> None:
         self.model, self.modality, self.streams = model, modality, streams
-        self.counts, self.observed, self.hidden, self.time = counts, observed, hidden, time
+        self.counts, self.observed, self.hidden = counts, observed, hidden
         self.temperature, self.top_p = temperature, top_p
         self.rows = torch.arange(len(counts), device=counts.device)  # numbers the rows had at the start
         self.step = 0
@@ -98,7 +95,6 @@ class ClosedLoop:
     def keep(self, going: Tensor) -> None:
         """Drop the rows that are finished; `going` (R,) is a mask over the present rows."""
         self.rows, self.counts, self.observed = self.rows[going], self.counts[going], self.observed[going]
-        self.time = self.time[going]
         self.hidden = None if self.hidden is None else self.hidden[going]
 
     def window(self) -> tuple[Tensor, Tensor]:
@@ -118,16 +114,18 @@ class ClosedLoop:
         """Context of the next `n_bins` bins from what is known now."""
         n_rows, n_history, n_units = self.counts.shape
         blank = self.counts.new_zeros(n_rows, n_bins, n_units)
-        timed, keys = self.modality(self.step, self.rows)
+        lead, timed, keys = self.modality(self.step, self.rows)
         batch = Batch(
             counts=torch.cat([self.counts, blank], dim=1),
             observed=torch.cat([self.observed, torch.ones_like(blank, dtype=torch.bool)], dim=1),
             first=torch.full((n_rows,), n_history, device=self.rows.device),
             scored=torch.ones(n_rows, n_bins, dtype=torch.bool, device=self.rows.device),
-            time=self.time - n_history * self.model.config.bin_width,
+            length=torch.full((n_rows,), n_history + n_bins, device=self.rows.device),
             hidden=blank[:, 0],
             clip=self.rows,
+            clip_time=blank[:, 0, 0],
             modalities=timed,
+            lead=lead,
         )
         states = None if self.hidden is None else self.hidden[:, None].expand(-1, n_bins, -1)
         return self.model.context(batch, states, keys)
@@ -141,11 +139,10 @@ class ClosedLoop:
         n_history, n_bins = self.counts.shape[1], counts.shape[1]
         self.counts = torch.cat([self.counts, counts], dim=1)[:, -n_history:]
         self.observed = torch.cat([self.observed, observed], dim=1)[:, -n_history:]
-        self.time = self.time + n_bins * self.model.config.bin_width
         self.step += n_bins
 
     def _uniform(self, rows: Tensor, n: int) -> Tensor:
-        drawn = self.streams.uniform(self.rows[rows], n, self.time, self._calls)
+        drawn = self.streams.uniform(self.rows[rows], n, self.counts, self._calls)
         self._calls += 1
         return drawn
 

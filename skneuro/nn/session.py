@@ -54,10 +54,11 @@ class SessionUnits(nn.Module):
             self.register_buffer("basis", lag_basis(config.coupling_bins).to(self.embedding.dtype))
             self.coupling = nn.Parameter(torch.zeros(len(self.basis), n_units, n_units))  # (basis, source, target)
             self.same_bin = nn.Parameter(torch.zeros(n_units, n_units))  # (source, target)
+            self.register_buffer("lower", torch.ones(n_units, n_units).triu(1))  # source id below target id
+        if self.coupled and config.bin_clock:  # the softmax heads have the linear same-bin term only
             self.same_bin_embedding = nn.Parameter(torch.randn(n_units, SAME_BIN_WIDTH) * n_units**-0.5)
             self.same_bin_state = nn.Linear(d_model, SAME_BIN_WIDTH)
             self.same_bin_readout = nn.Parameter(torch.zeros(n_units, SAME_BIN_WIDTH))
-            self.register_buffer("lower", torch.ones(n_units, n_units).triu(1))  # source id below target id
 
     def standardise(self, counts: Tensor, observed: Tensor) -> Tensor:
         """Counts in standard deviations from the mean; what was not observed is at the mean."""

@@ -63,7 +63,6 @@ def _predict_windows(
     row_, start = row_.to(batch.first.device), start.to(batch.first.device)
     counts, observed = _history(batch, row_, start, max(network.config.history_bins, 1))
     hidden = None if states is None else states[row_, start]
-    time = batch.time[row_] + start * network.config.bin_width
     keys = builder.modality_keys(segments.trial[row], segments.start[row] + number * width, width)
     encoded = network.fusion.encode(keys)
     again = torch.arange(len(row), device=row_.device).repeat_interleave(n_samples)
@@ -72,8 +71,8 @@ def _predict_windows(
     seeds = np.random.SeedSequence(PREDICTION_SEED).spawn(n_samples)
     streams = Streams(seeds, np.tile(np.arange(n_samples), len(row)))
     loop = ClosedLoop(
-        network, counts[again], observed[again], None if hidden is None else hidden[again], time[again],
-        lambda step, rows: (timed, encoded), streams,
+        network, counts[again], observed[again], None if hidden is None else hidden[again],
+        lambda step, rows: (step, timed, encoded), streams,
     )  # fmt: skip
     _, expected = loop.window()
     shape = (len(row), n_samples, *expected.shape[1:])
@@ -114,8 +113,7 @@ def sample(
     with torch.inference_mode():
         loop = ClosedLoop(
             network, blank, torch.zeros_like(blank, dtype=torch.bool), hidden,
-            torch.zeros(n_rows, device=device, dtype=dtype), _trial_view(network, builder, row_trial),
-            Streams(seed.spawn(n_rows)), temperature, top_p,
+            _trial_view(network, builder, row_trial), Streams(seed.spawn(n_rows)), temperature, top_p,
         )  # fmt: skip
         loop.keep((row_bins > 0).to(device))
         while len(loop.rows):
@@ -133,7 +131,7 @@ def _trial_view(network: Neuroformer, builder: BatchBuilder, row_trial: np.ndarr
     size = block_bins(network.config.window_bins)
     held: dict[int, tuple] = {}
 
-    def view(step: int, rows: Tensor) -> tuple[dict, dict]:
+    def view(step: int, rows: Tensor) -> tuple[int, dict, dict]:
         block = step // size
         if block not in held:
             held.clear()
@@ -142,7 +140,8 @@ def _trial_view(network: Neuroformer, builder: BatchBuilder, row_trial: np.ndarr
             held[block] = (trials, keys, network.fusion.encode(keys))
         trials, keys, encoded = held[block]
         index = torch.from_numpy(np.searchsorted(trials, row_trial[rows.cpu().numpy()])).to(builder.device)
-        return {n: _rows(k, index) for n, k in keys.items()}, {n: e[index] for n, e in encoded.items()}
+        timed = {name: _rows(value, index) for name, value in keys.items()}
+        return step - block * size, timed, {name: value[index] for name, value in encoded.items()}
 
     return view
 

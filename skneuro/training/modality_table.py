@@ -153,7 +153,7 @@ class ModalityTable:
             return self._nothing(len(trial), dtype)
         used, inverse = np.unique(self.token[index], return_inverse=True)
         features = self.features(used)[inverse.reshape(index.shape)]  # (R, S[, positions], F)
-        time = self.time[index] + self.offset[trial][:, None]
+        time = self.time[index] + (self.offset[trial] - start)[:, None]
         position = np.zeros_like(index)
         if features.ndim == 4:
             n_positions = features.shape[2]

@@ -94,8 +94,9 @@ class BatchBuilder:
         self.binned, self.tables, self.config = binned, tables, config
         self.device, self.dtype = device, dtype
         self.n_bins = np.diff(binned.ptr)
-        clips = next((t.clip for t in tables.values() if t._frames is not None), np.arange(binned.n_trials))
-        self.clip = np.asarray(clips)
+        self.clip, self.offset = np.arange(binned.n_trials), np.zeros(binned.n_trials)
+        if config.aligned in tables:
+            self.clip, self.offset = tables[config.aligned].clip, tables[config.aligned].offset
 
     def build(self, segments: Segments, warm_up: int, hidden: torch.Tensor | None = None) -> Batch:
         """Tensors of some segments, each preceded by up to `warm_up` bins of its own trial.
@@ -123,15 +124,16 @@ class BatchBuilder:
             scored &= self.binned.bin_observed[np.where(scored, begin[:, None] + np.arange(n_scored), 0)]
         if hidden is None:
             hidden = torch.zeros(len(segments), 2 * self.config.d_model, dtype=self.dtype)
-        time = (segments.start - first) * self.config.bin_width
+        clip_time = (segments.start - first) * self.config.bin_width - self.offset[segments.trial]
         return Batch(
             counts=torch.from_numpy(counts).to(self.device, self.dtype),
             observed=torch.from_numpy(observed).to(self.device),
             first=torch.from_numpy(first).to(self.device),
             scored=torch.from_numpy(scored).to(self.device),
-            time=torch.from_numpy(time).to(self.device, self.dtype),
+            length=torch.from_numpy(first + length).to(self.device),
             hidden=hidden.to(self.device),
             clip=torch.from_numpy(self.clip[segments.trial].astype(np.int64)).to(self.device),
+            clip_time=torch.from_numpy(clip_time).to(self.device, self.dtype),
             modalities=self.modality_keys(segments.trial, segments.start, n_scored),
         )
 

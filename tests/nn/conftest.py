@@ -36,7 +36,7 @@ def tiny():
     )  # fmt: skip
 
 
-def model(head, window_bins, n_units=2, *, seed=0, noise=0.2, rate=0.25, dtype=torch.float64, **changes):
+def model(head, window_bins, n_units=2, *, seed=0, noise=0.15, rate=0.25, dtype=torch.float64, **changes):
     """A model in eval mode with every weight moved away from its initial value."""
     sizes = {
         "n_units": n_units, "bin_width": BIN_WIDTH, "window_bins": window_bins, "recent_bins": 2, "context_bins": 4,
@@ -111,7 +111,7 @@ class Oracle:
     probabilities of m, m + 1, ... spikes in that cell.
     """
 
-    LARGEST = 16  # spikes in one cell beyond which nothing is left
+    LARGEST = 20  # spikes in one cell beyond which nothing is left
 
     def __init__(self, network, history, most, modality=None):
         n_bins, n_units = network.config.window_bins, network.config.n_units

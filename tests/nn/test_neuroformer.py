@@ -53,10 +53,10 @@ def test_tokens_may_follow_in_canonical_order_only_and_their_probabilities_sum_t
 
 def test_the_cells_sum_to_the_total_and_time_and_id_parts_to_the_pattern(tiny, head, window_bins):
     model = tiny.model(head, window_bins, seed=2)
-    oracle = tiny.Oracle(model, history_of(window_bins), most=4)
+    oracle = tiny.Oracle(model, history_of(window_bins), most=3)
     rng = np.random.default_rng(0)
     n_cells = oracle.n_cells
-    patterns = [rng.multinomial(k, np.full(n_cells, 1 / n_cells)) for k in (0, 1, 2, 3, 4, 4)]
+    patterns = [rng.multinomial(k, np.full(n_cells, 1 / n_cells)) for k in (0, 1, 2, 3, 3)]
     for pattern in patterns:
         output = tiny.last_window(model, pattern.reshape(1, window_bins, 2), history_of(window_bins), split=True)
         tokens = tokens_of(pattern)
@@ -164,9 +164,9 @@ def test_the_clock_is_exact_late_in_a_long_trial(tiny, head, dtype):
         moved = model(early.build(shifted, 8)).cells[0].double().numpy()
     np.testing.assert_array_equal(after[:50], before[:50])
     assert np.abs(after[50:100] - before[50:100]).max() > 1e-3
-    atol = 1e-10 if dtype == torch.float64 else 1e-4
+    close = 1e-9 if dtype == torch.float64 else 1e-3
     # Stimuli from before the shifted trial's start are gone from its first bins.
-    np.testing.assert_allclose(moved[10:100], before[10:100], rtol=0, atol=atol)
+    np.testing.assert_allclose(moved[10:100], before[10:100], rtol=close, atol=close)
 
 
 def stimuli_from(stimuli, bin_, width):
