@@ -72,7 +72,7 @@ def run_demo(
     split = split_recording(recording)
     bin_width = _checked_bin_width(recording, split, bin_width)
     held = held_out(split.train.spikes, split.test.spikes, bin_width)
-    shown = pieces(split.test, most=40)
+    shown = pieces(split.test, most=20 if quick else 40, n_steps=1500 if quick else 4000)
     alignment = choose_alignment(recording, shown)
     _introduce(recording, split, bin_width)
     _draw(shown.spikes, alignment)

@@ -16,8 +16,8 @@ PIECE = 10.0  # s; longer trials are shown in pieces
 _MOVEMENT = ("speed", "velocity", "running")
 
 
-def pieces(part: Recording, most: int) -> Recording:
-    """Choose held-out trials, or pieces of long ones, evenly over the time there is.
+def pieces(part: Recording, most: int, n_steps: int = 4000) -> Recording:
+    """Choose held-out trials of one length, or pieces of longer ones, evenly over the time there is.
 
     Parameters
     ----------
@@ -25,11 +25,14 @@ def pieces(part: Recording, most: int) -> Recording:
         Held-out trials.
     most : int
         Number of trials wanted.
+    n_steps : int, default=4000
+        About how many spikes of the population a piece may hold: a model that draws them one after the other
+        takes a step for each.
 
     Returns
     -------
     trials : Recording
-        At most `most` trials of at most 10 s, of equal length where they were cut.
+        At most `most` trials, at most 10 s long.
 
     Examples
     --------
@@ -39,10 +42,13 @@ def pieces(part: Recording, most: int) -> Recording:
     >>> pieces(Recording(long), most=3).spikes.t_start
     array([ 0., 20., 50.])
     """
-    if part.spikes.duration.max() > 2 * PIECE:
-        step = part.spikes.resolution or 1e-3
-        part = part.cut(np.round(PIECE / step) * step)
-        part = part[np.flatnonzero(part.spikes.duration > 0.99 * PIECE)]
+    spikes = part.spikes
+    step = spikes.resolution or 1e-3
+    rate = spikes.n_spikes / spikes.duration.sum()
+    length = min(PIECE, float(np.median(spikes.duration)), n_steps / rate)
+    length = max(np.floor(length / step + 1e-6), 1) * step
+    part = part.cut(length)
+    part = part[np.flatnonzero(part.spikes.duration > length - 0.5 * step)]
     chosen = np.unique(np.linspace(0, len(part) - 1, min(most, len(part))).round().astype(int))
     return part[chosen]
 
@@ -55,7 +61,7 @@ def simulate(model: Any, trials: Recording, seed: int) -> SpikeTrains:
     model : estimator
         Fitted, with `sample`.
     trials : Recording
-        What to simulate.
+        What to simulate, all of one length.
     seed : int
         Of the draws.
 
@@ -64,20 +70,9 @@ def simulate(model: Any, trials: Recording, seed: int) -> SpikeTrains:
     simulated : SpikeTrains
         One trial for each of `trials`, in their order.
     """
-    durations = trials.spikes.duration
-    parts: list[SpikeTrains] = []
-    order: list[int] = []
-    for duration in np.unique(durations.round(9)):
-        rows = np.flatnonzero(np.abs(durations - duration) < 1e-9)
-        drawn = model.sample(
-            None if trials.modalities is None else trials.modalities[rows],
-            n_samples=1 if trials.modalities is not None else len(rows),
-            duration=float(duration),
-            random_state=seed,
-        )
-        parts.append(drawn)
-        order.extend(rows)
-    return SpikeTrains.concatenate(parts)[np.argsort(order)]
+    n_samples = len(trials) if trials.modalities is None else 1
+    duration = float(trials.spikes.duration[0])
+    return model.sample(trials.modalities, n_samples=n_samples, duration=duration, random_state=seed)
 
 
 def choose_alignment(recording: Loaded, trials: Recording) -> Alignment:

@@ -269,7 +269,7 @@ class TimeSeries(RowContainer):
         slot_trial = np.repeat(np.arange(len(self)), n_bins + 1)
         own = np.arange(slots[-1]) != slots[slot_trial]
         result = np.empty((binned.n_bins, self.shape[1]))
-        until = self._until()[used]
+        until = self.until()[used]
         for column in range(self.shape[1]):
             value = self.values[used, column]
             result[:, column] = _fill(value, until, slot, slot_trial, slots, binned, self.missing == "hold")[
@@ -277,8 +277,20 @@ class TimeSeries(RowContainer):
             ]
         return result
 
-    def _until(self) -> np.ndarray:
-        """Time until which each sample stands: the next sample, or one interval on where a hole follows."""
+    def until(self) -> np.ndarray:
+        """Time until which each sample stands: the next sample, or one interval on where a hole follows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), in seconds
+            Infinity for the last sample of a trial.
+
+        Examples
+        --------
+        >>> from skneuro.data import TimeSeries
+        >>> TimeSeries.from_lists([[1.0, 2.0, 3.0]], rate=2.0).until()
+        array([0.5, 1. , inf])
+        """
         lengths = np.diff(self.ptr)
         following = np.append(self.timestamps[1:], np.inf)
         some = self.ptr[1:][lengths > 0] - 1

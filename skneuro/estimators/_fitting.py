@@ -14,7 +14,7 @@ from skneuro.data import BinnedSpikes, ModelInput, TimeSeries, Video
 from skneuro.metrics.likelihood import bits_per_spike, poisson_log_pmf
 from skneuro.nn import Neuroformer, NeuroformerConfig
 from skneuro.training.evaluation import stretch_log_likelihood
-from skneuro.training.fitted import DTYPES, FittedModel, build_network, count_moments, pick_device
+from skneuro.training.fitted import DTYPES, build_network, count_moments, pick_device
 from skneuro.training.loop import TrainingSettings, TrainingState
 from skneuro.training.modality_table import Scale, describe
 from skneuro.training.segments import BatchBuilder, Segments

@@ -81,7 +81,7 @@ def sampling_input(est: Any, stimuli: Any, duration: float | None) -> ModelInput
 
 
 def _array_input(est: Any, stimuli: Any, duration: float | None) -> ModelInput:
-    """Stimuli as an array with one row a bin: (n_bins,), (n_bins, d) for one trial, (n_trials, n_bins, d) for several."""
+    """Stimuli as an array, one row a bin: (n_bins,) or (n_bins, d) for one trial, (n_trials, n_bins, d) for more."""
     values = np.asarray(stimuli)
     if values.dtype.kind not in "fiub" or values.ndim not in (1, 2, 3):
         raise TypeError(

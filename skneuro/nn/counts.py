@@ -16,10 +16,13 @@ def _log_repeat_odds(log_rate: Tensor, k: Tensor) -> Tensor:
     series = torch.ones_like(rate)
     for j in range(40, 0, -1):  # Horner; exact to float64 where the rate is small, or small beside k
         series = 1 + series * rate / (k + 1 + j)
-    by_series = log_rate - torch.log(k + 1) + series.log()
-    tail = torch.special.gammainc(k + 1, rate)
-    by_tail = tail.clamp_min(1e-300).log() - (k * log_rate - rate - torch.lgamma(k + 1))
-    return torch.where((rate <= 8.0) | (k >= 2 * rate), by_series, by_tail)
+    odds = log_rate - torch.log(k + 1) + series.log()
+    large = (rate > 8.0) & (k < 2 * rate)
+    if bool(large.any()):  # from the incomplete gamma function, which costs far more
+        x, count = log_rate[large], k[large]
+        tail = torch.special.gammainc(count + 1, x.exp()).clamp_min(1e-300).log()
+        odds[large] = tail - (count * x - x.exp() - torch.lgamma(count + 1))
+    return odds
 
 
 class _PoissonRepeatLogOdds(torch.autograd.Function):
@@ -119,8 +122,10 @@ def draw_repeats(
     while bool(going.any()):
         shifts = shift + table_shift(table, unit, count)
         again = F.logsigmoid(repeat_log_odds(log_rate, count.to(log_rate.dtype), shifts) / temperature)
-        again = torch.where(again.exp() <= 1 - top_p, float("-inf"), again)
-        again = torch.where(again.exp() >= top_p, 0.0, again) if top_p < 1 else again
+        if top_p < 1:
+            p = again.exp()
+            again = torch.where((p <= 0.5) & (1 - p >= top_p), float("-inf"), again)
+            again = torch.where((p > 0.5) & (p >= top_p), 0.0, again)
         alive = alive + again
         going = going & (threshold < alive) & (count < MAX_REPEATS)
         count = count + going

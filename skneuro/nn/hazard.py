@@ -28,8 +28,10 @@ from skneuro.nn.windows import WindowTokens
 
 @dataclass(frozen=True)
 class Spikes:
-    """Every single spike of some cells: the occupied cell it belongs to, its number there, and the log odds of
-    one more. All of shape (n_spikes,), but `row` and `unit` of shape (n_occupied,)."""
+    """Every single spike of some cells: the occupied cell it belongs to, its number there, the log odds of one more.
+
+    All of shape (n_spikes,), but `row` and `unit` of shape (n_occupied,).
+    """
 
     row: Tensor
     unit: Tensor

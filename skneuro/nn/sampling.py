@@ -20,9 +20,12 @@ from skneuro.nn.counts import (
     fired_log_probability,
     silent_log_probability,
 )
+from skneuro.nn.decoder import DecoderCache
 from skneuro.nn.encoders import TimedKeys
 from skneuro.nn.neuroformer import Context, Neuroformer
 from skneuro.nn.softmax_heads import Prefix, coupling_effects, repeat_logit
+
+BLOCK_UNITS = 16
 
 # Modality tokens of the rows for the block that holds a bin: bins from the block's start to it, times, encoded keys.
 ModalityView = Callable[[int, Tensor], tuple[int, dict[str, TimedKeys], dict[str, Tensor]]]
@@ -37,7 +40,8 @@ class Streams:
         One for each distinct stream.
     row : ndarray of shape (R,), optional
         Stream of each row. By default every row has its own; a shared one is drawn once and used by all its
-        rows (common random numbers).
+        rows (common random numbers). Shared streams are spread evenly over (0, 1) in every draw, so that a mean over
+        them has a smaller error.
     """
 
     def __init__(self, seeds: Sequence[np.random.SeedSequence], row: np.ndarray | None = None) -> None:
@@ -48,10 +52,13 @@ class Streams:
     def uniform(self, rows: Tensor, n: int, like: Tensor, call: int) -> Tensor:
         """The next `n` numbers of the streams of `rows`, (r, n); `call` counts the calls of a row's life."""
         if self._row is None:
-            drawn = np.stack([self._generators[row].random(n) for row in rows.tolist()]) if len(rows) else np.empty((0, n))
+            drawn = (
+                np.stack([self._generators[row].random(n) for row in rows.tolist()]) if len(rows) else np.empty((0, n))
+            )
         else:
             while len(self._shared) <= call:
-                self._shared.append(np.stack([generator.random(n) for generator in self._generators]))
+                pair = np.stack([generator.random((2, n)) for generator in self._generators], axis=1)
+                self._shared.append((pair[0].argsort(0).argsort(0) + pair[1]) / len(self._generators))
             drawn = self._shared[call][self._row[rows.cpu().numpy()]]
         return torch.from_numpy(drawn).to(like.device, like.dtype)
 
@@ -70,6 +77,9 @@ class ClosedLoop:
     modality : callable
         ``modality(step, rows)``: what the rows see of the modalities in the step-th bin from the start.
     streams : Streams
+    n_bins : Tensor of shape (R,), long
+        Bins that each row wants. A window that ends later is drawn like one whose last bins were not observed, as it
+        is scored.
     temperature, top_p : float
         1 is an exact draw from the model.
     """
@@ -82,10 +92,11 @@ class ClosedLoop:
         hidden: Tensor | None,
         modality: ModalityView,
         streams: Streams,
+        n_bins: Tensor,
         temperature: float = 1.0,
         top_p: float = 1.0,
     ) -> None:
-        self.model, self.modality, self.streams = model, modality, streams
+        self.model, self.modality, self.streams, self.n_bins = model, modality, streams, n_bins
         self.counts, self.observed, self.hidden = counts, observed, hidden
         self.temperature, self.top_p = temperature, top_p
         self.rows = torch.arange(len(counts), device=counts.device)  # numbers the rows had at the start
@@ -95,6 +106,7 @@ class ClosedLoop:
     def keep(self, going: Tensor) -> None:
         """Drop the rows that are finished; `going` (R,) is a mask over the present rows."""
         self.rows, self.counts, self.observed = self.rows[going], self.counts[going], self.observed[going]
+        self.n_bins = self.n_bins[going]
         self.hidden = None if self.hidden is None else self.hidden[going]
 
     def window(self) -> tuple[Tensor, Tensor]:
@@ -103,8 +115,8 @@ class ClosedLoop:
         Returns
         -------
         counts, expected : Tensor of shape (R, B, N)
-            What was drawn, and what each cell was expected to hold when its turn came (for the softmax heads,
-            whose cells have no closed form, the draw itself).
+            What was drawn, and what each cell was expected to hold given the draws before it: when its turn came,
+            or, for the softmax heads, summed over the chances of every token of the sequence.
         """
         return self._hazard_window() if self.model.config.bin_clock else self._softmax_window()
 
@@ -162,42 +174,50 @@ class ClosedLoop:
             self._advance(counts[:, None])
         return torch.stack(drawn, 1), torch.stack(expected, 1)
 
-    def _hazard_bin(self, bin_: int, base: Tensor, state: Tensor, hidden: Tensor, cache) -> tuple[Tensor, Tensor]:
-        """Draw one bin; `hidden` (R, D), the decoder's state, is brought up to date in place."""
+    def _hazard_bin(
+        self, bin_: int, base: Tensor, state: Tensor, hidden: Tensor, cache: DecoderCache
+    ) -> tuple[Tensor, Tensor]:
+        """Draw one bin; `hidden` (R, D), the decoder's state, is brought up to date in place.
+
+        Units are asked in blocks: an event changes the odds of the units behind it, and only those of its own
+        block have to be asked again at once.
+        """
         session, n_units = self.model.session, base.shape[1]
         everyone = torch.arange(len(base), device=base.device)
         uniform = self._uniform(everyone, 2 * n_units)
-        ids = torch.arange(n_units, device=base.device)
         counts, decided = torch.zeros_like(base), base.clone()
         last = torch.full((len(base),), -1, device=base.device)
         shift = session.repeat_shift(state)
-        rows = everyone
-        while len(rows):
-            a = base[rows] + hidden[rows] @ session.embedding.T
-            if session.coupled:
-                seen = torch.ones_like(counts[rows], dtype=torch.bool)
-                a = a + session.same_bin_drive(session.standardise(counts[rows], seen), state[rows])
-            open_ = ids > last[rows, None]
-            decided[rows] = torch.where(open_, a, decided[rows])
-            unit = self._next_unit(a, open_, uniform[rows, :n_units], last[rows])
-            fired = unit < n_units
-            rows, unit = rows[fired], unit[fired]
-            rate = decided[rows, unit]
-            count = draw_repeats(
-                rate, shift[rows, unit], session.repeat_table, unit, uniform[rows, n_units + unit],
-                self.temperature, self.top_p,
-            )  # fmt: skip
-            counts[rows, unit] = count.to(counts.dtype)
-            last[rows] = unit
-            if len(rows):
+        for start in range(0, n_units, BLOCK_UNITS):
+            block = slice(start, min(start + BLOCK_UNITS, n_units))
+            ids = torch.arange(block.start, block.stop, device=base.device)
+            rows = everyone
+            while len(rows):
+                a = base[rows, block] + hidden[rows] @ session.embedding[block].T
+                if session.coupled:
+                    standardised = (counts[rows] - session.mean) / session.sd
+                    a = a + session.same_bin_drive(standardised, state[rows], block)
+                open_ = ids > last[rows, None]
+                decided[rows, block] = torch.where(open_, a, decided[rows, block])
+                place = self._next_unit(a, open_, uniform[rows, block], last[rows] + 1 - start)
+                fired = place < len(ids)
+                rows, unit = rows[fired], place[fired] + start
+                if not len(rows):
+                    break
+                count = draw_repeats(
+                    decided[rows, unit], shift[rows, unit], session.repeat_table, unit,
+                    uniform[rows, n_units + unit], self.temperature, self.top_p,
+                )  # fmt: skip
+                counts[rows, unit] = count.to(counts.dtype)
+                last[rows] = unit
                 hidden[rows] = self.model.decoder.extend(
                     session, unit, torch.full_like(unit, bin_), count, state[rows], cache, rows
                 )
         mean = expected_count(decided, shift, session.repeat_table, session.repeat_table.shape[1] + 4)
         return counts, mean
 
-    def _next_unit(self, a: Tensor, open_: Tensor, uniform: Tensor, last: Tensor) -> Tensor:
-        """First open unit that fires, or the number of units where none does, (R,).
+    def _next_unit(self, a: Tensor, open_: Tensor, uniform: Tensor, first: Tensor) -> Tensor:
+        """Place of the first open unit of a block that fires, or the block's length where none does, (R,).
 
         In an exact draw each unit is asked with its own uniform number. An earlier answer for a unit behind the
         event is thrown away and asked again in the new state with the same number, which has not been used.
@@ -210,7 +230,7 @@ class ClosedLoop:
         before = silent.cumsum(1) - silent
         events = (fired_log_probability(a) + before).masked_fill(~open_, float("-inf"))
         choice = torch.cat([events, silent.sum(1, keepdim=True)], dim=1)
-        number = uniform.gather(1, (last + 1).clamp_max(n_units - 1)[:, None])[:, 0]
+        number = uniform.gather(1, first.clamp(0, n_units - 1)[:, None])[:, 0]
         return draw(choice, number, self.temperature, self.top_p)
 
     # ---- softmax heads ---------------------------------------------------------------------------------------
@@ -224,7 +244,9 @@ class ClosedLoop:
         effects = coupling_effects(session, n_bins) if session.coupled else None
         hidden, cache = self.model.decoder.begin(state[:, 0])
         counts = torch.zeros_like(cells).flatten(1)
-        observed = torch.ones(len(cells), n_bins, n_units, dtype=torch.bool, device=cells.device)
+        expected = torch.zeros_like(counts)
+        inside = self.step + torch.arange(n_bins, device=cells.device) < self.n_bins[:, None]
+        observed = inside[..., None].expand(-1, -1, n_units)
         last = torch.full((len(cells),), -1, device=cells.device)
         repeat = torch.zeros_like(cells[:, 0, 0])
         rows = torch.arange(len(cells), device=cells.device)
@@ -232,6 +254,7 @@ class ClosedLoop:
             now = (cells[rows] + added[rows].clamp(-10.0, 10.0))[:, None]
             prefix = Prefix(now, last[rows, None], repeat[rows, None])
             table = self.model.head(session, prefix, hidden[rows, None], observed[rows])[:, 0]
+            expected[rows] += table[:, :-1].exp()
             choice = draw(table, self._uniform(rows, 1)[:, 0], self.temperature, self.top_p)
             going = choice < n_bins * n_units
             rows, cell = rows[going], choice[going]
@@ -246,7 +269,7 @@ class ClosedLoop:
             hidden[rows] = self.model.decoder.extend(session, unit, bin_, number, state[rows, bin_], cache, rows)
         counts = counts.reshape(-1, n_bins, n_units)
         self._advance(counts)
-        return counts, counts
+        return counts, expected.reshape(counts.shape)
 
 
 def draw(log_probability: Tensor, uniform: Tensor, temperature: float, top_p: float) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from skneuro.nn.config import N_COMPONENTS, NeuroformerConfig
 
@@ -84,7 +85,7 @@ class SessionUnits(nn.Module):
         """
         excess = (counts - self.mean) * observed  # (C, T, N)
         n_lags = self.basis.shape[1]
-        padded = nn.functional.pad(excess, (0, 0, n_lags, 0))  # bin b of the segment stands at b + n_lags
+        padded = F.pad(excess, (0, 0, n_lags, 0))  # bin b of the segment stands at b + n_lags
         lags = torch.arange(1, n_lags + 1, device=index.device)
         rows = torch.arange(len(index), device=index.device)[:, None, None]
         source = index[:, :, None] - lags  # (C, L, lags)
@@ -96,23 +97,26 @@ class SessionUnits(nn.Module):
         """Coupling in log intensity per spike, (target, source, lag) for lags of 1, 2, ... bins."""
         return torch.einsum("kji,kl->ijl", self.coupling, self.basis)
 
-    def same_bin_drive(self, standardised: Tensor, state: Tensor) -> Tensor:
+    def same_bin_drive(self, standardised: Tensor, state: Tensor, units: slice = slice(None)) -> Tensor:
         """What the lower ids of the same bin add: a linear part and a nonlinear one that depends on the state.
 
         Parameters
         ----------
-        standardised : Tensor of shape (R, N)
+        standardised : Tensor of shape (..., N)
             Standardised counts of the bin; only entries below a unit's id enter its result.
-        state : Tensor of shape (R, D)
+        state : Tensor of shape (..., D)
+        units : slice, default=all
+            Consecutive units for which it is wanted.
 
         Returns
         -------
-        Tensor of shape (R, N), clamped to +-5 so that a bin's events end
+        Tensor of shape (..., n) for the n units, clamped to +-5 so that a bin's events end
         """
-        linear = standardised @ (self.same_bin * self.lower)
-        terms = standardised[..., None] * self.same_bin_embedding  # (R, N, S)
-        running = terms.cumsum(-2) - terms + self.same_bin_state(state)[..., None, :]
-        nonlinear = (nn.functional.gelu(running) * self.same_bin_readout).sum(-1)
+        linear = standardised @ (self.same_bin * self.lower)[:, units]
+        before = standardised[..., : units.start or 0] @ self.same_bin_embedding[: units.start or 0]  # (..., S)
+        terms = standardised[..., units, None] * self.same_bin_embedding[units]  # (..., n, S)
+        start = (before + self.same_bin_state(state))[..., None, :]
+        nonlinear = (F.gelu(start + terms.cumsum(-2) - terms) * self.same_bin_readout[units]).sum(-1)
         return (linear + nonlinear).clamp(-CLAMP, CLAMP)
 
     def repeat_shift(self, state: Tensor) -> Tensor:

@@ -133,9 +133,7 @@ def all_prefixes(session: SessionUnits, tokens: WindowTokens, base: Tensor, stat
     return Prefix(cells, last, repeat)
 
 
-def window_likelihood(
-    table: Tensor, tokens: WindowTokens, observed: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def window_likelihood(table: Tensor, tokens: WindowTokens, observed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Losses and cell likelihoods from the table of :class:`SoftmaxHead`.
 
     Parameters

@@ -42,7 +42,10 @@ def pieces(builder: BatchBuilder, trials: np.ndarray) -> Iterator[list[Segments]
 
 
 def walk(
-    model: Neuroformer, builder: BatchBuilder, trials: np.ndarray, visit: Callable[[Segments, Batch, Tensor | None], None]
+    model: Neuroformer,
+    builder: BatchBuilder,
+    trials: np.ndarray,
+    visit: Callable[[Segments, Batch, Tensor | None], None],
 ) -> None:
     """Call ``visit(segments, batch, states)`` for every piece of every trial, in inference mode.
 
@@ -60,7 +63,11 @@ def walk(
                     if states is not None:  # the row starts `first` bins before the segment
                         n_rows = len(segments)
                         first = np.minimum(segments.start, history)
-                        offset = segments.start - first - (before.start[:n_rows] - np.minimum(before.start[:n_rows], history))
+                        offset = (
+                            segments.start
+                            - first
+                            - (before.start[:n_rows] - np.minimum(before.start[:n_rows], history))
+                        )
                         hidden = states[torch.arange(n_rows), torch.from_numpy(offset)]
                     batch = builder.build(segments, history, hidden)
                     states, before = model.past_states(batch), segments

@@ -70,7 +70,9 @@ class FittedModel:
 
     def embed(self, inp: ModelInput) -> np.ndarray:
         """Neural vector of each bin's window, (n_bins, width)."""
-        return evaluation.neural_embedding(self.network, self.builder(inp), project=self.network.config.aligned is not None)
+        return evaluation.neural_embedding(
+            self.network, self.builder(inp), project=self.network.config.aligned is not None
+        )
 
     @property
     def embedding_width(self) -> int:
@@ -97,9 +99,7 @@ class FittedModel:
             If an array is missing, of the wrong shape, or not finite.
         """
         n_units = config.n_units
-        network = build_network(
-            config, np.zeros(n_units), np.ones(n_units), 0, pick_device(device), DTYPES[precision]
-        )
+        network = build_network(config, np.zeros(n_units), np.ones(n_units), 0, pick_device(device), DTYPES[precision])
         prefix = "network."
         weights = {k[len(prefix) :]: torch.from_numpy(np.array(v)) for k, v in arrays.items() if k.startswith(prefix)}
         try:

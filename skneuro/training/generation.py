@@ -63,6 +63,7 @@ def _predict_windows(
     row_, start = row_.to(batch.first.device), start.to(batch.first.device)
     counts, observed = _history(batch, row_, start, max(network.config.history_bins, 1))
     hidden = None if states is None else states[row_, start]
+    n_bins = torch.from_numpy(segments.stop[row] - segments.start[row] - number * width).to(row_.device)
     keys = builder.modality_keys(segments.trial[row], segments.start[row] + number * width, width)
     encoded = network.fusion.encode(keys)
     again = torch.arange(len(row), device=row_.device).repeat_interleave(n_samples)
@@ -72,7 +73,7 @@ def _predict_windows(
     streams = Streams(seeds, np.tile(np.arange(n_samples), len(row)))
     loop = ClosedLoop(
         network, counts[again], observed[again], None if hidden is None else hidden[again],
-        lambda step, rows: (step, timed, encoded), streams,
+        lambda step, rows: (step, timed, encoded), streams, n_bins[again],
     )  # fmt: skip
     _, expected = loop.window()
     shape = (len(row), n_samples, *expected.shape[1:])
@@ -102,8 +103,8 @@ def sample(
     network, builder = fitted.network, fitted.builder(inp)
     binned = inp.spikes
     row_trial = np.repeat(np.arange(binned.n_trials), n_samples)
-    row_bins = torch.from_numpy(np.repeat(np.diff(binned.ptr), n_samples))
     device, dtype = builder.device, builder.dtype
+    row_bins = torch.from_numpy(np.repeat(np.diff(binned.ptr), n_samples)).to(device)
     n_history, n_rows = max(network.config.history_bins, 1), len(row_trial)
     blank = torch.zeros(n_rows, n_history, binned.n_units, device=device, dtype=dtype)
     hidden = None
@@ -113,16 +114,16 @@ def sample(
     with torch.inference_mode():
         loop = ClosedLoop(
             network, blank, torch.zeros_like(blank, dtype=torch.bool), hidden,
-            _trial_view(network, builder, row_trial), Streams(seed.spawn(n_rows)), temperature, top_p,
+            _trial_view(network, builder, row_trial), Streams(seed.spawn(n_rows)), row_bins, temperature, top_p,
         )  # fmt: skip
-        loop.keep((row_bins > 0).to(device))
+        loop.keep(loop.n_bins > 0)
         while len(loop.rows):
             first = loop.step
             counts, _ = loop.window()
             row, bin_, unit = counts.nonzero(as_tuple=True)
             count = counts[row, bin_, unit]
             found.append(tuple(v.cpu().numpy() for v in (loop.rows[row], bin_ + first, unit, count)))
-            loop.keep((row_bins[loop.rows.cpu()] > loop.step).to(device))
+            loop.keep(loop.n_bins > loop.step)
     return _gather(found, binned, row_trial)
 
 

@@ -1,4 +1,4 @@
-"""Modalities as flat tables of timed tokens, of which the range that a block of bins may see is cut with two searches."""
+"""Modalities as flat tables of timed tokens; what a block of bins may see is found with two searches."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ class ModalityTable:
 
     def __init__(self, modality: Video | TimeSeries, binned: BinnedSpikes, scale: Scale, span: float) -> None:
         self.scale, self.span = scale, span
+        self.shared = isinstance(modality, Video)  # whether trials show clips that other trials show too
         if isinstance(modality, Video):
             self._frames = modality.frames
             n_clips, n_frames = modality.timestamps.shape
@@ -96,22 +97,24 @@ class ModalityTable:
         self.ptr = np.append(self.ptr, np.full(max(n_clips + 1 - len(self.ptr), 0), len(self.time)))
 
     def _samples(self, series: TimeSeries, binned: BinnedSpikes) -> tuple[np.ndarray, ...]:
-        """Onset, end, value index and trial of every known sample; a fast series is averaged within bins."""
-        if np.nanmin(np.append(series.interval, np.inf)) < 0.999 * binned.bin_width:
-            values = series.on_bins(binned)
-            trial = np.repeat(np.arange(binned.n_trials), np.diff(binned.ptr))
-            onset = (np.arange(binned.n_bins) - binned.ptr[trial]) * binned.bin_width
-            until = onset + binned.bin_width
-        else:
-            values, until = series.values, series._until()
-            trial = np.repeat(np.arange(len(series)), np.diff(series.ptr))
-            onset, until = series.timestamps - binned.t_start[trial], until - binned.t_start[trial]
-            if series.missing == "hold":
-                known = ~np.isnan(values).any(1)
-                following = np.append(onset[known][1:], np.inf)
-                same = np.append(np.diff(trial[known]) == 0, False)
-                until = np.full(len(onset), np.inf)
-                until[known] = np.where(same, following, np.inf)
+        """Onset, end, value index and trial of every known sample; a fast series is averaged within bins.
+
+        Each trial is read by its own sampling interval: what is seen of it does not depend on the others.
+        """
+        fast = series.interval < 0.999 * binned.bin_width
+        trial = np.repeat(np.arange(len(series)), np.diff(series.ptr))
+        values = series.values
+        onset, until = series.timestamps - binned.t_start[trial], _stands_until(series, trial) - binned.t_start[trial]
+        if fast.any():
+            trial_of_bin = np.repeat(np.arange(binned.n_trials), np.diff(binned.ptr))
+            start = (np.arange(binned.n_bins) - binned.ptr[trial_of_bin]) * binned.bin_width
+            slow, averaged = ~fast[trial], fast[trial_of_bin]
+            trial = np.concatenate([trial[slow], trial_of_bin[averaged]])
+            order = np.argsort(trial, kind="stable")
+            trial = trial[order]
+            values = np.concatenate([values[slow], series.on_bins(binned)[averaged]])[order]
+            onset = np.concatenate([onset[slow], start[averaged]])[order]
+            until = np.concatenate([until[slow], start[averaged] + binned.bin_width])[order]
         known = ~np.isnan(values).any(1)
         self._values = ((values[known] - self.scale.mean) / self.scale.sd).astype(np.float32)
         return onset[known], until[known], np.arange(known.sum()), trial[known]
@@ -169,6 +172,18 @@ class ModalityTable:
         zeros = torch.zeros(n_rows, 1, dtype=dtype)
         width = len(self.scale.mean)
         return TimedKeys(zeros[..., None].expand(-1, -1, width), zeros, zeros > 0, zeros.long())
+
+
+def _stands_until(series: TimeSeries, trial: np.ndarray) -> np.ndarray:
+    """Time until which each sample stands; inf for the last one of a trial."""
+    if series.missing == "mask":
+        return series.until()
+    known = ~np.isnan(series.values).any(1)
+    following = np.append(series.timestamps[known][1:], np.inf)
+    same = np.append(np.diff(trial[known]) == 0, False)
+    until = np.full(len(trial), np.inf)
+    until[known] = np.where(same, following, np.inf)
+    return until
 
 
 def modality_tables(

@@ -47,7 +47,7 @@ def hold_out(
         chosen = rng.permutation(n_groups)[: min(max(round(fraction * n_groups), 1), n_groups - 1)]
         held = np.isin(group, chosen)
         return whole.take(np.flatnonzero(~held)), whole.take(np.flatnonzero(held))
-    held_blocks = max(round(fraction * N_BLOCKS), 1)
+    held_blocks = min(max(round(fraction * N_BLOCKS), 1), N_BLOCKS - 1)
     kept, held_out = [], []
     for trial in whole.trial:
         borders = np.linspace(0, n_bins[trial], N_BLOCKS + 1).astype(np.int64)

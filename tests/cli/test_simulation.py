@@ -23,21 +23,33 @@ def trials(durations, cue=True):
     return Recording(spikes, Modalities(cue=TimeSeries.from_lists(values, rate=20.0)))
 
 
-def test_trials_of_several_lengths_come_back_in_their_order_and_length():
-    recorded = trials([1.0, 2.0, 1.0, 3.0, 2.0])
+def test_every_trial_is_simulated_under_its_own_stimulus():
+    recorded = trials([2.0, 2.0, 2.0])
     simulated = simulate(Echo(), recorded, seed=0)
-    np.testing.assert_allclose(simulated.duration, recorded.spikes.duration)
-    np.testing.assert_allclose(simulated.times, [0.0, 0.01, 0.02, 0.03, 0.04])
+    np.testing.assert_allclose(simulated.duration, 2.0)
+    np.testing.assert_allclose(simulated.times, [0.0, 0.01, 0.02])
 
 
 def test_without_a_stimulus_there_is_one_simulation_for_each_trial():
-    assert simulate(Echo(), trials([1.0, 2.0, 1.0], cue=False), seed=0).duration.tolist() == [1.0, 2.0, 1.0]
+    assert simulate(Echo(), trials([2.0, 2.0], cue=False), seed=0).duration.tolist() == [2.0, 2.0]
 
 
-def test_short_trials_are_shown_whole_and_spread_over_the_session():
+def test_trials_of_one_length_are_shown_whole_and_spread_over_the_session():
     chosen = pieces(trials([2.0] * 30), most=3)
     assert chosen.modalities["cue"].values.min() == 0.0
     assert chosen.spikes.duration.tolist() == [2.0] * 3
+
+
+def test_trials_of_several_lengths_are_cut_to_one():
+    chosen = pieces(trials([1.0, 2.0, 2.0, 5.0, 7.0], cue=False), most=40)
+    np.testing.assert_allclose(chosen.spikes.duration, 2.0)
+    assert len(chosen) == 1 + 1 + 2 + 3
+
+
+def test_a_population_that_fires_much_is_shown_for_less_time():
+    times = np.arange(0.005, 20, 0.01)
+    busy = Recording(SpikeTrains.from_unit_times({k: times for k in range(5)}, epochs=[[0.0, 20.0]]))
+    assert pieces(busy, most=2, n_steps=1000).spikes.duration == pytest.approx(2.0)  # 500 spikes a second
 
 
 def test_agreement_is_one_for_the_same_rates_and_nothing_for_others():

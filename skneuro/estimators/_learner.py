@@ -1,0 +1,202 @@
+"""How a `NeuroformerEstimator` learns: fit, partial_fit, going on from an earlier fit, and what is kept of it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from skneuro._base import SpikeModel
+from skneuro._sklearn_compat import CallbackSupportMixin, FitEvents, fit_context
+from skneuro.data import ModelInput
+from skneuro.estimators import _fitting
+from skneuro.estimators._parameters import check_together
+from skneuro.nn import NeuroformerConfig
+from skneuro.training.fitted import FittedModel
+from skneuro.training.loop import NonFiniteLossError, TrainingState, train
+
+
+class Learner(CallbackSupportMixin, SpikeModel):
+    """The half of `NeuroformerEstimator` that learns; the other half, with the parameters, uses what was learned."""
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        check_together(self)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit the model; a fit that fails leaves the estimator as it was.
+
+        Ctrl-C ends training and keeps the best model so far, with a warning.
+
+        Parameters
+        ----------
+        X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
+            Spikes. Rows of arrays are bins of `bin_width`; 2-D counts are one trial.
+        y : Modalities, Video, TimeSeries, array-like or None, default=None
+            Stimuli, and whatever else was recorded.
+
+        Returns
+        -------
+        NeuroformerEstimator
+            The estimator itself.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter is out of its range, or gamma + mu >= 1.
+        ValueError
+            If X holds no spikes, or a window more than `max_tokens`; if counts are negative or not finite.
+        NonFiniteLossError
+            If the loss became NaN or infinite: the model is then the last good one, and usable.
+        """
+        return self._fit(X, y, going_on=self.warm_start and hasattr(self, "model_"), one_epoch=False)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Train for one epoch on all of X, without early stopping.
+
+        ``max_epochs`` calls on the same data equal a `fit` with ``early_stopping=False``, to the bit.
+
+        Parameters
+        ----------
+        X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
+            Spikes of the same units as before.
+        y : Modalities, Video, TimeSeries, array-like or None, default=None
+            The same modalities as before.
+
+        Returns
+        -------
+        NeuroformerEstimator
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            As `fit`, or if units or modalities differ from before.
+        """
+        return self._fit(X, y, going_on=hasattr(self, "model_"), one_epoch=True)
+
+    def _fit(self, X: Any, y: Any, *, going_on: bool, one_epoch: bool) -> Self:
+        before = dict(self.__dict__)
+        try:
+            with _fitting.torch_threads(self.n_threads):
+                self._train(X, y, going_on, one_epoch)
+        except NonFiniteLossError:
+            raise
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        return self
+
+    def _train(self, X: Any, y: Any, going_on: bool, one_epoch: bool) -> None:
+        inp = self._read(X, y, reset=not going_on)
+        self.max_tokens_ = self._check_tokens(inp)
+        if going_on:
+            state, scales = self._training_state(), self.model_.scales
+        else:
+            _fitting.warn_about_gamma(self.gamma, inp)
+            self._remember(inp)
+            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+            self._seed = seed
+        if one_epoch:
+            training, held = _fitting.whole_trials(np.diff(inp.spikes.ptr)), None
+        else:
+            training, held = _fitting.split(self, inp, self._seed)
+        if not going_on:
+            state, scales = _fitting.fresh_state(self, inp, training, self._seed)
+        builder = FittedModel(state.model, scales, self.device, self.precision).builder(inp)
+        validate = None
+        if held is not None:
+            validate = _fitting.Validation(builder, held, state.model.session.mean.double().cpu().numpy())
+        self._run(state, scales, builder, training, validate, one_epoch, (X, y))
+
+    def _run(self, state, scales, builder, training, validate, one_epoch, data) -> None:
+        plan = _fitting.settings(self)
+        n_epochs = 1 if one_epoch else plan.max_epochs
+        events = FitEvents(self, n_epochs, *data)
+
+        def fitted() -> dict[str, Any]:
+            return {**self._results(state, scales), **{k: v for k, v in vars(self).items() if k.endswith("_")}}
+
+        origin = 0 if one_epoch else state.n_epochs
+        try:
+            reason = train(
+                state, builder, training, plan, validate, n_epochs, origin,
+                events.epoch_begins, lambda: events.epoch_ends(fitted),
+            )  # fmt: skip
+        except NonFiniteLossError as error:
+            self.__dict__.update(self._results(state, scales))
+            raise NonFiniteLossError(
+                f"{error}. Training stopped; the estimator holds the last good weights. A lower learning_rate "
+                f"(now {self.learning_rate}) usually helps."
+            ) from None
+        self.__dict__.update(self._results(state, scales))
+        events.fit_ends(fitted)
+        if reason == "interrupted":
+            warnings.warn(
+                f"Training was interrupted after {self.n_iter_} epochs; the best model so far is kept.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def _results(self, state: TrainingState, scales: dict) -> dict[str, Any]:
+        scores = list(state.validation_scores)
+        return {
+            "model_": FittedModel(state.average, scales, self.device, self.precision),
+            "_state": state,
+            "n_iter_": state.n_epochs,
+            "loss_curve_": list(state.loss_curve),
+            "validation_scores_": scores,
+            "best_validation_score_": max(scores, default=None),
+        }
+
+    def _training_state(self) -> TrainingState:
+        """The state that training goes on from; a loaded model starts a new optimiser at its weights."""
+        network, plan = self.model_.network, _fitting.settings(self)
+        if getattr(self, "_state", None) is None:
+            return TrainingState.resume(network, plan, self._seed, self.n_iter_)
+        if isinstance(self._state, dict):  # unpickled
+            return TrainingState.from_arrays(self._state, network, plan)
+        return self._state
+
+    def _remember(self, inp: ModelInput) -> None:
+        n_bins = np.diff(inp.spikes.ptr)
+        self.trial_duration_ = float(np.median(n_bins[n_bins > 0])) * self.bin_width
+        self.unit_info_ = None if inp.trials is None else inp.trials.unit_info
+
+    def _check_tokens(self, inp: ModelInput) -> int:
+        largest = _fitting.largest_window(inp.spikes, self.window_bins)
+        if self.max_tokens is not None and largest > self.max_tokens:
+            raise ValueError(
+                f"A window of {self.window_bins} bins holds {largest} spikes, more than max_tokens={self.max_tokens}. "
+                f"Raise max_tokens (memory grows with it), or lower window_bins or bin_width; nothing is cut off."
+            )
+        return largest if self.max_tokens is None else self.max_tokens
+
+    # ---- what is kept ----------------------------------------------------------------------------------------
+
+    def _to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        kept = {k: v for k, v in vars(self).items() if k.endswith("_") and k != "model_" and not k.startswith("_")}
+        return self.model_.arrays(), {
+            "config": self.model_.network.config.to_dict(),
+            "seed": self._seed,
+            "fitted": kept,
+        }
+
+    def _from_state(self, tensors: dict[str, np.ndarray], state: dict[str, Any]) -> None:
+        config = NeuroformerConfig.from_dict(state["config"])
+        self.model_ = FittedModel.from_arrays(config, tensors, self.device, self.precision)
+        self._seed = state["seed"]
+        for name, value in state["fitted"].items():
+            setattr(self, name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if isinstance(state.get("_state"), TrainingState):
+            state = {**state, "_state": state["_state"].to_arrays()}
+        return state

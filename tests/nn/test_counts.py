@@ -1,0 +1,124 @@
+"""Facts about the count of one cell: Poisson where nothing was learned, a distribution whatever was learned."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from skneuro.nn import counts
+
+
+def log_odds(rate, k):
+    rate, k = (torch.tensor([value], dtype=torch.float64) for value in (rate, k))
+    return float(counts.poisson_repeat_log_odds(rate.log(), k))
+
+
+@settings(max_examples=60, deadline=None)
+@given(rate=st.floats(1e-4, 300.0), k=st.integers(1, 60))
+def test_repeats_start_at_poissons_odds(rate, k):
+    expected = stats.poisson.logsf(k, rate) - stats.poisson.logpmf(k, rate)
+    assume(np.isfinite(expected))  # scipy's tail ends at 1e-308
+    assert log_odds(rate, k) == pytest.approx(expected, rel=1e-8, abs=1e-8)
+
+
+def test_counts_far_above_the_rate_stay_improbable():
+    """Where a probability is too small for a float, the odds of one more spike are still about rate / (k + 1)."""
+    for rate in (0.01, 1.0, 7.0, 9.0, 40.0):
+        for k in (300, 1000, 5000):
+            assert log_odds(rate, k) == pytest.approx(np.log(rate / (k + 1)), abs=0.2)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.5, 7.9, 8.1, 60.0])
+def test_the_slope_of_the_odds_is_that_of_finite_differences(rate):
+    x = torch.tensor([np.log(rate)] * 3, dtype=torch.float64, requires_grad=True)
+    k = torch.tensor([1.0, 3.0, 12.0], dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: counts.poisson_repeat_log_odds(x, k), (x,), atol=1e-6)
+
+
+def pmf(log_rate, shift, table, n=200):
+    """Probabilities of 0 .. n - 1 spikes in a cell, from its odds."""
+    rate = torch.full((n,), float(log_rate), dtype=torch.float64)
+    k = torch.arange(1, n + 1)
+    shifts = shift + counts.table_shift(table, torch.zeros(n, dtype=torch.long), k)
+    again = torch.sigmoid(counts.repeat_log_odds(rate, k.double(), shifts))
+    alive = torch.cat([torch.ones(1, dtype=torch.float64), again.cumprod(0)[:-1]])
+    fired = counts.fired_log_probability(rate[:1]).exp()
+    return torch.cat([counts.silent_log_probability(rate[:1]).exp(), (fired * alive * (1 - again))[:-1]]).numpy()
+
+
+def test_a_cell_without_shifts_is_poisson():
+    table = torch.zeros(1, 4, dtype=torch.float64)
+    for rate in (0.01, 0.7, 3.0, 20.0):
+        np.testing.assert_allclose(
+            pmf(np.log(rate), 0.0, table), stats.poisson.pmf(np.arange(200), rate), rtol=1e-8, atol=1e-14
+        )
+
+
+cell = st.tuples(st.floats(-4, 1), st.floats(-3, 3), st.lists(st.floats(-3, 3), min_size=1, max_size=3))
+
+
+@settings(max_examples=40, deadline=None)
+@given(cell=cell)
+def test_a_cell_with_any_shifts_is_a_distribution(cell):
+    log_rate, shift, row = cell
+    p = pmf(log_rate, shift, torch.tensor([row], dtype=torch.float64))
+    assert (p >= 0).all()
+    assert p.sum() == pytest.approx(1.0, abs=1e-10)
+
+
+@settings(max_examples=12, deadline=None)
+@given(cell=cell)
+def test_the_expected_count_is_the_mean_of_the_distribution(cell):
+    log_rate, shift, row = cell
+    table = torch.tensor([row], dtype=torch.float64)
+    one = torch.ones(1, 1, dtype=torch.float64)
+    expected = counts.expected_count(log_rate * one, shift * one, table, 80)
+    p = pmf(log_rate, shift, table, 80)
+    assert float(expected) == pytest.approx((np.arange(80) * p).sum(), rel=1e-9)
+
+
+def test_draws_have_the_distribution():
+    rng = np.random.default_rng(0)
+    n = 20_000
+    table = torch.tensor([[0.5, -0.3], [-1.0, 0.2]], dtype=torch.float64)
+    for unit in (0, 1):
+        p = pmf(-0.4, 0.3, table[unit : unit + 1])[1:]
+        full = [torch.full((n,), value, dtype=torch.float64) for value in (-0.4, 0.3)]
+        units = torch.full((n,), unit)
+        drawn = counts.draw_repeats(*full, table, units, torch.from_numpy(rng.random(n))).numpy()
+        seen = np.bincount(drawn, minlength=8)[1:8]
+        expected = n * p[:7] / p.sum()
+        assert stats.chisquare(seen, expected * seen.sum() / expected.sum()).pvalue > 1e-3
+
+
+def test_the_hotter_the_more_spikes_and_top_p_takes_the_likelier_choice():
+    n = 2000
+    uniform = torch.from_numpy(np.random.default_rng(0).random(n))
+    shift, units = torch.zeros(n, dtype=torch.float64), torch.zeros(n, dtype=torch.long)
+    table = torch.zeros(1, 1, dtype=torch.float64)
+    rare, often = torch.full((n,), -2.0, dtype=torch.float64), torch.full((n,), 1.5, dtype=torch.float64)
+    draws = [
+        counts.draw_repeats(rare, shift, table, units, uniform, t).double().mean() for t in (0.3, 1.0, 3.0)
+    ]
+    assert draws[0] < draws[1] < draws[2]
+    for top_p in (0.5, 0.1, 1e-6):
+        assert (counts.draw_repeats(rare, shift, table, units, uniform, 1.0, top_p) == 1).all()
+        greedy = counts.draw_repeats(often, shift, table, units, uniform, 1.0, top_p)
+        assert (greedy == _greedy_count(np.exp(1.5))).all()
+
+
+def _greedy_count(rate):
+    """Spikes until none is likelier than one more: P(N > k | N >= k) < 1/2."""
+    k = np.arange(1, 30)
+    again = stats.poisson.sf(k, rate) / stats.poisson.sf(k - 1, rate)
+    return int(k[again < 0.5][0])
+
+
+def test_silence_and_firing_are_complements_at_every_intensity():
+    x = torch.linspace(-30, 10, 81, dtype=torch.float64, requires_grad=True)
+    silent, fired = counts.silent_log_probability(x), counts.fired_log_probability(x)
+    np.testing.assert_allclose((silent.exp() + fired.exp()).detach(), 1.0, atol=1e-12)
+    (silent.sum() + fired.sum()).backward()
+    assert bool(torch.isfinite(x.grad).all())

@@ -1,0 +1,69 @@
+"""Facts about what belongs to the units: lag kernels, coupling as a sum over past spikes, same-bin terms from below."""
+
+import numpy as np
+import pytest
+import torch
+
+from skneuro.nn.session import lag_basis
+from skneuro.nn.softmax_heads import coupling_effects
+
+
+@pytest.mark.parametrize("n_bins", [1, 2, 5, 6, 30])
+def test_lag_functions_span_every_lag(n_bins):
+    basis = lag_basis(n_bins).numpy()
+    assert basis.shape == (min(5, n_bins), n_bins)
+    assert (basis >= 0).all() and (basis <= 1).all() and (basis.sum(0) > 0).all()
+    assert np.linalg.matrix_rank(basis) == len(basis)
+
+
+def test_coupling_is_a_sum_over_the_spikes_of_the_past(tiny, head, window_bins):
+    model = tiny.model(head, window_bins, 3, coupling_bins=4)
+    session = model.session
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(0.8, (1, 12, 3)).astype(float)
+    seen = rng.random((1, 12, 3)) < 0.8
+    index = torch.arange(12)[None]
+    known = model.known_until(index)
+    with torch.no_grad():
+        found = session.lagged_drive(torch.from_numpy(counts), torch.from_numpy(seen), index, known)[0].numpy()
+        kernels, mean = session.kernels().numpy(), session.mean.numpy()
+    expected = np.zeros((12, 3))
+    for b in range(12):
+        start = b if head == "hazard" else b - b % window_bins
+        for target in range(3):
+            for source in range(3):
+                for lag in range(1, 5):
+                    if 0 <= b - lag < start and seen[0, b - lag, source]:
+                        excess = counts[0, b - lag, source] - mean[source]
+                        expected[b, target] += kernels[target, source, lag - 1] * excess
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_inside_a_window_a_spike_acts_through_the_same_kernels(tiny):
+    session = tiny.model("chained", 3, 3, coupling_bins=2).session
+    with torch.no_grad():
+        effect, kernels = coupling_effects(session, 3).numpy(), session.kernels().numpy()
+    for source in range(3):
+        for b in range(3):
+            for later in range(3):
+                for target in range(3):
+                    lag = later - b
+                    if lag < 0 or lag > 2 or (lag == 0 and target <= source):
+                        assert effect[source, b, later, target] == 0
+                    elif lag > 0:
+                        assert effect[source, b, later, target] == pytest.approx(kernels[target, source, lag - 1])
+
+
+def test_same_bin_terms_come_from_lower_units_only(tiny):
+    session = tiny.model("hazard", 1, 4).session
+    rng = np.random.default_rng(0)
+    x, state = torch.from_numpy(rng.standard_normal((5, 4))), torch.from_numpy(rng.standard_normal((5, 8)))
+    with torch.no_grad():
+        before = session.same_bin_drive(x, state)
+        for unit in range(4):
+            changed = x.clone()
+            changed[:, unit:] += 1.0
+            after = session.same_bin_drive(changed, state)
+            torch.testing.assert_close(after[:, : unit + 1], before[:, : unit + 1], rtol=0, atol=1e-12)
+        huge = session.same_bin_drive(1e4 * x, state)
+    assert float(huge.abs().max()) <= 5.0

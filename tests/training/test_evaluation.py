@@ -1,0 +1,124 @@
+"""Facts about scoring whole trials: no window crosses a trial, and how the work is cut up leaves no trace."""
+
+import numpy as np
+import pytest
+
+from skneuro.data import Recording
+from skneuro.training import evaluation
+from skneuro.training.segments import Segments
+
+EXACT = {"rtol": 0, "atol": 1e-10}
+LENGTHS = (7, 64, 0, 23, 64, 1)
+
+
+def world(tiny, head, window_bins=3, **changes):
+    spikes, stimuli = tiny.spikes(LENGTHS), tiny.stimuli([max(n, 1) for n in LENGTHS], index=[0, 1, 0, 0, 1, 0])
+    return tiny.fitted(head, window_bins, modalities=stimuli, **changes), Recording(spikes, stimuli)
+
+
+def score(tiny, fitted, recording):
+    return fitted.cell_log_likelihood(tiny.read(recording))
+
+
+@pytest.mark.parametrize("window_bins", [1, 3])
+def test_a_trials_score_does_not_depend_on_the_other_trials(tiny, head, window_bins):
+    fitted, recording = world(tiny, head, window_bins)
+    together = score(tiny, fitted, recording)
+    ptr = np.concatenate([[0], np.cumsum(LENGTHS)])
+    for trial in range(len(LENGTHS)):
+        alone = score(tiny, fitted, recording[[trial]])
+        np.testing.assert_allclose(alone, together[ptr[trial] : ptr[trial + 1]], **EXACT)
+    backwards = score(tiny, fitted, recording[::-1])
+    np.testing.assert_allclose(backwards[: LENGTHS[5]], together[ptr[5] : ptr[6]], **EXACT)
+    np.testing.assert_allclose(backwards[-LENGTHS[0] :], together[: LENGTHS[0]], **EXACT)
+
+
+@pytest.mark.parametrize("window_bins", [1, 3])
+@pytest.mark.parametrize("context_bins", [0, 4])
+def test_a_long_trial_scores_in_pieces_as_in_one(tiny, head, window_bins, context_bins, monkeypatch):
+    fitted, recording = world(tiny, head, window_bins, context_bins=context_bins)
+    inp = tiny.read(recording)
+    whole, embedded = fitted.cell_log_likelihood(inp), fitted.embed(inp)
+    for piece, cells in ((5, 10**9), (13, 10**9), (20, 100)):
+        monkeypatch.setattr(evaluation, "PIECE_BINS", piece)
+        monkeypatch.setattr(evaluation, "CELLS_AT_ONCE", cells)
+        np.testing.assert_allclose(fitted.cell_log_likelihood(inp), whole, **EXACT)
+        np.testing.assert_allclose(fitted.embed(inp), embedded, **EXACT)
+
+
+def test_recent_spikes_and_coupling_reach_back_over_the_border_of_a_piece(tiny, head, monkeypatch):
+    """Also where the pieces are shorter than the memory."""
+    fitted = tiny.fitted(head, 3, recent_bins=11, coupling_bins=7, context_bins=0)
+    inp = tiny.read(tiny.spikes((40, 31)))
+    whole = fitted.cell_log_likelihood(inp)
+    monkeypatch.setattr(evaluation, "PIECE_BINS", 6)
+    np.testing.assert_allclose(fitted.cell_log_likelihood(inp), whole, **EXACT)
+
+
+def test_the_total_is_the_sum_of_the_cells(tiny, head):
+    fitted, recording = world(tiny, head)
+    inp = tiny.read(recording)
+    builder = fitted.builder(inp)
+    cells = fitted.cell_log_likelihood(inp)
+    total = evaluation.total_log_likelihood(fitted.network, builder, np.arange(6))
+    assert total == pytest.approx(cells.sum(), abs=1e-9)
+    ptr = inp.spikes.ptr
+    some = evaluation.total_log_likelihood(fitted.network, builder, np.array([3, 1]))
+    assert some == pytest.approx(cells[ptr[3] : ptr[4]].sum() + cells[ptr[1] : ptr[2]].sum(), abs=1e-9)
+    part = evaluation.cell_log_likelihood(fitted.network, builder, np.array([1]))
+    np.testing.assert_allclose(part[ptr[1] : ptr[2]], cells[ptr[1] : ptr[2]], **EXACT)
+    assert part.sum() == pytest.approx(part[ptr[1] : ptr[2]].sum())
+
+
+def test_stretches_that_are_whole_trials_score_like_the_trials(tiny, head):
+    fitted, recording = world(tiny, head)
+    inp = tiny.read(recording)
+    n_bins = np.diff(inp.spikes.ptr)
+    trials = np.flatnonzero(n_bins)
+    stretches = Segments(trials, np.zeros(len(trials), dtype=int), n_bins[trials])
+    found = evaluation.stretch_log_likelihood(fitted.network, fitted.builder(inp), stretches)
+    assert found == pytest.approx(fitted.cell_log_likelihood(inp).sum(), abs=1e-9)
+
+
+def test_blocks_with_their_context_score_like_the_whole_recording(tiny, head):
+    """What a block carries in front of it is past, and is scored once only."""
+    fitted = tiny.fitted(head, 3)
+    spikes = tiny.spikes((60,))
+    blocks = spikes.cut(15 * tiny.BIN_WIDTH, context=45 * tiny.BIN_WIDTH)
+    whole = fitted.cell_log_likelihood(tiny.read(spikes))
+    inp = tiny.read(blocks)
+    cut = fitted.cell_log_likelihood(inp)[inp.spikes.mask()[:, 0]]
+    np.testing.assert_allclose(cut, whole, **EXACT)
+    alone = fitted.cell_log_likelihood(tiny.read(spikes.cut(15 * tiny.BIN_WIDTH)))
+    assert np.abs(alone[15:] - whole[15:]).max() > 1e-3
+
+
+def test_gaps_are_masked_whatever_was_counted_there(tiny, head):
+    fitted = tiny.fitted(head, 3)
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(0.5, (40, 3))
+    seen = [[0.0, 0.5], [0.8, 2.0]]
+    inside = np.ones(40, dtype=bool)
+    inside[10:16] = False
+    from skneuro.data import SpikeTrains
+
+    spikes = SpikeTrains.from_counts(np.where(inside[:, None], counts, 0)[None], tiny.BIN_WIDTH)
+    spikes = SpikeTrains(
+        spikes.times, spikes.units, spikes.ptr, spikes.t_start, spikes.t_stop, unit_ids=spikes.unit_ids,
+        observed=seen, resolution=tiny.BIN_WIDTH,
+    )  # fmt: skip
+    inp = tiny.read(spikes)
+    assert (inp.spikes.mask().all(1) == inside).all()
+    found = fitted.cell_log_likelihood(inp)
+    assert (found[~inside] == 0).all() and (found[inside] < 0).all()
+
+
+def test_the_mode_of_the_model_is_left_as_it_was(tiny):
+    fitted, recording = world(tiny, "hazard")
+    for mode in (True, False):
+        fitted.network.train(mode)
+        score(tiny, fitted, recording)
+        assert fitted.network.training is mode
+    fitted.network.train()
+    trained = score(tiny, fitted, recording)
+    np.testing.assert_array_equal(score(tiny, type(fitted)(fitted.network.eval(), fitted.scales, "cpu", "float64"), recording), trained)

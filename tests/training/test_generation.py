@@ -1,0 +1,200 @@
+"""Facts about predictions and samples for containers: what they may see, what they depend on, and that they agree."""
+
+from itertools import combinations_with_replacement
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries
+from skneuro.training import evaluation, generation
+
+EXACT = {"rtol": 0, "atol": 1e-10}
+LENGTHS = (14, 5, 0, 20)
+
+
+def world(tiny, head, window_bins=3, **changes):
+    spikes, stimuli = tiny.spikes(LENGTHS), tiny.stimuli([max(n, 1) for n in LENGTHS], index=[0, 1, 0, 0])
+    return tiny.fitted(head, window_bins, modalities=stimuli, **changes), Recording(spikes, stimuli)
+
+
+def predict(tiny, fitted, recording, n_samples=4):
+    return generation.predict(fitted, tiny.read(recording), n_samples)
+
+
+def sample(tiny, fitted, stimuli, n_bins, n_samples=1, seed=0, temperature=1.0, top_p=1.0):
+    """Counts (n_trials * n_samples, n_bins, n_units); `stimuli` is None or Modalities that cover the bins."""
+    n_trials = 1 if stimuli is None else len(stimuli)
+    n_units = fitted.network.config.n_units
+    nothing = SpikeTrains.from_counts(np.zeros((n_trials, n_bins, n_units), dtype=int), tiny.BIN_WIDTH)
+    seed = np.random.SeedSequence(seed)
+    drawn = generation.sample(fitted, tiny.read(nothing, stimuli), n_samples, seed, temperature, top_p)
+    return drawn.dense().reshape(-1, n_bins, n_units)
+
+
+# ------------------------------------------------------------------------------------------------ predict
+
+
+@pytest.mark.parametrize("window_bins", [1, 3])
+def test_predictions_do_not_look_inside_their_window(tiny, head, window_bins):
+    fitted, recording = world(tiny, head, window_bins)
+    recording = recording[[3]]
+    before = predict(tiny, fitted, recording)
+    assert before.shape == (20, 3) and (before >= 0).all()
+    counts = tiny.read(recording).spikes.dense()
+    for bin_ in (0, 4, 8, 19):
+        changed = counts.copy()
+        changed[bin_:] += 2
+        other = Recording(SpikeTrains.from_counts(changed[None], tiny.BIN_WIDTH), recording.modalities)
+        after = predict(tiny, fitted, other)
+        same = (bin_ // window_bins + 1) * window_bins
+        np.testing.assert_allclose(after[:same], before[:same], **EXACT)
+        if same < 20:
+            assert np.abs(after[same:] - before[same:]).max() > 1e-6
+
+
+def test_predictions_of_a_trial_do_not_depend_on_the_others(tiny, head, monkeypatch):
+    fitted, recording = world(tiny, head)
+    together = predict(tiny, fitted, recording)
+    ptr = np.concatenate([[0], np.cumsum(LENGTHS)])
+    for trial in range(4):
+        np.testing.assert_allclose(predict(tiny, fitted, recording[[trial]]), together[ptr[trial] : ptr[trial + 1]], **EXACT)
+    monkeypatch.setattr(evaluation, "PIECE_BINS", 6)
+    monkeypatch.setattr(generation, "CELLS_AT_ONCE", 30)
+    np.testing.assert_allclose(predict(tiny, fitted, recording), together, **EXACT)
+
+
+def test_without_memory_equal_windows_are_predicted_alike(tiny, head):
+    fitted = tiny.fitted(head, 3, context_bins=0, recent_bins=0, coupling_bins=0)
+    found = predict(tiny, fitted, tiny.spikes((12,))).reshape(4, 3, 3)
+    np.testing.assert_allclose(found, np.broadcast_to(found[:1], found.shape), **EXACT)
+
+
+def test_predictions_are_the_expected_counts_of_the_next_window(tiny, head):
+    """One unit and one bin, from its whole distribution; the hazard's needs a single draw."""
+    fitted = tiny.fitted(head, 1, 1)
+    spikes = tiny.spikes((6,), 1)
+    n_samples = 1 if head == "hazard" else 3000
+    found = predict(tiny, fitted, spikes, n_samples)
+    counts = tiny.read(spikes).spikes.dense()
+    for bin_ in (0, 3, 5):
+        p = []
+        for k in range(25):
+            trial = np.append(counts[:bin_], [[k]], axis=0)
+            cells = fitted.cell_log_likelihood(tiny.read(SpikeTrains.from_counts(trial[None], tiny.BIN_WIDTH)))
+            p.append(np.exp(cells[bin_, 0]))
+        p = np.array(p)
+        mean, sd = (p * np.arange(25)).sum(), np.sqrt((p * np.arange(25) ** 2).sum())
+        if head == "hazard":
+            assert found[bin_, 0] == pytest.approx(mean, abs=1e-6)
+        else:
+            assert found[bin_, 0] == pytest.approx(mean, abs=4 * sd / np.sqrt(n_samples))
+
+
+def test_more_draws_give_steadier_predictions(tiny):
+    fitted, recording = world(tiny, "hazard")
+    reference = predict(tiny, fitted, recording, 300)
+    few, many = (np.abs(predict(tiny, fitted, recording, n) - reference).mean() for n in (2, 60))
+    assert many < 0.6 * few
+
+
+# ------------------------------------------------------------------------------------------------ sample
+
+
+def test_sampled_trials_have_the_probabilities_that_scoring_gives_them(tiny, head):
+    """Trials of one window and a part of the next, with stimuli."""
+    stimuli = tiny.stimuli([3])
+    fitted = tiny.fitted(head, 2, 2, modalities=stimuli, noise=0.1)
+    n, n_bins = 3000, 3
+    drawn = sample(tiny, fitted, stimuli, n_bins, n).reshape(n, -1)
+    patterns = []
+    for k in range(4):
+        for cells in combinations_with_replacement(range(2 * n_bins), k):
+            patterns.append(np.bincount(np.array(cells, dtype=int), minlength=2 * n_bins))
+    patterns = np.array(patterns)
+    trials = SpikeTrains.from_counts(patterns.reshape(-1, n_bins, 2), tiny.BIN_WIDTH)
+    scored = fitted.cell_log_likelihood(tiny.read(trials, stimuli[np.zeros(len(patterns), dtype=int)]))
+    p = np.exp(scored.reshape(len(patterns), -1).sum(1))
+    likely = n * p >= 5
+    table = {tuple(pattern): k for k, pattern in enumerate(patterns.tolist())}
+    where = np.array([table.get(tuple(row), -1) for row in drawn.tolist()])
+    seen = np.bincount(where[where >= 0], minlength=len(patterns))[likely]
+    wanted = n * p[likely]
+    assert wanted.sum() > 0.4 * n
+    seen, wanted = np.append(seen, n - seen.sum()), np.append(wanted, n - wanted.sum())
+    assert stats.chisquare(seen, wanted).pvalue > 1e-3
+
+
+def test_the_stimulus_of_a_sampled_bin_is_the_one_of_its_time(tiny, head):
+    """One unit, the surest draw: in every bin it does what scoring holds for likeliest, over several blocks of bins."""
+    n_bins = 50
+    stimuli = tiny.stimuli([n_bins])
+    fitted = tiny.fitted(head, 1, 1, modalities=stimuli, noise=0.15, seed=3)
+    for bias in np.linspace(-2.5, 1.5, 7):  # until it is neither always silent nor always active
+        fitted.network.session.bias.data[:] = bias
+        drawn = sample(tiny, fitted, stimuli, n_bins, top_p=1e-9)[0]
+        if 5 < (drawn > 0).sum() < 45:
+            break
+    assert 5 < (drawn > 0).sum() < 45
+    silent = np.stack([np.where(np.arange(n_bins)[:, None] < b, drawn, 0) for b in range(n_bins)])
+    trials = SpikeTrains.from_counts(silent, tiny.BIN_WIDTH)
+    cells = fitted.cell_log_likelihood(tiny.read(trials, stimuli[np.zeros(n_bins, dtype=int)])).reshape(n_bins, n_bins)
+    np.testing.assert_array_equal(drawn[:, 0] > 0, np.exp(np.diag(cells)) < 0.5)
+
+
+def test_a_sampled_row_does_not_depend_on_the_others(tiny, head):
+    stimuli = tiny.stimuli([20] * 3, index=[0, 1, 0])
+    fitted = tiny.fitted(head, 3, modalities=stimuli)
+    drawn = sample(tiny, fitted, stimuli, 20, 2)
+    assert drawn.shape == (6, 20, 3)
+    np.testing.assert_array_equal(sample(tiny, fitted, stimuli[:1], 20, 2), drawn[:2])
+    np.testing.assert_array_equal(sample(tiny, fitted, stimuli[:2], 20, 2), drawn[:4])
+    assert len(np.unique(drawn.reshape(6, -1), axis=0)) == 6
+    np.testing.assert_array_equal(sample(tiny, fitted, stimuli, 20, 2), drawn)
+    assert (sample(tiny, fitted, stimuli, 20, 2, seed=1) != drawn).any()
+
+
+def test_other_weights_give_other_samples(tiny, head):
+    fitted = tiny.fitted(head, 3)
+    before = sample(tiny, fitted, None, 15, 3)
+    fitted.network.session.bias.data += 1.0
+    assert sample(tiny, fitted, None, 15, 3).sum() > before.sum()
+    fitted.network.session.bias.data -= 1.0
+    np.testing.assert_array_equal(sample(tiny, fitted, None, 15, 3), before)
+
+
+def test_longer_trials_begin_like_shorter_ones(tiny, head):
+    """Of whole windows: nothing of a later window reaches back."""
+    fitted = tiny.fitted(head, 3)
+    short, long = (sample(tiny, fitted, None, n, 4) for n in (9, 30))
+    np.testing.assert_array_equal(long[:, :9], short)
+
+
+def test_sampled_rates_agree_with_predicted_ones(tiny, head):
+    """Over the model's own trials the mean of one-step predictions is the mean count.
+
+    Every window is predicted with the same random numbers, so their error does not average out over windows.
+    """
+    fitted = tiny.fitted(head, 3, noise=0.1)
+    drawn = sample(tiny, fitted, None, 12, 200)
+    predicted = predict(tiny, fitted, SpikeTrains.from_counts(drawn, tiny.BIN_WIDTH), 16).reshape(drawn.shape)
+    difference = (drawn - predicted).sum(1)  # (trials, units), a sum of martingale differences
+    error = difference.std(0) / np.sqrt(len(difference))
+    assert (np.abs(difference.mean(0)) < 4 * error + 0.05 * drawn.sum(1).mean(0)).all()
+    assert drawn.mean() > 0.05
+
+
+def test_trials_of_unequal_length_end_where_they_should(tiny, head):
+    rng = np.random.default_rng(0)
+    lengths = (7, 2, 0, 11)
+    spikes = tiny.spikes(lengths)
+    speed = TimeSeries.from_lists([rng.standard_normal((max(n, 1), 2)) for n in lengths], rate=1 / tiny.BIN_WIDTH)
+    fitted = tiny.fitted(head, 3, modalities=Modalities(speed=speed))
+    inp = tiny.read(spikes, speed)
+    inp = type(inp)(inp.spikes, Modalities(speed=speed), inp.layout, inp.trials)
+    drawn = generation.sample(fitted, inp, 3, np.random.SeedSequence(0), 1.0, 1.0)
+    assert np.diff(drawn.ptr).tolist() == list(np.repeat(lengths, 3))
+    assert drawn.trial_ids.tolist() == list(np.repeat(np.arange(4), 3))
+    trains = generation.to_spike_trains(drawn, None)
+    assert trains.shape == (12, 3)
+    np.testing.assert_array_equal(trains.bin(tiny.BIN_WIDTH).dense(), drawn.dense())

@@ -1,0 +1,216 @@
+"""Facts about training: what it depends on, what it leaves alone, and how it ends."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from skneuro.training import loop
+from skneuro.training.loop import NonFiniteLossError, TrainingSettings, TrainingState, train
+from skneuro.training.split import whole_trials
+
+
+def settings_of(**changes):
+    values = {
+        "gamma": 0.0, "mu": 0.5, "batch_size": 4, "learning_rate": 3e-3, "weight_decay": 0.1, "max_epochs": 4,
+        "n_iter_no_change": 10, "tol": 1e-4, "verbose": 0,
+    }  # fmt: skip
+    return TrainingSettings(**{**values, **changes})
+
+
+def start(tiny, head="hazard", dropout=0.2, seed=3, **changes):
+    spikes = tiny.spikes((40,) * 6, rate=0.4)
+    fitted = tiny.fitted(head, 3, dropout=dropout, noise=0.05)
+    settings = settings_of(**changes)
+    inp = tiny.read(spikes)
+    state = TrainingState.start(copy.deepcopy(fitted.network), settings, seed)
+    return state, fitted.builder(inp), whole_trials(np.diff(inp.spikes.ptr)), settings
+
+
+def run(state, builder, stretches, settings, n_epochs, validate=None, ends=lambda: False):
+    return train(state, builder, stretches, settings, validate, n_epochs, 0, lambda: None, ends)
+
+
+def weights(network):
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def same(one, two):
+    return all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_training_lowers_the_loss(tiny, head):
+    parts = start(tiny, head, dropout=0.0, learning_rate=1e-2, max_epochs=8)
+    run(*parts, 8)
+    curve = parts[0].loss_curve
+    assert len(curve) == 8 and curve[-1] < curve[0]
+    assert parts[0].n_epochs == 8 and parts[0].n_steps == 16
+
+
+def test_training_is_a_function_of_the_seed(tiny, head):
+    ends = []
+    for seed in (3, 3, 4):
+        torch.rand(7), np.random.rand(3)
+        parts = start(tiny, head, seed=seed)
+        run(*parts, 2)
+        ends.append(weights(parts[0].model))
+    assert same(ends[0], ends[1]) and not same(ends[0], ends[2])
+
+
+def test_global_generators_are_left_alone(tiny):
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    parts = start(tiny)
+    run(*parts, 1, validate=lambda network: 0.0)
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)
+
+
+def test_validating_does_not_change_training(tiny, head):
+    from skneuro.training.evaluation import stretch_log_likelihood
+
+    plain, watched = start(tiny, head), start(tiny, head)
+    run(*plain, 3)
+    run(*watched, 3, validate=lambda network: stretch_log_likelihood(network, watched[1], watched[2]))
+    assert len(watched[0].validation_scores) == 3
+    assert same(weights(plain[0].model), weights(watched[0].model))
+    assert plain[0].loss_curve == watched[0].loss_curve
+
+
+def test_one_epoch_at_a_time_is_the_same_training(tiny, head):
+    whole, parts = start(tiny, head), start(tiny, head)
+    run(*whole, 4)
+    for _ in range(4):
+        run(*parts, 1)
+    assert whole[0].loss_curve == parts[0].loss_curve
+    assert same(weights(whole[0].model), weights(parts[0].model))
+    assert same(weights(whole[0].average), weights(parts[0].average))
+
+
+def test_a_state_comes_back_from_its_arrays_to_the_bit(tiny):
+    whole, parts = start(tiny), start(tiny)
+    run(*whole, 4)
+    run(*parts, 2)
+    state = TrainingState.from_arrays(copy.deepcopy(parts[0].to_arrays()), copy.deepcopy(parts[0].average), parts[3])
+    run(state, *parts[1:], 2)
+    assert state.loss_curve == whole[0].loss_curve and state.n_steps == whole[0].n_steps
+    assert same(weights(state.model), weights(whole[0].model))
+    assert same(weights(state.average), weights(whole[0].average))
+
+
+def test_the_best_weights_are_kept_and_training_stops_when_nothing_is_gained(tiny):
+    parts = start(tiny, max_epochs=20, n_iter_no_change=3)
+    scores = iter([0.1, 0.3, 0.2, 0.29, 0.25, 0.9])
+    seen = []
+
+    def validate(network):
+        seen.append(weights(network))
+        return next(scores)
+
+    assert run(*parts, 20, validate=validate) == "converged"
+    assert len(seen) == 5
+    assert same(weights(parts[0].average), seen[1])
+
+
+def test_a_gain_below_the_tolerance_is_kept_but_does_not_go_on(tiny):
+    parts = start(tiny, max_epochs=20, n_iter_no_change=2, tol=0.1)
+    scores = iter([0.1, 0.15, 0.18, 0.2])
+    seen = []
+
+    def validate(network):
+        seen.append(weights(network))
+        return next(scores)
+
+    assert run(*parts, 20, validate=validate) == "converged"
+    assert same(weights(parts[0].average), seen[-1])
+
+
+def test_a_callback_can_stop(tiny):
+    parts = start(tiny)
+    assert run(*parts, 4, ends=lambda: parts[0].n_epochs == 2) == "stopped"
+    assert parts[0].n_epochs == 2
+
+
+def interrupt_in_epoch(monkeypatch, epoch, error):
+    real = loop.batch_loss
+    calls = []
+
+    def batch_loss(*args):
+        calls.append(1)
+        if len(calls) == 2 * epoch:  # the second of two batches
+            return error(real(*args))
+        return real(*args)
+
+    monkeypatch.setattr(loop, "batch_loss", batch_loss)
+
+
+def raise_interrupt(result):
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_keeps_the_model_of_the_last_whole_epoch(tiny, monkeypatch):
+    whole, cut = start(tiny), start(tiny)
+    run(*whole, 2)
+    interrupt_in_epoch(monkeypatch, 3, raise_interrupt)
+    assert run(*cut, 4) == "interrupted"
+    assert cut[0].n_epochs == 2
+    assert same(weights(cut[0].average), weights(whole[0].average))
+    assert not cut[0].average.training
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights(tiny, monkeypatch, value):
+    whole, cut = start(tiny), start(tiny)
+    run(*whole, 2)
+    interrupt_in_epoch(monkeypatch, 3, lambda result: (result[0] * value, result[1]))
+    with pytest.raises(NonFiniteLossError, match="epoch 3"):
+        run(*cut, 4)
+    assert same(weights(cut[0].average), weights(whole[0].average))
+    assert all(bool(torch.isfinite(value).all()) for value in weights(cut[0].model).values())
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_gradient_that_is_not_finite_stops_before_it_spoils_the_weights(tiny, monkeypatch, epoch):
+    """Also in the last batch of the last epoch, after which no loss would tell."""
+    parts = start(tiny)
+    parameter = next(parts[0].model.parameters())
+
+    def spoil(result):
+        return result[0] + 0.0 * (parameter - parameter.detach()).abs().sqrt().sum(), result[1]
+
+    interrupt_in_epoch(monkeypatch, epoch, spoil)
+    with pytest.raises(NonFiniteLossError, match=f"epoch {epoch}"):
+        run(*parts, epoch)
+    for network in (parts[0].average, parts[0].model):
+        assert all(bool(torch.isfinite(value).all()) for value in weights(network).values())
+
+
+def test_the_weights_of_the_loss_are_those_of_equation_6(tiny, head):
+    state, builder, stretches, _ = start(tiny, head, dropout=0.0)
+    batch = builder.build(stretches, 0)
+    output = state.model(batch, split=True)
+    total, time = float(output.total), float(output.time)
+    for gamma, mu in ((0.0, 0.5), (0.0, 0.2), (0.3, 0.2), (0.1, 0.45)):
+        loss, n_tokens = loop.batch_loss(state.model, batch, settings_of(gamma=gamma, mu=mu))
+        expected = -(mu * (total - time) + (1 - gamma - mu) * time) / n_tokens
+        assert float(loss) == pytest.approx(expected, rel=1e-9)
+    assert n_tokens == int(batch.counts.sum()) + 6 * 14  # a window's end is a token; 40 bins are 14 windows
+
+
+def test_the_rate_warms_up_and_falls():
+    assert loop.rate_factor(0, 10, 0) < 0.1
+    assert loop.rate_factor(0, 10, 1000) == pytest.approx(1.0)
+    factors = [loop.rate_factor(epoch, 10, 1000) for epoch in range(12)]
+    assert (np.diff(factors) <= 1e-12).all()
+    assert 0 < factors[-1] < 0.05
+
+
+def test_progress_goes_to_standard_error_only_when_asked(tiny, capsys):
+    parts = start(tiny, verbose=2)
+    run(*parts, 2, validate=lambda network: 0.25)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "2/4" in captured.err and "0.2500 bits/spike" in captured.err
+    run(*start(tiny), 1)
+    assert capsys.readouterr().err == ""
