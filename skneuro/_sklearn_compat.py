@@ -13,19 +13,15 @@ from sklearn.base import _fit_context
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import (
     HasMethods,
-    Hidden,
     Interval,
     InvalidParameterError,
-    Options,
     StrOptions,
     validate_parameter_constraints,
 )
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
-    _num_samples,
     check_is_fitted,
-    validate_data,
 )
 
 try:
@@ -40,23 +36,18 @@ __all__ = [
     "CallbackSupportMixin",
     "FitEvents",
     "HasMethods",
-    "Hidden",
     "Interval",
     "InvalidParameterError",
-    "Options",
     "StrOptions",
     "check_feature_names",
     "check_is_fitted",
     "check_matplotlib_support",
     "check_n_features",
     "fit_context",
-    "num_samples",
-    "validate_data",
     "validate_parameter_constraints",
 ]
 
 fit_context = _fit_context
-num_samples = _num_samples
 
 
 def check_n_features(estimator: Any, n_features: int, *, reset: bool) -> None:

@@ -25,6 +25,7 @@ class GRUConfig:
     same_bin: str | None
     uses_nu: bool
     dropout: float
+    history_scale: float
     n_embedding: int = 24
 
 
@@ -60,7 +61,8 @@ class CountGRU(nn.Module):
     def decode(self, hidden: Tensor, history: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
         """Log-intensity and dispersion before same-bin terms, (..., U), and what these terms see of the state."""
         features = self.dropout(gelu(self.hidden(self.dropout(hidden))))  # (..., H)
-        z = self.log_intensity(features) + self.history(history)  # (..., U)
+        # Adam's steps are the same for all weights: features of unit variance let the linear path keep pace.
+        z = self.log_intensity(features) + self.history(history / self.config.history_scale)  # (..., U)
         nu = None if self.dispersion is None else 1.0 + self.dispersion(features)  # (..., U)
         context = self.context(features) if self.config.same_bin == "nonlinear" else features[..., :0]  # (..., E)
         return z, nu, context
@@ -76,9 +78,14 @@ class CountGRU(nn.Module):
             offset = offset + (gelu(before + context[..., None, :]) * self.readout).sum(dim=-1)
         return offset
 
-    def penalised(self) -> list[Tensor]:
-        """Weights under an explicit ridge penalty: the linear paths."""
+    def linear_weights(self) -> list[Tensor]:
+        """Weights of the linear paths, which have a ridge penalty of their own."""
         return [self.history.weight] + ([self.same_bin_linear] if self.config.same_bin else [])
+
+    def ridge(self) -> Tensor:
+        """Sum of squares of the linear paths' weights, per standard deviation of the counts."""
+        total = (self.history.weight**2).sum() / self.config.history_scale**2
+        return total + (self.same_bin_linear**2).sum() if self.config.same_bin else total
 
 
 class SeededDropout(nn.Module):

@@ -47,9 +47,10 @@ class Sequences:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to train."""
+    """How long and how fast to train; the learning rate falls over `max_steps`, of which `stop_after` are taken."""
 
     max_steps: int
+    stop_after: int
     batch_size: int
     chunk_bins: int
     learning_rate: float
@@ -69,12 +70,14 @@ class History:
     loss : list of float, training loss in nats per bin, averaged between checks
     validation : list of float, held-out score at each check
     n_steps : int, steps that were taken
+    best_step : int, steps that had been taken at the best check
     weights : dict of str to ndarray, averaged weights at the best check
     """
 
     loss: list[float]
     validation: list[float]
     n_steps: int
+    best_step: int
     weights: dict[str, np.ndarray]
 
 
@@ -112,7 +115,7 @@ def train_network(
     shape = torch.nn.Parameter(torch.from_numpy(head.shape_start.astype(np.float32)))
     average = _Average(network, shape)
     optimiser = _optimiser(network, shape, schedule)
-    history = History([], [], 0, {})
+    history = History([], [], 0, 0, {})
     losses: list[float] = []
     n_train = max(int(train.sum()), 1)
     best, waited = -np.inf, 0
@@ -121,9 +124,8 @@ def train_network(
         for group in optimiser.param_groups:
             group["lr"] = rate
         loss = _loss(network.train(), shape, head, data, chunks)
-        penalty = sum((weight**2).sum() for weight in network.penalised())
         prior = ((shape - torch.from_numpy(head.shape_start.astype(np.float32))) ** 2).sum()
-        total = loss + 0.5 * (schedule.alpha * penalty + prior) / n_train
+        total = loss + 0.5 * (schedule.alpha * network.ridge() + prior) / n_train
         if not torch.isfinite(total):
             raise RuntimeError(
                 f"Training of GRUModel became non-finite after {history.n_steps} steps. Lower learning_rate="
@@ -136,7 +138,7 @@ def train_network(
         history.n_steps += 1
         average.update(network, shape, history.n_steps)
         losses.append(float(loss.detach()))
-        last = history.n_steps == schedule.max_steps
+        last = history.n_steps == schedule.stop_after
         if history.n_steps % schedule.steps_per_check and not last:
             continue
         history.loss.append(float(np.mean(losses)))
@@ -145,7 +147,7 @@ def train_network(
         history.validation.append(score)
         report(history.n_steps, history.loss[-1], score)
         if validate is None or score > best:
-            history.weights = average.arrays()
+            history.best_step, history.weights = history.n_steps, average.arrays()
         waited = 0 if score > best + schedule.tol else waited + 1
         best = max(best, score)
         if last or (validate is not None and waited >= schedule.n_iter_no_change):
@@ -160,7 +162,7 @@ def _rate(step: int, max_steps: int) -> float:
 
 def _optimiser(network: CountGRU, shape: torch.nn.Parameter, schedule: Schedule) -> torch.optim.Optimizer:
     # Biases and the count distribution are levels, not slopes; the linear paths have their own penalty.
-    free = {id(shape), *(id(weight) for weight in network.penalised())}
+    free = {id(shape), *(id(weight) for weight in network.linear_weights())}
     free.update(id(p) for name, p in network.named_parameters() if "bias" in name)
     decayed = [p for p in network.parameters() if id(p) not in free]
     others = [shape, *(p for p in network.parameters() if id(p) in free)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -23,7 +22,7 @@ from skneuro.baselines._features import (
     visible_cells,
 )
 from skneuro.baselines._gru_network import CountGRU, GRUConfig, NonlinearTerm, load_network, new_network
-from skneuro.baselines._gru_training import Schedule, Sequences, train_network
+from skneuro.baselines._gru_training import History, Schedule, Sequences, train_network
 from skneuro.baselines._heads import HEADS, CountHead
 from skneuro.baselines._same_bin import CellDrawer
 from skneuro.baselines._simulation import State, entropy
@@ -66,7 +65,7 @@ class GRUModel(HistoryBaseline):
         Longest lag of the linear path, in seconds; at least the last bin is seen.
     n_basis : int, default=5
         Raised cosines for the lags of each unit in the linear path.
-    alpha : float, default=20000
+    alpha : float, default=6000
         Ridge penalty of the linear path and of linear same-bin terms, as in `CoupledGLM`.
     dropout : float, default=0.3
         Share of hidden values that are dropped in training.
@@ -82,7 +81,9 @@ class GRUModel(HistoryBaseline):
         Most optimisation steps.
     validation_fraction : float, default=0.1
         Share of the training data, in blocks, that decides when to stop. 0 trains to the end on all of it.
-    n_iter_no_change : int, default=5
+    refit : bool, default=True
+        Whether to train once more, on all of the training data, for as many steps as were best. Doubles the time.
+    n_iter_no_change : int, default=8
         Checks (one every 50 steps) without improvement after which training stops.
     tol : float, default=1e-4
         What counts as an improvement, in bits per spike.
@@ -109,8 +110,10 @@ class GRUModel(HistoryBaseline):
         Training loss (with dropout) between checks.
     validation_scores_ : ndarray of shape (n_checks,), in bits per spike
         Score of the held-out blocks at each check; NaN without any.
+    history_scale_ : float
+        Standard deviation of the filtered past.
     n_iter_ : int
-        Steps that were taken.
+        Steps that were best on the held-out blocks.
     base_rate_ : ndarray of shape (n_units,), in hertz
         Constant rates, for the null model.
     unit_ids_ : ndarray of shape (n_units,)
@@ -157,6 +160,7 @@ class GRUModel(HistoryBaseline):
         "chunk_bins": [Interval(Integral, 1, None, closed="left")],
         "max_steps": [Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "refit": ["boolean"],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
@@ -176,7 +180,7 @@ class GRUModel(HistoryBaseline):
         n_hidden: int = 128,
         history: float = 0.6,
         n_basis: int = 5,
-        alpha: float = 20000.0,
+        alpha: float = 6000.0,
         dropout: float = 0.3,
         learning_rate: float = 3e-3,
         weight_decay: float = 0.5,
@@ -184,7 +188,8 @@ class GRUModel(HistoryBaseline):
         chunk_bins: int = 100,
         max_steps: int = 1200,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 5,
+        refit: bool = True,
+        n_iter_no_change: int = 8,
         tol: float = 1e-4,
         n_draws: int = 32,
         random_state: Any = None,
@@ -207,6 +212,7 @@ class GRUModel(HistoryBaseline):
         self.chunk_bins = chunk_bins
         self.max_steps = max_steps
         self.validation_fraction = validation_fraction
+        self.refit = refit
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.n_draws = n_draws
@@ -244,29 +250,29 @@ class GRUModel(HistoryBaseline):
         self.scale_, self.stimulus_scale_ = scale.to_arrays(), stimulus.columns
         self.kernels_ = lag_kernels(max(1, n_lags(self.history, self.bin_width)), self.n_basis)
         data = self._sequences(inp)
+        self.history_scale_ = float(data.history.std(axis=0).mean()) or 1.0
         train, held_out = held_out_bins(inp.spikes.ptr, self.validation_fraction, gap=len(self.kernels_))
-        seeds = entropy(self.random_state).generate_state(2)
-        generator = torch.Generator().manual_seed(int(seeds[0]))
+        validate, seeds = self._validator(inp, data, head, held_out), entropy(self.random_state).generate_state(2)
         with _threads(self.n_threads):
-            network = new_network(self._config(), head, generator)
-            history = train_network(
-                network,
-                head,
-                data,
-                train & mask.any(axis=1),
-                self._schedule(),
-                np.random.default_rng(seeds[1]),
-                self._validator(inp, data, head, held_out),
-                self._report,
-            )
+            history = self._train(head, data, train, self.max_steps, seeds, validate)
+            self.loss_curve_ = np.array(history.loss)
+            self.validation_scores_ = np.array(history.validation)
+            self.n_iter_ = history.best_step
+            if self.refit and validate is not None:
+                history = self._train(head, data, np.ones_like(train), self.n_iter_, seeds, None)
             self.shape_ = history.weights.pop("shape").astype(np.float64)
             self.weights_ = history.weights
             head.clip_at(_evaluate(self._network(), data)[0])
         self.head_ = head.to_arrays()
-        self.n_iter_ = history.n_steps
-        self.loss_curve_ = np.array(history.loss)
-        self.validation_scores_ = np.array(history.validation)
         return self
+
+    def _train(
+        self, head: CountHead, data: Sequences, train: np.ndarray, stop_after: int, seeds: np.ndarray, validate: Any
+    ) -> History:
+        network = new_network(self._config(), head, torch.Generator().manual_seed(int(seeds[0])))
+        train = train & data.mask.any(axis=1)
+        schedule, rng = self._schedule(stop_after), np.random.default_rng(seeds[1])
+        return train_network(network, head, data, train, schedule, rng, validate, self._report)
 
     def _config(self) -> GRUConfig:
         return GRUConfig(
@@ -278,12 +284,16 @@ class GRUModel(HistoryBaseline):
             same_bin=self.same_bin,
             uses_nu=HEADS[self.counts].uses_nu,
             dropout=self.dropout,
+            history_scale=self.history_scale_,
         )
 
-    def _schedule(self) -> Schedule:
+    def _schedule(self, stop_after: int) -> Schedule:
         names = ("max_steps", "batch_size", "chunk_bins", "learning_rate", "weight_decay", "alpha", "n_iter_no_change")
         return Schedule(
-            **{name: getattr(self, name) for name in names}, tol=self.tol, steps_per_check=_STEPS_PER_CHECK
+            **{name: getattr(self, name) for name in names},
+            stop_after=stop_after,
+            tol=self.tol,
+            steps_per_check=_STEPS_PER_CHECK,
         )
 
     def _validator(self, inp: ModelInput, data: Sequences, head: CountHead, held_out: np.ndarray) -> Any:

@@ -14,7 +14,7 @@ from skneuro.data import BinnedSpikes, ModelInput, TimeSeries, Video
 from skneuro.metrics.likelihood import bits_per_spike, poisson_log_pmf
 from skneuro.nn import Neuroformer, NeuroformerConfig
 from skneuro.training.evaluation import stretch_log_likelihood
-from skneuro.training.fitted import DTYPES, build_network, count_moments, pick_device
+from skneuro.training.fitted import DTYPES, build_network, count_statistics, pick_device
 from skneuro.training.loop import TrainingSettings, TrainingState
 from skneuro.training.modality_table import Scale, describe
 from skneuro.training.segments import BatchBuilder, Segments
@@ -43,7 +43,8 @@ def aligned_modality(align: str | None, inp: ModelInput, gamma: float) -> str | 
     ValueError
         If `align` names no modality of the input.
     """
-    names = () if inp.modalities is None else inp.modalities.names
+    modalities = dict(inp.modalities.items()) if inp.modalities is not None else {}
+    names = tuple(modalities)
     if align is not None and align != "auto" and align not in names:
         raise ValueError(
             f"The 'align' parameter must be 'auto', None or one of the modalities {list(names)}. Got {align!r} instead."
@@ -52,7 +53,7 @@ def aligned_modality(align: str | None, inp: ModelInput, gamma: float) -> str | 
         return None
     if align != "auto":
         return align
-    videos = [name for name in names if isinstance(inp.modalities[name], Video)]
+    videos = [name for name in names if isinstance(modalities[name], Video)]
     return (videos or list(names))[0]
 
 
@@ -61,7 +62,8 @@ def split(est: Any, inp: ModelInput, seed: int) -> tuple[Segments, Segments | No
     n_bins = np.diff(inp.spikes.ptr)
     if not est.early_stopping:
         return whole_trials(n_bins), None
-    gap = max(bins_of(est.context, est.bin_width), bins_of(est.recent_context, est.bin_width))
+    memory = max(est.context, est.recent_context, est.coupling_lag if est.coupling else 0.0)
+    gap = bins_of(memory, est.bin_width)
     rng = np.random.default_rng([seed, 1])
     training, held = hold_out(n_bins, est.validation_fraction, gap, rng, _shown_clips(inp))
     if held is not None and not _has_spikes(inp.spikes, held):
@@ -110,9 +112,9 @@ def make_config(est: Any, inp: ModelInput, max_count: int) -> NeuroformerConfig:
 
 def fresh_state(est: Any, inp: ModelInput, training: Segments, seed: int) -> tuple[TrainingState, dict[str, Scale]]:
     """An untrained network with the moments of the training stretches, and the scales of the modalities."""
-    mean, sd, largest = count_moments(inp.spikes, training)
-    config = make_config(est, inp, largest)
-    network = build_network(config, mean, sd, seed, pick_device(est.device), DTYPES[est.precision])
+    mean, sd, histogram = count_statistics(inp.spikes, training)
+    config = make_config(est, inp, histogram.shape[1] - 1)
+    network = build_network(config, mean, sd, seed, pick_device(est.device), DTYPES[est.precision], histogram)
     rows = np.unique(training.trial)
     scales = {}
     for name, modality in () if inp.modalities is None else inp.modalities.items():

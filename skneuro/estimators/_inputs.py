@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+import warnings
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from skneuro.data import Modalities, ModelInput, Recording, SpikeTrains, TimeSeries, Video
+
+_NUMBER = (int, float, np.integer, np.floating)
 
 
 def positive_integer(name: str, value: Any) -> int:
@@ -32,11 +35,11 @@ def check_draw(temperature: Any, top_p: Any, duration: Any) -> None:
         If one is out of range.
     """
     problems = []
-    if not isinstance(temperature, Real) or not 0 < temperature < np.inf:
+    if not isinstance(temperature, _NUMBER) or not 0 < temperature < np.inf:
         problems.append(f"'temperature' must be a positive number, got {temperature!r}")
-    if not isinstance(top_p, Real) or not 0 < top_p <= 1:
+    if not isinstance(top_p, _NUMBER) or not 0 < top_p <= 1:
         problems.append(f"'top_p' must be in (0, 1], got {top_p!r}")
-    if duration is not None and (not isinstance(duration, Real) or not 0 < duration < np.inf):
+    if duration is not None and (not isinstance(duration, _NUMBER) or not 0 < duration < np.inf):
         problems.append(f"'duration' must be a positive number of seconds or None, got {duration!r}")
     if problems:
         raise ValueError("Cannot sample: " + "; ".join(problems) + ".")
@@ -59,9 +62,7 @@ def sampling_input(est: Any, stimuli: Any, duration: float | None) -> ModelInput
     if stimuli is None:
         start, stop = np.zeros(1), np.full(1, est.trial_duration_ if duration is None else duration)
     else:
-        spans = [modality.span for _, modality in stimuli.items()]
-        start = np.max([first for first, _ in spans], axis=0)
-        stop = np.min([last for _, last in spans], axis=0)
+        start, stop = _common_span(stimuli, est.trial_duration_ if duration is None else duration)
         if duration is not None:
             short = np.flatnonzero(stop - start < duration * (1 - 1e-9))
             if len(short):
@@ -78,6 +79,22 @@ def sampling_input(est: Any, stimuli: Any, duration: float | None) -> ModelInput
         [], [], np.zeros(len(start) + 1, dtype=int), start, start + n_bins * est.bin_width, unit_ids=est.unit_ids_
     )
     return est._read(nothing, stimuli, reset=False)
+
+
+def _common_span(stimuli: Modalities, forever: float) -> tuple[np.ndarray, np.ndarray]:
+    """Time in which every modality is there; where all of them stand for a whole trial, `forever` seconds."""
+    starts, stops = [], []
+    for name, modality in stimuli.items():
+        first, last = modality.span
+        if isinstance(modality, TimeSeries):
+            empty = np.flatnonzero(np.diff(modality.ptr) == 0)
+            if len(empty):
+                raise ValueError(f"The modality {name!r} has no samples in trial {empty[0]}: there is nothing to simulate.")
+            first = modality.timestamps[modality.ptr[:-1]]  # `span` begins up to a sample earlier
+        starts.append(first)
+        stops.append(last)
+    start, stop = np.max(starts, axis=0), np.min(stops, axis=0)
+    return start, np.where(np.isfinite(stop), stop, start + forever)
 
 
 def _array_input(est: Any, stimuli: Any, duration: float | None) -> ModelInput:
@@ -98,4 +115,6 @@ def _array_input(est: Any, stimuli: Any, duration: float | None) -> ModelInput:
             )
         values = values[:, :n_bins] if axis else values[:n_bins]
     shape = (*values.shape[: axis + 1], len(est.unit_ids_))
-    return est._read(np.zeros(shape, dtype=int), values, reset=False)
+    with warnings.catch_warnings():  # a model of a DataFrame misses its columns in the zeros
+        warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
+        return est._read(np.zeros(shape, dtype=int), values, reset=False)

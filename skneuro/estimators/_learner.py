@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from typing import Any, Self
 
@@ -121,7 +122,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         events = FitEvents(self, n_epochs, *data)
 
         def fitted() -> dict[str, Any]:
-            return {**self._results(state, scales), **{k: v for k, v in vars(self).items() if k.endswith("_")}}
+            return {**{k: v for k, v in vars(self).items() if k.endswith("_")}, **self._results(state, scales)}
 
         origin = 0 if one_epoch else state.n_epochs
         try:
@@ -156,13 +157,18 @@ class Learner(CallbackSupportMixin, SpikeModel):
         }
 
     def _training_state(self) -> TrainingState:
-        """The state that training goes on from; a loaded model starts a new optimiser at its weights."""
-        network, plan = self.model_.network, _fitting.settings(self)
-        if getattr(self, "_state", None) is None:
-            return TrainingState.resume(network, plan, self._seed, self.n_iter_)
-        if isinstance(self._state, dict):  # unpickled
-            return TrainingState.from_arrays(self._state, network, plan)
-        return self._state
+        """The state that training goes on from; a loaded model starts a new optimiser at its weights.
+
+        A copy: should training fail, the fitted model is as it was.
+        """
+        network, plan = copy.deepcopy(self.model_.network), _fitting.settings(self)
+        before = getattr(self, "_state", None)
+        if before is None:
+            state = TrainingState.resume(network, plan, self._seed, self.n_iter_)
+            state.loss_curve, state.validation_scores = list(self.loss_curve_), list(self.validation_scores_)
+            return state
+        arrays = before if isinstance(before, dict) else before.to_arrays()  # a dict where it was unpickled
+        return TrainingState.from_arrays(arrays, network, plan)
 
     def _remember(self, inp: ModelInput) -> None:
         n_bins = np.diff(inp.spikes.ptr)

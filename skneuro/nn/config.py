@@ -18,11 +18,14 @@ class ModalityConfig:
         Values of one token (a sample of a series, a frame or a patch of a frame).
     n_positions : int
         Tokens that share a time (patches of one frame); 1 for a series.
+    shape : tuple of int
+        One sample as it was given: (values,), or (height, width) or (height, width, channels) of a frame.
     """
 
     name: str
     n_features: int
     n_positions: int = 1
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,5 +82,6 @@ class NeuroformerConfig:
             If a field is missing or unknown.
         """
         values = dict(values)
-        values["modalities"] = tuple(ModalityConfig(**m) for m in values.get("modalities", ()))
+        described = [{**m, "shape": tuple(m["shape"])} for m in values.get("modalities", ())]
+        values["modalities"] = tuple(ModalityConfig(**m) for m in described)
         return cls(**values)

@@ -29,14 +29,14 @@ class _PoissonRepeatLogOdds(torch.autograd.Function):
     """d/d log_rate of the log odds is ``rate / odds - k + rate``, because dP(N >= k+1)/d rate = P(N = k)."""
 
     @staticmethod
-    def forward(ctx, log_rate: Tensor, k: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx, log_rate: Tensor, k: Tensor) -> Tensor:
         x, count = log_rate.double(), k.double()
         odds = _log_repeat_odds(x, count)
         ctx.save_for_backward((x - odds).exp() - count + x.exp())
         return odds.to(log_rate.dtype)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
         (slope,) = ctx.saved_tensors
         return grad * slope.to(grad.dtype), None
 

@@ -67,14 +67,16 @@ class Neuroformer(nn.Module):
     config : NeuroformerConfig
     mean, sd : Tensor of shape (N,)
         Mean and standard deviation of the training counts of every unit.
+    histogram : Tensor of shape (N, max_count + 1), optional
+        Training bins with 0, 1, ... spikes: where the hazard's count distribution starts.
     """
 
-    def __init__(self, config: NeuroformerConfig, mean: Tensor, sd: Tensor) -> None:
+    def __init__(self, config: NeuroformerConfig, mean: Tensor, sd: Tensor, histogram: Tensor | None = None) -> None:
         super().__init__()
         self.config = config
         self.random = RandomSource()
         d_model = config.d_model
-        self.session = SessionUnits(config, mean, sd)
+        self.session = SessionUnits(config, mean, sd, histogram if config.bin_clock else None)
         if config.context_bins:
             self.past = PastEncoder(config, self.random)
         else:
@@ -208,7 +210,7 @@ class Neuroformer(nn.Module):
         aligned = self.config.aligned
         contrastive = None
         if self.training and aligned is not None and aligned in batch.modalities:
-            contrastive = self._contrastive(batch, states, keep)
+            contrastive = self._contrastive(aligned, batch, states, keep)
         return Output(cells.reshape(context.base.shape), total, time, n_tokens, contrastive)
 
     def _hazard(
@@ -259,8 +261,8 @@ class Neuroformer(nn.Module):
         total = (x[rows[..., None], bins] * inside[..., None]).sum(2)
         return total / inside.sum(2, keepdim=True).clamp_min(1)
 
-    def _contrastive(self, batch: Batch, states: Tensor | None, keep: Tensor) -> Tensor | None:
-        name, n_bins = self.config.aligned, self.config.window_bins
+    def _contrastive(self, name: str, batch: Batch, states: Tensor | None, keep: Tensor) -> Tensor | None:
+        n_bins = self.config.window_bins
         width = self.config.bin_width
         keys = batch.modalities[name]
         bins = batch.bins.reshape(len(batch.counts), -1, n_bins)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skneuro.nn.config import N_COMPONENTS, NeuroformerConfig
+from skneuro.nn.counts import poisson_repeat_log_odds
 
 SAME_BIN_WIDTH = 24
 N_BASIS = 5
@@ -28,6 +29,34 @@ def lag_basis(n_bins: int) -> Tensor:
     return 0.5 * (1 + torch.cos(torch.pi * distance))
 
 
+def marginal_start(histogram: Tensor, log_rate: Tensor) -> tuple[Tensor, Tensor]:
+    """Log intensity and repeat shifts under which a cell's count is distributed as in training.
+
+    One pseudo-observation at Poisson's odds stands in for each number of spikes, so that a count which was seen
+    once or never does not get extreme odds.
+
+    Parameters
+    ----------
+    histogram : Tensor of shape (N, max_count + 1)
+    log_rate : Tensor of shape (N,)
+
+    Returns
+    -------
+    bias : Tensor of shape (N,)
+    table : Tensor of shape (N, max_count), within +-5
+    """
+    histogram = histogram.double()
+    silent = (histogram[:, 0] + 0.5) / (histogram.sum(1) + 1)
+    bias = (-silent.log()).log()
+    exactly = histogram[:, 1:]  # k spikes, k = 1 ..
+    more = exactly.flip(1).cumsum(1).flip(1) - exactly
+    k = torch.arange(1, histogram.shape[1]).expand_as(exactly)
+    poisson = poisson_repeat_log_odds(bias[:, None].expand_as(exactly), k)
+    again = torch.sigmoid(poisson)
+    odds = ((more + again) / (exactly + 1 - again)).log()
+    return bias, (odds - poisson).clamp(-CLAMP, CLAMP)
+
+
 class SessionUnits(nn.Module):
     """Embeddings, biases and couplings of the units of a session.
 
@@ -36,16 +65,22 @@ class SessionUnits(nn.Module):
     config : NeuroformerConfig
     mean, sd : Tensor of shape (N,)
         Mean and standard deviation of the training counts in a bin.
+    histogram : Tensor of shape (N, max_count + 1), optional
+        Bins with 0, 1, ... spikes: the counts of an untrained model are distributed like that. Poisson's around the
+        mean by default.
     """
 
-    def __init__(self, config: NeuroformerConfig, mean: Tensor, sd: Tensor) -> None:
+    def __init__(self, config: NeuroformerConfig, mean: Tensor, sd: Tensor, histogram: Tensor | None = None) -> None:
         super().__init__()
         n_units, d_model = config.n_units, config.d_model
         self.register_buffer("mean", mean)
         self.register_buffer("sd", sd)
         self.embedding = nn.Parameter(torch.randn(n_units, d_model) * d_model**-0.5)  # tied to the ID head
-        self.bias = nn.Parameter(mean.clamp_min(1e-6).log().to(self.embedding.dtype))
-        self.repeat_table = nn.Parameter(torch.zeros(n_units, max(config.max_count, 1)))
+        bias, table = mean.clamp_min(1e-6).log(), torch.zeros(n_units, max(config.max_count, 1))
+        if histogram is not None:
+            bias, table = marginal_start(histogram, bias)
+        self.bias = nn.Parameter(bias.to(self.embedding.dtype))
+        self.repeat_table = nn.Parameter(table.to(self.embedding.dtype))
         self.repeat_state = nn.Parameter(torch.zeros(n_units, d_model))
         if config.context_bins:
             self.input = nn.Parameter(torch.randn(n_units, 2 * d_model) * n_units**-0.5)

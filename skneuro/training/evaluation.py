@@ -57,20 +57,18 @@ def walk(
     try:
         with torch.inference_mode():
             for group in pieces(builder, trials):
-                states, before = None, None
+                states: Tensor | None = None
+                row_start = np.empty(0, dtype=np.int64)
                 for segments in group:
                     hidden = None
                     if states is not None:  # the row starts `first` bins before the segment
                         n_rows = len(segments)
-                        first = np.minimum(segments.start, history)
-                        offset = (
-                            segments.start
-                            - first
-                            - (before.start[:n_rows] - np.minimum(before.start[:n_rows], history))
-                        )
+                        now = segments.start - np.minimum(segments.start, history)
+                        offset = now - row_start[:n_rows]
                         hidden = states[torch.arange(n_rows), torch.from_numpy(offset)]
                     batch = builder.build(segments, history, hidden)
-                    states, before = model.past_states(batch), segments
+                    states = model.past_states(batch)
+                    row_start = segments.start - np.minimum(segments.start, history)
                     visit(segments, batch, states)
     finally:
         model.train(was_training)

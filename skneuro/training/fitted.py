@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+import threading
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from skneuro.data import BinnedSpikes, ModelInput
+from skneuro.exceptions import IncompatibleModalityError
 from skneuro.nn import Neuroformer, NeuroformerConfig
 from skneuro.training import evaluation
-from skneuro.training.modality_table import Scale, modality_tables
+from skneuro.training.modality_table import Scale, describe, modality_tables
 from skneuro.training.segments import BatchBuilder, Segments
 
+_BUILDING = threading.Lock()  # initial weights come from a global generator, which threads would share
+_GLOBAL_GENERATOR = threading.Lock()  # torch's modules draw their first weights from it
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -26,15 +31,21 @@ def pick_device(device: str) -> torch.device:
 
 
 def build_network(
-    config: NeuroformerConfig, mean: np.ndarray, sd: np.ndarray, seed: int, device: torch.device, dtype: torch.dtype
+    config: NeuroformerConfig,
+    mean: np.ndarray,
+    sd: np.ndarray,
+    seed: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    histogram: np.ndarray | None = None,
 ) -> Neuroformer:
-    """A fresh network; torch's global generator is left as it was.
+    """A fresh network; torch's global generator is left as it was, by fits in other threads too.
 
     Its initial weights are drawn on the CPU in float32 whatever the device and precision, so that one seed
     gives one model.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with _BUILDING, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # the CPU's alone; torch.manual_seed would seed the GPUs' too
         network = Neuroformer(config, torch.from_numpy(mean).float(), torch.from_numpy(sd).float())
     return network.to(device=device, dtype=dtype)
 
@@ -59,10 +70,20 @@ class FittedModel:
 
     def builder(self, inp: ModelInput) -> BatchBuilder:
         """Batches of an input."""
+        self._check_shapes(inp)
         tables = modality_tables(inp.modalities, inp.spikes, self.scales, self.network.config.stimulus_context)
         return BatchBuilder(
             inp.spikes, tables, self.network.config, next(self.network.parameters()).device, DTYPES[self.precision]
         )
+
+    def _check_shapes(self, inp: ModelInput) -> None:
+        fitted = {modality.name: modality for modality in self.network.config.modalities}
+        for name, modality in () if inp.modalities is None else inp.modalities.items():
+            shape = describe(name, modality).shape
+            if shape != fitted[name].shape:
+                raise IncompatibleModalityError(
+                    f"The modality {name!r} should have samples of shape {fitted[name].shape}, as in fit. Got {shape}."
+                )
 
     def cell_log_likelihood(self, inp: ModelInput) -> np.ndarray:
         """(n_bins, n_units), nats."""
@@ -129,21 +150,29 @@ class FittedModel:
         self.__dict__.update(vars(FittedModel.from_arrays(config, state["arrays"], device, state["precision"])))
 
 
-def count_moments(binned: BinnedSpikes, stretches: Segments) -> tuple[np.ndarray, np.ndarray, int]:
-    """Mean, standard deviation and maximum of the observed counts of a bin, per unit (the maximum over all)."""
+def count_statistics(binned: BinnedSpikes, stretches: Segments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, standard deviation and histogram of the observed counts of a bin, per unit.
+
+    Returns
+    -------
+    mean, sd : ndarray of shape (n_units,)
+    histogram : ndarray of shape (n_units, max_count + 1)
+        Bins with 0, 1, ... spikes; at least two columns.
+    """
     n_units = binned.n_units
-    n, total, squares, largest = np.zeros(n_units), np.zeros(n_units), np.zeros(n_units), 0
+    width = max(int(binned.counts.data.max(initial=0)), 1) + 1
+    histogram = np.zeros(n_units * width)
     for trial, start, stop in zip(stretches.trial, stretches.start, stretches.stop, strict=True):
         low, high = binned.ptr[trial] + start, binned.ptr[trial] + stop
         for begin in range(low, high, 20_000):
             end = min(begin + 20_000, high)
-            seen = binned.mask(begin, end)
-            counts = binned.dense(begin, end) * seen
-            n += seen.sum(0)
-            total += counts.sum(0)
-            squares += (counts.astype(np.float64) ** 2).sum(0)
-            largest = max(largest, int(counts.max(initial=0)))
-    n = np.maximum(n, 1)
+            cell = binned.dense(begin, end) + width * np.arange(n_units)
+            histogram += np.bincount(cell[binned.mask(begin, end)], minlength=n_units * width)
+    histogram = histogram.reshape(n_units, width)
+    used = np.flatnonzero(histogram.any(axis=0)).max(initial=1)
+    histogram = histogram[:, : used + 1]
+    n, counts = np.maximum(histogram.sum(1), 1), np.arange(used + 1)
+    total, squares = histogram @ counts, histogram @ counts**2
     mean = (total + 0.5) / (n + 1)  # a unit that was silent in training has a small rate, not none
     sd = np.sqrt(np.maximum(squares / n - (total / n) ** 2, 0.0))
-    return mean, np.maximum(sd, np.sqrt(mean)), largest
+    return mean, np.maximum(sd, np.sqrt(mean)), histogram

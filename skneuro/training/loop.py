@@ -18,6 +18,7 @@ WARM_UP_STEPS = 50
 FINAL_RATE = 0.02
 AVERAGE_DECAY = 0.99
 CLIP_NORM = 1.0
+NOT_DECAYED = ("repeat_table", "coupling", "same_bin")
 
 
 @dataclass(frozen=True)
@@ -86,15 +87,16 @@ class TrainingState:
 
 
 class NonFiniteLossError(FloatingPointError):
-    """The training loss became NaN or infinite."""
+    """The training loss, or its gradient, became NaN or infinite."""
 
 
 def make_optimizer(model: Neuroformer, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """AdamW; weight decay acts on matrices, not on biases and scales."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    """AdamW; weight decay acts on matrices, not on biases, scales and what has a penalty of its own."""
+    named = dict(model.named_parameters())
+    decayed = [name for name, p in named.items() if p.dim() >= 2 and name.rpartition(".")[2] not in NOT_DECAYED]
     groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+        {"params": [named[name] for name in decayed], "weight_decay": settings.weight_decay},
+        {"params": [p for name, p in named.items() if name not in set(decayed)], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.99), fused=True)
 
@@ -131,7 +133,9 @@ def train_epoch(
             raise NonFiniteLossError(f"the training loss became {value} in epoch {state.n_epochs + 1}")
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
+        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM))
+        if not math.isfinite(norm):
+            raise NonFiniteLossError(f"the gradient of the loss became {norm} in epoch {state.n_epochs + 1}")
         factor = rate_factor(state.n_epochs - origin + number / len(batches), settings.max_epochs, state.n_steps)
         for group in state.optimizer.param_groups:
             group["lr"] = settings.learning_rate * factor

@@ -47,11 +47,11 @@ def patch_grid(shape: tuple[int, ...]) -> tuple[int, int]:
 def describe(name: str, modality: Video | TimeSeries) -> ModalityConfig:
     """Sizes of a modality's tokens."""
     if isinstance(modality, TimeSeries):
-        return ModalityConfig(name, modality.shape[1])
+        return ModalityConfig(name, modality.shape[1], shape=modality.shape[1:])
     height, width, *channels = modality.frames.shape[2:]
     down, across = patch_grid((height, width, *channels))
     size = -(-height // down) * -(-width // across) * int(np.prod(channels, dtype=int))
-    return ModalityConfig(name, size, down * across)
+    return ModalityConfig(name, size, down * across, shape=modality.frames.shape[2:])
 
 
 class ModalityTable:
@@ -70,6 +70,7 @@ class ModalityTable:
 
     def __init__(self, modality: Video | TimeSeries, binned: BinnedSpikes, scale: Scale, span: float) -> None:
         self.scale, self.span = scale, span
+        self._frames: np.ndarray | None = None
         self.shared = isinstance(modality, Video)  # whether trials show clips that other trials show too
         if isinstance(modality, Video):
             self._frames = modality.frames
@@ -83,7 +84,6 @@ class ModalityTable:
             self.offset = modality.t_start - binned.t_start
             until = until.ravel()
         else:
-            self._frames = None
             onset, until, token, clip_of_token = self._samples(modality, binned)
             self.clip = np.arange(binned.n_trials)
             self.offset = np.zeros(binned.n_trials)

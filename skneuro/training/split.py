@@ -41,8 +41,9 @@ def hold_out(
     """
     whole = whole_trials(n_bins)
     if fraction * len(whole) >= 0.5 and len(whole) >= N_BLOCKS:
-        own = groups is None or len(np.unique(groups[whole.trial])) < 2
-        group = np.arange(len(whole)) if own else np.unique(groups[whole.trial], return_inverse=True)[1]
+        group = np.arange(len(whole))
+        if groups is not None and len(np.unique(groups[whole.trial])) > 1:
+            group = np.unique(groups[whole.trial], return_inverse=True)[1]
         n_groups = int(group.max()) + 1
         chosen = rng.permutation(n_groups)[: min(max(round(fraction * n_groups), 1), n_groups - 1)]
         held = np.isin(group, chosen)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from skneuro.data import BinnedSpikes
-from skneuro.training.fitted import FittedModel, build_network, count_moments
+from skneuro.training.fitted import FittedModel, build_network, count_statistics
 from skneuro.training.segments import Segments
 
 
@@ -87,7 +87,8 @@ def test_moments_are_those_of_the_observed_counts_of_the_training_part():
     binned = BinnedSpikes(**{**vars(binned), "cell_observed": seen})
     part = Segments(np.array([0, 1]), np.array([5, 10]), np.array([25, 30]))
     rows = np.r_[5:25, 35:55]
-    mean, sd, largest = count_moments(binned, part)
+    mean, sd, histogram = count_statistics(binned, part)
+    largest = histogram.shape[1] - 1
     for unit in range(3):
         own = counts[rows, unit][seen[rows, unit]]
         assert mean[unit] == pytest.approx((own.sum() + 0.5) / (len(own) + 1))

@@ -190,11 +190,11 @@ def test_the_weights_of_the_loss_are_those_of_equation_6(tiny, head):
     state, builder, stretches, _ = start(tiny, head, dropout=0.0)
     batch = builder.build(stretches, 0)
     output = state.model(batch, split=True)
-    total, time = float(output.total), float(output.time)
+    total, time = float(output.total.detach()), float(output.time.detach())
     for gamma, mu in ((0.0, 0.5), (0.0, 0.2), (0.3, 0.2), (0.1, 0.45)):
         loss, n_tokens = loop.batch_loss(state.model, batch, settings_of(gamma=gamma, mu=mu))
         expected = -(mu * (total - time) + (1 - gamma - mu) * time) / n_tokens
-        assert float(loss) == pytest.approx(expected, rel=1e-9)
+        assert float(loss.detach()) == pytest.approx(expected, rel=1e-9)
     assert n_tokens == int(batch.counts.sum()) + 6 * 14  # a window's end is a token; 40 bins are 14 windows
 
 

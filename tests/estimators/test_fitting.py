@@ -1,0 +1,103 @@
+"""Facts about what a fit is prepared from: scales and moments of the training part, parameters in bins."""
+
+import numpy as np
+import pytest
+
+from skneuro.data import Modalities, SpikeTrains, TimeSeries, Video, read_input
+from skneuro.estimators import _fitting
+from skneuro.training.segments import Segments
+
+
+def test_seconds_are_covered_by_whole_bins():
+    assert [_fitting.bins_of(s, 0.05) for s in (0.0, 0.01, 0.05, 0.0500001, 0.06, 0.15, 1.0)] == [0, 1, 1, 2, 2, 3, 20]
+    assert _fitting.bins_of(0.3, 0.1) == 3 and _fitting.bins_of(0.7, 0.1) == 7
+
+
+def test_the_fullest_window_starts_anywhere_and_stays_in_its_trial():
+    rng = np.random.default_rng(0)
+    counts = [rng.poisson(1.0, (n, 2)) for n in (9, 0, 4, 1)]
+    binned = SpikeTrains.from_counts(counts, 0.05).bin(0.05)
+    for window in (1, 2, 5, 30):
+        slow = max(trial[k : k + window].sum() for trial in counts for k in range(len(trial)))
+        assert _fitting.largest_window(binned, window) == slow
+
+
+def test_scales_come_from_the_training_part_alone(make):
+    """Ten trials, of which the held-out ones have another speed and another clip."""
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(0.5, (20, 20, 2))
+    clips = np.arange(20) // 4
+    model = make(early_stopping=True, validation_fraction=0.2, max_epochs=1)
+    spikes = SpikeTrains.from_counts(counts, 0.05)
+    video = Video(rng.standard_normal((5, 11, 2, 2)), 10.0, index=clips)
+    speed = TimeSeries.from_lists(list(rng.standard_normal((20, 20, 1))), rate=20.0)
+    inp = read_input(spikes, Modalities(video=video, speed=speed), bin_width=0.05)
+    model.fit(spikes, inp.modalities)
+    _, held = _fitting.split(model, inp, model._seed)
+    out = np.isin(np.arange(20), held.trial)
+    assert 0 < out.sum() < 20
+    frames = video.frames.copy()
+    frames[np.unique(clips[out])] = 50.0
+    values = np.where(np.repeat(out, 20)[:, None], 1000.0, speed.values)
+    changed = Modalities(
+        video=Video(frames, 10.0, index=clips), speed=TimeSeries(values, speed.timestamps, speed.ptr)
+    )
+    louder = counts.copy()
+    louder[out] += 3
+    again = make(early_stopping=True, validation_fraction=0.2, max_epochs=1)
+    again.fit(SpikeTrains.from_counts(louder, 0.05), changed)
+    for name in ("video", "speed"):
+        np.testing.assert_array_equal(again.model_.scales[name].mean, model.model_.scales[name].mean)
+        np.testing.assert_array_equal(again.model_.scales[name].sd, model.model_.scales[name].sd)
+    one, two = model.model_.arrays(), again.model_.arrays()
+    assert all(np.array_equal(one[name], two[name]) for name in one)  # one epoch: nothing of it is seen at all
+
+
+def test_of_a_long_trial_the_training_blocks_count():
+    values = np.arange(100.0)
+    binned = SpikeTrains([], [], [0, 0], 2.0, 7.0, unit_ids=[0]).bin(0.05)
+    series = TimeSeries(values, 2.0 + np.arange(100) * 0.05, [0, 100])
+    training = Segments(np.zeros(2, dtype=int), np.array([0, 60]), np.array([20, 90]))
+    part = _fitting._training_part(series, binned, training)
+    assert part.values.ravel().tolist() == [*range(20), *range(60, 90)]
+
+
+def test_repeats_of_a_clip_are_held_out_together(make, world):
+    inp = read_input(world.spikes, world.both, bin_width=0.05)
+    model = make(early_stopping=True, validation_fraction=0.3)
+    clips = world.video.clip_ids
+    for seed in range(4):
+        training, held = _fitting.split(model, inp, seed)
+        assert not set(clips[training.trial]) & set(clips[held.trial])
+
+
+def test_the_gap_is_as_long_as_the_memory(make):
+    counts = np.random.default_rng(0).poisson(0.5, (2000, 2))
+    inp = read_input(counts, bin_width=0.05)
+    for parameters, gap in (
+        ({"context": 0.5, "recent_context": 0.1, "coupling_lag": 0.1}, 10),
+        ({"context": 0.0, "recent_context": 0.4, "coupling_lag": 0.1}, 8),
+        ({"context": 0.0, "recent_context": 0.0, "coupling_lag": 0.3}, 6),
+        ({"context": 0.0, "recent_context": 0.0, "coupling_lag": 0.3, "coupling": False}, 0),
+    ):
+        training, held = _fitting.split(make(early_stopping=True, **parameters), inp, 0)
+        block = held.start[0]
+        before = [stop for stop in training.stop if stop <= block]
+        after = [start for start in training.start if start >= held.stop[0]]
+        assert not before or block - max(before) == gap
+        assert not after or min(after) - held.stop[0] == gap
+        assert before or after
+
+
+def test_validation_measures_bits_per_spike_against_the_training_rates(make, world):
+    model = make(early_stopping=True, validation_fraction=0.25, max_epochs=1, precision="float64").fit(world.spikes)
+    inp = read_input(world.spikes, bin_width=0.05)
+    training, held = _fitting.split(model, inp, model._seed)
+    total = model.score_samples(world.spikes[held.trial]).sum()
+    counts, trained = world.counts[held.trial], world.counts[training.trial]
+    mean = (trained.sum((0, 1)) + 0.5) / (trained.shape[0] * 20 + 1)
+    from scipy.stats import poisson
+
+    null = poisson.logpmf(counts, mean).sum()
+    bits = (total - null) / (counts.sum() * np.log(2))
+    assert model.validation_scores_[-1] == pytest.approx(bits, abs=1e-6)
