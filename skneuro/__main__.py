@@ -60,9 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         help="find what is wrong with a recording",
         description="Find what is wrong with a recording. Ends with status 1 if something serious was found.",
     )
-    check.add_argument(
-        "recording", metavar="FILE", help=f".npz or .nwb file, or one of {', '.join(DATASETS)}"
-    )
+    check.add_argument("recording", metavar="FILE", help=f".npz or .nwb file, or one of {', '.join(DATASETS)}")
     check.set_defaults(run=_run_check)
 
     demo = commands.add_parser(
@@ -75,21 +73,13 @@ def _parser() -> argparse.ArgumentParser:
         ),
     )
     source = demo.add_mutually_exclusive_group()
-    source.add_argument(
-        "--dataset", choices=list(DATASETS), default="hub", help="default: hub, which is simulated"
-    )
-    source.add_argument(
-        "--npz", metavar="FILE", help="a recording of your own: times, units, t_start, t_stop"
-    )
+    source.add_argument("--dataset", choices=list(DATASETS), default="hub", help="default: hub, which is simulated")
+    source.add_argument("--npz", metavar="FILE", help="a recording of your own: times, units, t_start, t_stop")
     source.add_argument("--nwb", metavar="FILE", help="a recording of your own in NWB")
-    demo.add_argument(
-        "--quick", action="store_true", help="about a minute on two cores instead of about five"
-    )
+    demo.add_argument("--quick", action="store_true", help="about a minute on two cores instead of about five")
     demo.add_argument("--output", metavar="DIR", default="skneuro-demo", help="default: %(default)s")
     demo.add_argument("--seed", metavar="N", type=int, default=0, help="default: %(default)s")
-    demo.add_argument(
-        "--bin-width", metavar="S", type=float, help="in seconds; default: that of the data set, or 0.02"
-    )
+    demo.add_argument("--bin-width", metavar="S", type=float, help="in seconds; default: that of the data set, or 0.02")
     demo.set_defaults(run=_run_demo)
     return parser
 

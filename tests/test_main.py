@@ -66,9 +66,7 @@ def test_a_serious_defect_is_the_exit_status(write, capsys):
 def test_running_and_clocks_are_checked_where_the_file_has_them(write, capsys):
     stamps = np.arange(0, 100, 0.1)
     pulses = np.cumsum(np.random.default_rng(1).uniform(0.8, 1.2, 80))
-    path = write(
-        speed=np.abs(np.sin(stamps)), speed_times=stamps, sync_source=pulses, sync_target=np.delete(pulses, 9)
-    )
+    path = write(speed=np.abs(np.sin(stamps)), speed_times=stamps, sync_source=pulses, sync_target=np.delete(pulses, 9))
     assert main(["check", path]) == 1
     out = capsys.readouterr().out
     assert "population rate against speed" in out

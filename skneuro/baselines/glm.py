@@ -30,7 +30,7 @@ from skneuro.data.inputs import ModelInput
 from skneuro.data.recording import Modalities
 
 # Stimuli are few against the many coupling weights, and what they explain is large: they are penalised less.
-_STIMULUS_PENALTY = 0.1
+_STIMULUS_PENALTY = 0.01
 
 
 class CoupledGLM(HistoryBaseline):

@@ -270,7 +270,8 @@ class GRUModel(HistoryBaseline):
         self, head: CountHead, data: Sequences, train: np.ndarray, stop_after: int, seeds: np.ndarray, validate: Any
     ) -> History:
         network = new_network(self._config(), head, torch.Generator().manual_seed(int(seeds[0])))
-        train = train & data.mask.any(axis=1)
+        observed = data.mask.any(axis=1)
+        train = train & observed if (train & observed).any() else observed
         schedule, rng = self._schedule(stop_after), np.random.default_rng(seeds[1])
         return train_network(network, head, data, train, schedule, rng, validate, self._report)
 

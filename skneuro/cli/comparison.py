@@ -199,10 +199,7 @@ def verdict(model: Score, baseline: Score, held: Held) -> str:
         f"{baseline.pooled:.3f} for the whole population, difference {_signed(total)} ± {error:.3f})"
     )
     if all(s.pooled <= 2 * np.nan_to_num(s.error) for s in (model, baseline)):
-        return (
-            f"{facts}: neither is surely better than constant rates, so use neither to predict this "
-            "recording."
-        )
+        return f"{facts}: neither is surely better than constant rates, so use neither to predict this recording."
     if np.isfinite(error) and abs(total) < 2 * error:
         return f"{facts}: this recording cannot tell them apart, so use the {baseline.name}, the simpler one."
     return f"{facts}: use the {model.name if total > 0 else baseline.name}."

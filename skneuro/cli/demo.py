@@ -136,9 +136,7 @@ def _introduce(recording: Loaded, split: Split, bin_width: float) -> None:
 
 def _draw(spikes: SpikeTrains, alignment: Alignment) -> None:
     trial = int(np.argmax(spikes.duration))
-    print(
-        f"\nHeld-out spikes, {spikes.duration[trial]:.1f} s from left to right, a row of dots for each unit:"
-    )
+    print(f"\nHeld-out spikes, {spikes.duration[trial]:.1f} s from left to right, a row of dots for each unit:")
     print(text_raster(spikes, trial))
     settings: dict[str, Any] = {"window": alignment.window, "bin_width": alignment.bin_width}
     events = alignment.events(spikes)
@@ -161,9 +159,7 @@ def _fit_all(plan: Plan, recording: Loaded, split: Split, held: Held) -> dict[st
         try:
             for name, estimator in plan.slow.items():
                 background.submit(name, estimator, split)
-            print(
-                f"\n{' and '.join(plan.slow)} are training. Meanwhile, held-out bits per spike:", flush=True
-            )
+            print(f"\n{' and '.join(plan.slow)} are training. Meanwhile, held-out bits per spike:", flush=True)
             for name, estimator in plan.quick.items():
                 fitted[name] = fit_and_score(name, estimator, split)
                 _print_score(score_cells(name, fitted[name].test, held, fitted[name].seconds))
@@ -182,9 +178,7 @@ def _print_score(s: Score) -> None:
 def _best_baseline(fitted: dict[str, Fitted], split: Split, bin_width: float) -> str:
     """The baseline that is best on the validation part: chosen on the test part it would flatter itself."""
     held = held_out(split.train.spikes, split.validation.spikes, bin_width)
-    validation = {
-        name: score_cells(name, f.validation, held).pooled for name, f in fitted.items() if name != MODEL
-    }
+    validation = {name: score_cells(name, f.validation, held).pooled for name, f in fitted.items() if name != MODEL}
     return max(validation, key=validation.__getitem__)
 
 
@@ -193,7 +187,5 @@ def _print_table(summary: pd.DataFrame) -> None:
     print(f"  {'':30s} {'all units':>15s} {'median difference':>19s} {'units improved':>15s}")
     for name, row in summary.iterrows():
         known = np.isfinite(row["median_difference"])
-        compared = (
-            f"{row['median_difference']:+19.3f} {row['units_improved']:15.0%}" if known else "best baseline"
-        )
+        compared = f"{row['median_difference']:+19.3f} {row['units_improved']:15.0%}" if known else "best baseline"
         print(f"  {name!s:30s} {row['bits_per_spike']:7.3f} ± {row['error']:.3f} {compared:>19s}")

@@ -1,5 +1,8 @@
 """Errors that end a command with one line instead of a traceback."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 
@@ -8,7 +11,7 @@ class CommandError(Exception):
 
 
 @contextmanager
-def as_command_error(prefix):
+def as_command_error(prefix: str) -> Iterator[None]:
     """Turn an error about the user's input into a `CommandError`; any other keeps its traceback."""
     try:
         yield

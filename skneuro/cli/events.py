@@ -83,9 +83,7 @@ def movement_onsets(
     return events
 
 
-def population_events(
-    spikes: SpikeTrains, level: float, width: float = 0.1, apart: float = 0.5
-) -> list[np.ndarray]:
+def population_events(spikes: SpikeTrains, level: float, width: float = 0.1, apart: float = 0.5) -> list[np.ndarray]:
     """Moments at which the whole population's rate rises through a level.
 
     Parameters

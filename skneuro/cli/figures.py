@@ -1,26 +1,33 @@
 """The pictures of the report. Each function returns a matplotlib figure."""
 
+from __future__ import annotations
+
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 
+from skneuro.data import SpikeTrains
 from skneuro.inspection import PSTHDisplay, RasterDisplay, TrainingCurveDisplay, aligned_counts
+
+from .comparison import Score
+from .events import Alignment
 
 RECORDED, MODEL, BASELINE, OTHER = "#222222", "#1b6ca8", "#c8641b", "#9aa5ad"
 
 
-def _figure(width, height):
+def _figure(width: float, height: float) -> Any:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _tidy(ax):
+def _tidy(ax: Any) -> Any:
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
 
-def score_figure(scores, model, baseline):
+def score_figure(scores: list[Score], model: Score, baseline: Score) -> Any:
     """Bits per spike of every model, one bar each.
 
     Parameters
@@ -62,7 +69,7 @@ def score_figure(scores, model, baseline):
     return figure
 
 
-def unit_figure(model, baseline):
+def unit_figure(model: Score, baseline: Score) -> Any:
     """Bits per spike of every unit, the model against the best baseline.
 
     Parameters
@@ -96,7 +103,14 @@ def unit_figure(model, baseline):
     return figure
 
 
-def raster_figure(recorded, sampled, *, trial=0, seconds=8.0, max_units=60):
+def raster_figure(
+    recorded: SpikeTrains,
+    sampled: SpikeTrains,
+    *,
+    trial: int = 0,
+    seconds: float = 8.0,
+    max_units: int = 60,
+) -> Any:
     """One recorded trial above one simulated under the same stimulus.
 
     Parameters
@@ -138,7 +152,7 @@ def raster_figure(recorded, sampled, *, trial=0, seconds=8.0, max_units=60):
     return figure
 
 
-def psth_figure(recorded, sampled, alignment, n_units=8):
+def psth_figure(recorded: SpikeTrains, sampled: SpikeTrains, alignment: Alignment, n_units: int = 8) -> Any:
     """Mean rates of the most modulated units around an event, recorded and simulated.
 
     Parameters
@@ -154,7 +168,7 @@ def psth_figure(recorded, sampled, alignment, n_units=8):
     -------
     figure : matplotlib Figure
     """
-    settings = {"window": alignment.window, "bin_width": alignment.bin_width}
+    settings: dict[str, Any] = {"window": alignment.window, "bin_width": alignment.bin_width}
     chosen = most_modulated(recorded, alignment.events(recorded), n_units=n_units, **settings)
     n_columns = min(4, len(chosen))
     n_rows = -(-len(chosen) // n_columns)
@@ -180,18 +194,23 @@ def psth_figure(recorded, sampled, alignment, n_units=8):
     return figure
 
 
-def most_modulated(spikes, events, *, window, bin_width, n_units):
+def most_modulated(
+    spikes: SpikeTrains,
+    events: list[np.ndarray],
+    *,
+    window: tuple[float, float],
+    bin_width: float,
+    n_units: int,
+) -> np.ndarray:
     """Ids of the units whose mean rate varies most around the events, relative to its chance variation."""
     _, counts = aligned_counts(spikes, events, window=window, bin_width=bin_width)
     mean = counts.mean(axis=0)
-    noise = (
-        counts.var(axis=0, ddof=1).mean(axis=1) / len(counts) if len(counts) > 1 else np.ones(counts.shape[1])
-    )
+    noise = counts.var(axis=0, ddof=1).mean(axis=1) / len(counts) if len(counts) > 1 else np.ones(counts.shape[1])
     strength = mean.var(axis=1) / np.maximum(noise, 1e-9)
     return np.asarray(spikes.unit_ids)[np.sort(np.argsort(strength)[::-1][:n_units])]
 
 
-def statistics_figure(recorded, sampled, bin_width):
+def statistics_figure(recorded: SpikeTrains, sampled: SpikeTrains, bin_width: float) -> Any:
     """Rates, pairwise correlations and population counts, recorded against simulated.
 
     Parameters
@@ -209,16 +228,15 @@ def statistics_figure(recorded, sampled, bin_width):
     axes = [_tidy(ax) for ax in figure.subplots(1, 3)]
     counts = [s.bin(bin_width).dense().astype(float) for s in (recorded, sampled)]
     seconds = [float((s.t_stop - s.t_start).sum()) for s in (recorded, sampled)]
-    rates = [c.sum(axis=0) / t for c, t in zip(counts, seconds, strict=True)]
-    _against(axes[0], *rates, "rate of a unit (Hz)")
+    rates, simulated_rates = (c.sum(axis=0) / t for c, t in zip(counts, seconds, strict=True))
+    _against(axes[0], rates, simulated_rates, "rate of a unit (Hz)")
     varies = (counts[0].std(axis=0) > 0) & (counts[1].std(axis=0) > 0)
     if varies.sum() > 1:
         upper = np.triu_indices(varies.sum(), k=1)
-        _against(
-            axes[1],
-            *(np.corrcoef(c[:, varies].T)[upper] for c in counts),
-            f"correlation of a pair\n({1e3 * bin_width:g} ms bins)",
-        )
+        pairs, simulated_pairs = (np.corrcoef(c[:, varies].T)[upper] for c in counts)
+        _against(axes[1], pairs, simulated_pairs, f"correlation of a pair\n({1e3 * bin_width:g} ms bins)")
+    else:
+        axes[1].remove()
     totals = [c.sum(axis=1).astype(int) for c in counts]
     top = int(max(np.quantile(t, 0.999) for t in totals)) + 1
     for total, color, label in zip(totals, (RECORDED, MODEL), ("recorded", "simulated"), strict=True):
@@ -229,15 +247,16 @@ def statistics_figure(recorded, sampled, bin_width):
     return figure
 
 
-def _against(ax, x, y, name):
+def _against(ax: Any, x: np.ndarray, y: np.ndarray, name: str) -> None:
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
     ax.plot([low, high], [low, high], color="0.6", linewidth=0.9)
     ax.scatter(x, y, s=8, color=MODEL, alpha=0.5, linewidth=0)
     ax.set(xlabel=f"recorded {name}", ylabel="simulated")
-    ax.set_title(f"r = {np.corrcoef(x, y)[0, 1]:.2f}", fontsize="medium")
+    if x.size > 2 and np.ptp(x) > 0 and np.ptp(y) > 0:
+        ax.set_title(f"r = {np.corrcoef(x, y)[0, 1]:.2f}", fontsize="medium")
 
 
-def training_figure(estimators):
+def training_figure(estimators: dict[str, Any]) -> Any:
     """Loss and validation score of every model that was trained by epochs.
 
     Parameters
@@ -251,14 +270,10 @@ def training_figure(estimators):
     """
     figure = _figure(8.1, 2.5 * len(estimators))
     axes = figure.subplots(len(estimators), 2, squeeze=False)
-    for row, (name, estimator), color in zip(
-        axes, estimators.items(), cycle((BASELINE, MODEL)), strict=False
-    ):
+    for row, (name, estimator), color in zip(axes, estimators.items(), cycle((BASELINE, MODEL)), strict=False):
         # the Neuroformer counts epochs, a GRU the times it was checked
         step = "epoch" if hasattr(estimator, "max_epochs") else "check"
-        display = TrainingCurveDisplay.from_estimator(
-            estimator, name=name, step_name=step, axes=row, color=color
-        )
+        display = TrainingCurveDisplay.from_estimator(estimator, name=name, step_name=step, axes=row, color=color)
         row[0].set_title(name, loc="left", fontsize="medium")
         for ax in row[len(display.axes_) :]:
             ax.remove()

@@ -73,8 +73,6 @@ def make_plan(recording: Loaded, bin_width: float, *, quick: bool, seed: int) ->
         quick=baselines,
         slow={
             "GRU": GRUModel(history=history, max_steps=300 if quick else 1200, **common),
-            MODEL: NeuroformerEstimator(
-                window_bins=5 if fine else 1, max_epochs=8 if quick else 30, **common
-            ),
+            MODEL: NeuroformerEstimator(window_bins=5 if fine else 1, max_epochs=8 if quick else 30, **common),
         },
     )

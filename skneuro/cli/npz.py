@@ -63,11 +63,7 @@ def read_npz(path: Path) -> tuple[SpikeTrains, Modalities | None, Pulses | None]
     with as_command_error(str(path)):
         spikes = _spikes(arrays)
         modalities = _series(arrays, spikes)
-    pulses = (
-        (arrays["sync_source"], arrays["sync_target"])
-        if {"sync_source", "sync_target"} <= set(arrays)
-        else None
-    )
+    pulses = (arrays["sync_source"], arrays["sync_target"]) if {"sync_source", "sync_target"} <= set(arrays) else None
     return spikes, modalities, pulses
 
 
@@ -83,9 +79,7 @@ def _spikes(arrays: dict[str, np.ndarray]) -> SpikeTrains:
     trial = arrays["trial"].ravel().astype(np.int64)
     _same_length(times=times, trial=trial)
     if trial.size and not (trial.min() >= 0 and trial.max() < len(t_start)):
-        raise ValueError(
-            f"trial must number the {len(t_start)} trials from 0, got {trial.min()} to {trial.max()}"
-        )
+        raise ValueError(f"trial must number the {len(t_start)} trials from 0, got {trial.min()} to {trial.max()}")
     ids, columns = np.unique(units, return_inverse=True)
     order = np.lexsort((times, trial))
     ptr = np.concatenate([[0], np.cumsum(np.bincount(trial, minlength=len(t_start)))])
@@ -98,8 +92,7 @@ def _series(arrays: dict[str, np.ndarray], spikes: SpikeTrains) -> Modalities | 
         return None
     if "trial" in arrays:
         raise ValueError(
-            f"{' and '.join(names)}: a series needs all trials on one clock; leave out trial and give "
-            "absolute times"
+            f"{' and '.join(names)}: a series needs all trials on one clock; leave out trial and give absolute times"
         )
     parts = {name: _cut(name, arrays[name], arrays[f"{name}_times"], spikes) for name in names}
     return Modalities(**parts)
@@ -118,6 +111,5 @@ def _cut(name: str, values: np.ndarray, stamps: np.ndarray, spikes: SpikeTrains)
 def _same_length(**arrays: Any) -> None:
     if len({len(a) for a in arrays.values()}) > 1:
         raise ValueError(
-            f"expected as many {' as '.join(arrays)}, got "
-            f"{' and '.join(str(len(a)) for a in arrays.values())}"
+            f"expected as many {' as '.join(arrays)}, got {' and '.join(str(len(a)) for a in arrays.values())}"
         )

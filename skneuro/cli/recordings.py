@@ -89,9 +89,7 @@ def load(source: str, *, seed: int = 0, quick: bool = False) -> Loaded:
         except DatasetNotFoundError as error:
             raise CommandError(" ".join(str(error).split())) from error
     if not path.is_file():
-        raise CommandError(
-            f"{source}: no such file; give an .npz or .nwb file, or one of {', '.join(DATASETS)}"
-        )
+        raise CommandError(f"{source}: no such file; give an .npz or .nwb file, or one of {', '.join(DATASETS)}")
     if path.suffix == ".npz":
         spikes, modalities, pulses = read_npz(path)
         return _from_file(path, spikes, modalities, sync_pulses=pulses)

@@ -1,11 +1,15 @@
 """The report: one HTML file that needs nothing beside it."""
 
+from __future__ import annotations
+
 import base64
 import html
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -36,7 +40,7 @@ class Section:
     body: str
 
 
-def page(title, subtitle, verdict, sections):
+def page(title: str, subtitle: str, verdict: str, sections: list[Section]) -> str:
     """Put a page together.
 
     Parameters
@@ -70,12 +74,12 @@ def page(title, subtitle, verdict, sections):
 """
 
 
-def paragraph(text, note=False):
+def paragraph(text: str, note: bool = False) -> str:
     """One paragraph of plain text."""
     return f"<p{' class=note' if note else ''}>{html.escape(text)}</p>"
 
 
-def picture(figure, alt, caption=""):
+def picture(figure: Any, alt: str, caption: str = "") -> str:
     """Embed a matplotlib figure as PNG.
 
     Parameters
@@ -101,7 +105,7 @@ def picture(figure, alt, caption=""):
     return f"<figure>{image}{below}</figure>"
 
 
-def score_table(table, model, baseline):
+def score_table(table: pd.DataFrame, model: str, baseline: str) -> str:
     """The table of models as HTML.
 
     Parameters
@@ -143,7 +147,7 @@ def score_table(table, model, baseline):
     )
 
 
-def facts(items):
+def facts(items: dict[str, str]) -> str:
     """A list of names and values.
 
     Parameters
@@ -156,8 +160,4 @@ def facts(items):
     text : str
         HTML.
     """
-    return (
-        "<dl>"
-        + "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in items.items())
-        + "</dl>"
-    )
+    return "<dl>" + "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in items.items()) + "</dl>"

@@ -114,9 +114,7 @@ def _movement(trials: Recording) -> TimeSeries | None:
     return None
 
 
-def psth_agreement(
-    recorded: SpikeTrains, simulated: SpikeTrains, alignment: Alignment
-) -> tuple[float, float]:
+def psth_agreement(recorded: SpikeTrains, simulated: SpikeTrains, alignment: Alignment) -> tuple[float, float]:
     """Correlate simulated mean rates with recorded ones, and two halves of the recorded events.
 
     Parameters

@@ -91,7 +91,9 @@ def split_recording(recording: Loaded, gap: float = 1.0) -> Split:
                 "in each, that is a longer recording or more units"
             )
     return Split(
-        *(trials[masks[name]] for name in ("train", "validation", "test")),
+        train=trials[masks["train"]],
+        validation=trials[masks["validation"]],
+        test=trials[masks["test"]],
         description=f"{how}: 3 and 7 are held out, 1 and 5 choose the best baseline, the others train.",
     )
 

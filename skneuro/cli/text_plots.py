@@ -1,12 +1,17 @@
 """Rasters and histograms in the terminal, in braille dots and block characters."""
 
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import ArrayLike
+
+from skneuro.data import SpikeTrains
 
 _DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
-def text_raster(spikes, trial=0, *, max_units=40, width=72):
+def text_raster(spikes: SpikeTrains, trial: int = 0, *, max_units: int = 40, width: int = 72) -> str:
     """Draw one trial, a dot a spike: two time steps and four units to a character.
 
     Parameters
@@ -37,7 +42,7 @@ def text_raster(spikes, trial=0, *, max_units=40, width=72):
     return "\n".join("".join(chr(0x2800 + c) for c in row) for row in cells)
 
 
-def text_histogram(values):
+def text_histogram(values: ArrayLike) -> str:
     """Draw values as bars, one character each, the largest at full height.
 
     Parameters

@@ -70,9 +70,7 @@ def fit_and_score(name: str, estimator: Any, split: Split) -> Fitted:
         estimator.fit(split.train.spikes, split.train.modalities)
         seconds = time.perf_counter() - start
         validation, test = (_cells(estimator, part) for part in (split.validation, split.test))
-    said = dict.fromkeys(
-        " ".join(str(w.message).split()) for w in caught if issubclass(w.category, UserWarning)
-    )
+    said = dict.fromkeys(" ".join(str(w.message).split()) for w in caught if issubclass(w.category, UserWarning))
     return Fitted(name, estimator, validation, test, seconds, tuple(said))
 
 
@@ -166,9 +164,7 @@ def watch(background: Background, stream: Any = None, every: float = 0.5) -> Non
             if live or time.monotonic() - last > 30:
                 last = time.monotonic()
                 text = " | ".join(f"{name}: {line}" for name, line in background.states())
-                stream.write(
-                    f"\r\x1b[2K{text[: shutil.get_terminal_size().columns - 1]}" if live else f"{text}\n"
-                )
+                stream.write(f"\r\x1b[2K{text[: shutil.get_terminal_size().columns - 1]}" if live else f"{text}\n")
                 stream.flush()
             if done:
                 break

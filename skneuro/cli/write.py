@@ -96,7 +96,7 @@ def write_report(result: Result, folder: Path, seconds: float) -> Iterator[tuple
     what : str
         What it is.
     """
-    model = folder / "neuroformer.safetensors"
+    model = folder / "neuroformer.skn"
     result.fitted[MODEL].estimator.save(model)
     yield model, "fitted model"
     units = pd.DataFrame({name: s.units for name, s in result.scores.items()})
@@ -157,8 +157,7 @@ def _simulation(result: Result) -> Section:
     body += picture(
         figures.raster_figure(result.recorded, result.simulated, trial=longest),
         "Raster of a recorded trial above that of a simulated one",
-        "Simulated spikes need not fall where recorded ones do; rates, bursts and co-activity should look "
-        "alike.",
+        "Simulated spikes need not fall where recorded ones do; rates, bursts and co-activity should look alike.",
     )
     body += picture(
         figures.psth_figure(result.recorded, result.simulated, result.alignment),
@@ -176,16 +175,12 @@ def _simulation(result: Result) -> Section:
 
 def _training(result: Result) -> Section:
     trained = {name: f.estimator for name, f in result.fitted.items() if hasattr(f.estimator, "loss_curve_")}
-    return Section(
-        "Training", picture(figures.training_figure(trained), "Loss and validation score by epoch")
-    )
+    return Section("Training", picture(figures.training_figure(trained), "Loss and validation score by epoch"))
 
 
 def _method(result: Result, seconds: float) -> Section:
     split, model = result.split, result.fitted[MODEL]
-    train, validation, test = (
-        p.spikes.duration.sum() / 60 for p in (split.train, split.validation, split.test)
-    )
+    train, validation, test = (p.spikes.duration.sum() / 60 for p in (split.train, split.validation, split.test))
     given = ("spikes", *(split.train.modalities.names if split.train.modalities is not None else ()))
     body = facts(
         {
@@ -200,7 +195,7 @@ def _method(result: Result, seconds: float) -> Section:
     )
     code = (
         "from skneuro import load\n\n"
-        'model = load("neuroformer.safetensors")\n'
+        'model = load("neuroformer.skn")\n'
         "model.score(spikes, stimuli)    # bits per spike on your held-out trials\n"
         "model.sample(stimuli)           # simulated trials\n"
     )

@@ -199,6 +199,8 @@ class Learner(CallbackSupportMixin, SpikeModel):
         self.model_ = FittedModel.from_arrays(config, tensors, self.device, self.precision)
         self._seed = state["seed"]
         for name, value in state["fitted"].items():
+            if not name.endswith("_") or name.startswith("_"):
+                raise ValueError(f"{name!r} is not the name of a fitted attribute")
             setattr(self, name, value)
 
     def __getstate__(self) -> dict[str, Any]:

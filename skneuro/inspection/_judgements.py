@@ -3,29 +3,32 @@
 Each returns a list of findings, or of one sentence that says what was measured where nothing was found.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
+
+from skneuro.data import Modalities, SpikeTrains, TimeSeries
 
 from .coincidences import shared_events, zero_lag_pairs
 from .findings import Finding
 from .measures import DUPLICATE, REFRACTORY, clock_quality, recording_gaps, running_modulation
 
+Judged = Sequence[Finding | str]
 _RUNNING = ("speed", "running", "velocity", "treadmill", "wheel")
 
 
-def time_unit(spikes):
+def time_unit(spikes: SpikeTrains) -> Judged:
     remedy = "divide the times by the sampling rate (samples) or by 1000 (ms); skneuro counts in seconds"
     recorded = float((spikes.t_stop - spikes.t_start).sum())
     days = float(np.max(spikes.t_stop) - np.min(spikes.t_start)) / 86400
-    if (
-        spikes.times.size >= 100
-        and spikes.resolution is None
-        and np.all(spikes.times == np.floor(spikes.times))
-    ):
-        message = (
-            f"all {spikes.times.size} spike times are whole numbers: samples or milliseconds rather than "
-            "seconds"
-        )
+    if spikes.times.size >= 100 and spikes.resolution is None and np.all(spikes.times == np.floor(spikes.times)):
+        message = f"all {spikes.times.size} spike times are whole numbers: samples or milliseconds rather than seconds"
         return [Finding("time unit", "serious", message, remedy)]
     if days > 2:
         message = f"the recording would last {days:.1f} days: samples or milliseconds rather than seconds"
@@ -33,44 +36,34 @@ def time_unit(spikes):
     return [f"times are plausible as seconds, {_span(recorded)} recorded"]
 
 
-def rates(units):
+def rates(units: pd.DataFrame) -> Judged:
     findings = []
     total = units["n_spikes"].sum()
     for unit, row in units[units["rate"] > 100].iterrows():
         share = row["n_spikes"] / total
         message = f"unit {unit} fires at {row['rate']:.0f} Hz and makes {share:.0%} of all spikes"
         severity = "serious" if share > 0.5 and len(units) > 2 else "warning"
-        remedy = (
-            "probably multi-unit activity or noise: leave it out (spikes.select_units) or report it apart"
-        )
+        remedy = "probably multi-unit activity or noise: leave it out (spikes.select_units) or report it apart"
         findings.append(Finding("rates", severity, message, remedy, (unit,)))
     silent = units.index[units["n_spikes"] == 0]
     if len(silent):
         message = f"{_count(silent)} without any spike: {_names(silent)}"
-        findings.append(
-            Finding("rates", "warning", message, "leave out: nothing can be learned", tuple(silent))
-        )
+        findings.append(Finding("rates", "warning", message, "leave out: nothing can be learned", tuple(silent)))
     rare = units.index[(units["rate"] < 0.01) & (units["n_spikes"] > 0)]
     if len(rare):
         message = f"{_count(rare)} below 0.01 Hz: {_names(rare)}"
-        findings.append(
-            Finding("rates", "warning", message, "leave out, or expect no held-out score", tuple(rare))
-        )
+        findings.append(Finding("rates", "warning", message, "leave out, or expect no held-out score", tuple(rare)))
     low, mid, high = units["rate"].quantile([0, 0.5, 1])
     return findings or [f"{low:.2g} to {high:.3g} Hz, median {mid:.3g} Hz"]
 
 
-def presence(units):
+def presence(units: pd.DataFrame) -> Judged:
     findings = []
     shown = units[units["n_spikes"] > 0]
     elsewhere = shown["n_spikes"] / np.maximum(shown["observed"] - shown["silence"], 1e-9)
     due = elsewhere * shown["silence"]
     # one silence that dwarfs the next longest is a unit lost; many long ones are how a place cell fires
-    lost = (
-        (shown["silence"] > 0.1 * shown["observed"])
-        & (due > 30)
-        & (shown["silence"] > 5 * shown["silence_next"])
-    )
+    lost = (shown["silence"] > 0.1 * shown["observed"]) & (due > 30) & (shown["silence"] > 5 * shown["silence_next"])
     for unit, row in shown[lost].iterrows():
         message = (
             f"unit {unit} is silent for {row['silence']:.0f} s (from {row['silence_start']:.0f} s of "
@@ -78,28 +71,23 @@ def presence(units):
             f"where about {due[unit]:.0f} spikes were due"
         )
         remedy = (
-            "if the electrode lost it, mark the stretch as not observed (SpikeTrains observed=) or leave the "
-            "unit out"
+            "if the electrode lost it, mark the stretch as not observed (SpikeTrains observed=) or leave the unit out"
         )
         findings.append(Finding("presence", "warning", message, remedy, (unit,)))
     first, last = units["first_third"].sum(), units["last_third"].sum()
     if max(first, last) > 2 * min(first, last):
         message = (
-            f"the population fires {first:.3g} spikes/s in the first third of the recording and {last:.3g} "
-            "in the last"
+            f"the population fires {first:.3g} spikes/s in the first third of the recording and {last:.3g} in the last"
         )
         remedy = (
-            "drift or a change of state: split by blocks of time, never by shuffled bins, and keep the "
-            "states apart"
+            "drift or a change of state: split by blocks of time, never by shuffled bins, and keep the states apart"
         )
         findings.append(Finding("presence", "warning", message, remedy))
     low = shown["presence"].min()
-    return findings or [
-        f"no unit is lost; the one that is present least fires in {low:.0%} of 100 stretches of time"
-    ]
+    return findings or [f"no unit is lost; the one that is present least fires in {low:.0%} of 100 stretches of time"]
 
 
-def gaps(spikes):
+def gaps(spikes: SpikeTrains) -> Judged:
     gaps = recording_gaps(spikes)
     if gaps.empty:
         return ["no stretch in which the whole population falls silent against expectation"]
@@ -120,7 +108,7 @@ def gaps(spikes):
     return [Finding("gaps", "serious", message, remedy)]
 
 
-def duplicates(units):
+def duplicates(units: pd.DataFrame) -> Judged:
     share = units["duplicated"] / np.maximum(units["n_spikes"], 1)
     # foreign spikes fall that close too, but no more often than they fall within any other 0.1 ms
     by_foreign = np.maximum(units["violations"] * DUPLICATE / (REFRACTORY - DUPLICATE), 0.1)
@@ -144,7 +132,7 @@ def duplicates(units):
     ]
 
 
-def refractory(units):
+def refractory(units: pd.DataFrame) -> Judged:
     share = units["violations"] / np.maximum(units["n_spikes"], 1)
     # a few violations may be chance: the lower end of their Poisson interval must already be too many
     low = stats.chi2.ppf(0.025, 2 * np.maximum(units["violations"], 1)) / 2
@@ -153,14 +141,9 @@ def refractory(units):
     if not len(bad):
         return [f"at most {share.max():.2%} of a unit's intervals are below 1.5 ms"]
     worst = units.loc[bad].sort_values("contamination", ascending=False)
-    named = [
-        f"{u} ({share[u]:.1%} of intervals, {c:.0%} foreign spikes)"
-        for u, c in worst["contamination"].items()
-    ]
+    named = [f"{u} ({share[u]:.1%} of intervals, {c:.0%} foreign spikes)" for u, c in worst["contamination"].items()]
     # in a bursting cell of low rate a few short intervals pass for much contamination
-    severity = (
-        "serious" if ((worst["contamination"] > 0.5) & (share[worst.index] > 0.01)).any() else "warning"
-    )
+    severity = "serious" if ((worst["contamination"] > 0.5) & (share[worst.index] > 0.01)).any() else "warning"
     message = f"{_count(bad)} with intervals below 1.5 ms beyond chance: {_names(named, 4)}"
     remedy = (
         "several neurons in one unit (or a cell that bursts faster): sort again, or mark as multi-unit in "
@@ -169,9 +152,11 @@ def refractory(units):
     return [Finding("refractory period", severity, message, remedy, tuple(worst.index))]
 
 
-def coincidences(spikes):
+def coincidences(spikes: SpikeTrains) -> dict[str, Judged]:
     member, first = shared_events(spikes)
-    results = {"shared artefacts": [f"{len(first)} instants at which improbably many units fire within 1 ms"]}
+    results: dict[str, Judged] = {
+        "shared artefacts": [f"{len(first)} instants at which improbably many units fire within 1 ms"]
+    }
     if len(first) >= 3:
         at = [f"{t:.3f} s" for t in spikes.times[first]]
         share = member.mean()
@@ -180,8 +165,7 @@ def coincidences(spikes):
             f"all spikes): {_names(at, 3)}"
         )
         remedy = (
-            "electrical, movement or stimulus artefact: remove those spikes, or mark 2 ms about each as not "
-            "observed"
+            "electrical, movement or stimulus artefact: remove those spikes, or mark 2 ms about each as not observed"
         )
         severity = "serious" if share > 0.01 else "warning"
         results["shared artefacts"] = [Finding("shared artefacts", severity, message, remedy)]
@@ -189,7 +173,7 @@ def coincidences(spikes):
         return results
     pairs = zero_lag_pairs(spikes, exclude=member)
     peaks = pairs[(pairs["coincidences"] >= 20) & (pairs["z"] > 6) & (pairs["share"] > 0.05)]
-    findings = [
+    judged = [
         _pairs_finding(
             peaks[peaks["share"] > 0.5],
             "serious",
@@ -201,13 +185,10 @@ def coincidences(spikes):
             "overlapping clusters or an artefact: compare waveforms before reading same-bin coupling",
         ),
     ]
-    findings = [f for f in findings if f is not None]
+    findings = [f for f in judged if f is not None]
     holes = pairs[(pairs["expected_wide"] >= 30) & (pairs["hole"] < 0.1)]
     if len(holes):
-        named = [
-            f"{r.unit} and {r.other} ({r.hole:.0%} of {r.expected_wide:.0f} expected)"
-            for r in holes.itertuples()
-        ]
+        named = [f"{r.unit} and {r.other} ({r.hole:.0%} of {r.expected_wide:.0f} expected)" for r in holes.itertuples()]
         message = f"{len(holes)} pairs of units never fire within 1.5 ms of each other: {_names(named, 3)}"
         remedy = (
             "one cell split in two, or a detector that is blind after a spike: compare the waveforms, merge, "
@@ -223,7 +204,7 @@ def coincidences(spikes):
     return results
 
 
-def _pairs_finding(pairs, severity, remedy):
+def _pairs_finding(pairs: pd.DataFrame, severity: str, remedy: str) -> Finding | None:
     if pairs.empty:
         return None
     named = [
@@ -231,19 +212,16 @@ def _pairs_finding(pairs, severity, remedy):
         f"{r.expected:.0f} expected)"
         for r in pairs.itertuples()
     ]
-    message = (
-        f"{len(pairs)} pair{'s' * (len(pairs) > 1)} of units fire within 0.5 ms of each other: "
-        f"{_names(named, 4)}"
-    )
+    message = f"{len(pairs)} pair{'s' * (len(pairs) > 1)} of units fire within 0.5 ms of each other: {_names(named, 4)}"
     return Finding("zero-lag peaks", severity, message, remedy, _members(pairs))
 
 
-def _members(pairs):
+def _members(pairs: pd.DataFrame) -> tuple:
     return tuple(dict.fromkeys([*pairs["unit"], *pairs["other"]]))
 
 
-def count_correlation(spikes):
-    counts = spikes.bin(spikes.resolution).dense().astype(float)
+def count_correlation(spikes: SpikeTrains, bin_width: float) -> Judged:
+    counts = spikes.bin(bin_width).dense().astype(float)
     varies = counts.std(axis=0) > 0
     counts, ids = counts[:, varies], np.asarray(spikes.unit_ids)[varies]
     if counts.shape[1] < 2:
@@ -261,13 +239,10 @@ def count_correlation(spikes):
             (a, b),
         )
         for a, b, c in zip(ids[i[high]], ids[j[high]], r[i, j][high], strict=True)
-    ] or [
-        f"counts of two units correlate by at most {r[i, j].max():.2f} in bins of "
-        f"{1e3 * spikes.resolution:g} ms"
-    ]
+    ] or [f"counts of two units correlate by at most {r[i, j].max():.2f} in bins of {1e3 * bin_width:g} ms"]
 
 
-def clocks(source, target):
+def clocks(source: ArrayLike, target: ArrayLike) -> Judged:
     try:
         q = clock_quality(source, target)
     except ValueError as error:
@@ -313,14 +288,14 @@ def clocks(source, target):
     return findings or [text]
 
 
-def running_series(modalities):
+def running_series(modalities: Modalities | None) -> tuple[str, TimeSeries] | None:
     for name, series in modalities.items() if modalities is not None else ():
-        if any(word in name.lower() for word in _RUNNING) and hasattr(series, "timestamps"):
+        if any(word in name.lower() for word in _RUNNING) and isinstance(series, TimeSeries):
             return name, series
     return None
 
 
-def running(spikes, name, series):
+def running(spikes: SpikeTrains, name: str, series: TimeSeries) -> Judged:
     m = running_modulation(spikes, series)
     if not np.isfinite(m["correlation"]):
         return [f"{name} does not vary over the {m['n_bins']} s that it shares with the spikes"]
@@ -341,14 +316,14 @@ def running(spikes, name, series):
     ]
 
 
-def _count(units):
+def _count(units: pd.Index) -> str:
     return f"{len(units)} unit{'s' * (len(units) != 1)}"
 
 
-def _names(items, most=8):
+def _names(items: Iterable[Any], most: int = 8) -> str:
     items = [str(i) for i in items]
     return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
 
 
-def _span(seconds):
+def _span(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 600 else f"{seconds / 60:.1f} min"

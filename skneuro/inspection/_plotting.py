@@ -1,9 +1,13 @@
 """What the displays share: matplotlib, imported only when something is drawn."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from skneuro._sklearn_compat import check_matplotlib_support
 
 
-def import_pyplot(caller):
+def import_pyplot(caller: str) -> Any:
     """Import `matplotlib.pyplot`, or say how to install it."""
     check_matplotlib_support(caller)
     import matplotlib.pyplot as plt
@@ -11,7 +15,7 @@ def import_pyplot(caller):
     return plt
 
 
-def one_axes(ax, caller, **size):
+def one_axes(ax: Any, caller: str, **size: Any) -> tuple[Any, Any]:
     """Return a figure and one axes: the given one, or a new one."""
     plt = import_pyplot(caller)
     if ax is not None:
@@ -19,6 +23,6 @@ def one_axes(ax, caller, **size):
     return plt.subplots(layout="constrained", **size)
 
 
-def tidy(ax):
+def tidy(ax: Any) -> None:
     """Leave only the axes lines that carry a scale."""
     ax.spines[["top", "right"]].set_visible(False)

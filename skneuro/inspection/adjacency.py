@@ -1,6 +1,12 @@
 """Matrices of who drives whom."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from ._plotting import one_axes
@@ -34,12 +40,12 @@ class AdjacencyDisplay:
     (-0.5, 0.5)
     """
 
-    def __init__(self, *, adjacency, unit_ids=None):
+    def __init__(self, *, adjacency: ArrayLike, unit_ids: Sequence[Any] | None = None) -> None:
         self.adjacency = adjacency
         self.unit_ids = unit_ids
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, **kwargs):
+    def from_estimator(cls, estimator: Any, *, ax: Any = None, **kwargs: Any) -> Self:
         """Draw the adjacency of a fitted estimator.
 
         Parameters
@@ -64,7 +70,7 @@ class AdjacencyDisplay:
         display = cls(adjacency=estimator.adjacency_, unit_ids=getattr(estimator, "unit_ids_", None))
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, cmap="RdBu_r", label="coupling", title=None):
+    def plot(self, ax: Any = None, *, cmap: Any = "RdBu_r", label: str = "coupling", title: str | None = None) -> Self:
         """Draw the matrix with a colour scale that is symmetric about zero.
 
         Parameters

@@ -1,8 +1,12 @@
 """Spikes of different units within a fraction of a millisecond: duplicated units and shared artefacts."""
 
+from __future__ import annotations
+
 import numpy as np
 import pandas as pd
 from scipy import sparse, stats
+
+from skneuro.data import SpikeTrains
 
 COINCIDENCE = 0.5e-3  # s; two spikes this close are one event of the amplifier, not of two cells
 HOLE = 1.5e-3  # s; a cross-correlogram empty out to here is the refractory period of one cell
@@ -10,7 +14,7 @@ JITTER = 20e-3  # s; chance coincidences are those left when spikes are moved wi
 _SLACK = 1e-7  # s; two times a whole tick apart must not be separated by rounding
 
 
-def timeline(spikes):
+def timeline(spikes: SpikeTrains) -> np.ndarray:
     """Times of all spikes on one axis, a second of silence between trials: no interval spans two of them."""
     trial = np.repeat(np.arange(len(spikes)), np.diff(spikes.ptr))
     length = np.asarray(spikes.t_stop - spikes.t_start, dtype=float)
@@ -18,7 +22,7 @@ def timeline(spikes):
     return spikes.times - spikes.t_start[trial] + offset[trial]
 
 
-def shared_events(spikes, window=1e-3):
+def shared_events(spikes: SpikeTrains, window: float = 1e-3) -> tuple[np.ndarray, np.ndarray]:
     """Instants at which improbably many units fire together: electrical artefacts, chewing, stimulus pulses.
 
     Parameters
@@ -57,7 +61,7 @@ def shared_events(spikes, window=1e-3):
     return member, np.asarray(first, dtype=int)
 
 
-def _pair_counts(t, units, n_units, lag):
+def _pair_counts(t: np.ndarray, units: np.ndarray, n_units: int, lag: float) -> np.ndarray:
     """Pairs of spikes at most `lag` apart, as a symmetric (n_units, n_units) matrix."""
     counts = np.zeros(n_units * n_units, dtype=np.int64)
     i, k = np.arange(t.size), 0
@@ -66,21 +70,19 @@ def _pair_counts(t, units, n_units, lag):
         i = i[i + k < t.size]
         i = i[t[i + k] - t[i] <= lag + _SLACK]
         counts += np.bincount(units[i] * np.int64(n_units) + units[i + k], minlength=counts.size)
-    counts = counts.reshape(n_units, n_units)
-    return counts + counts.T - np.diag(np.diag(counts))
+    square = counts.reshape(n_units, n_units)
+    return square + square.T - np.diag(np.diag(square))
 
 
-def _same_bin_pairs(t, units, n_units, width):
+def _same_bin_pairs(t: np.ndarray, units: np.ndarray, n_units: int, width: float) -> np.ndarray:
     """Pairs of spikes of two units that share a bin of `width` seconds."""
     bins = np.floor(t / width).astype(np.int64)
     _, row = np.unique(bins, return_inverse=True)
-    counts = sparse.coo_array(
-        (np.ones(t.size), (row, units)), shape=(row.max(initial=-1) + 1, n_units)
-    ).tocsr()
+    counts = sparse.coo_array((np.ones(t.size), (row, units)), shape=(row.max(initial=-1) + 1, n_units)).tocsr()
     return np.asarray((counts.T @ counts).todense())
 
 
-def zero_lag_pairs(spikes, exclude=None):
+def zero_lag_pairs(spikes: SpikeTrains, exclude: np.ndarray | None = None) -> pd.DataFrame:
     """Compare how often two units fire within 0.5 ms of each other with what slower co-variation predicts.
 
     Parameters
@@ -111,7 +113,7 @@ def zero_lag_pairs(spikes, exclude=None):
     duration = max(float(np.sum(spikes.t_stop - spikes.t_start)), 1e-9)
     by_rate = n[:, None] * n[None, :] * 2 / duration
 
-    def chance(count, lag):
+    def chance(count: np.ndarray, lag: float) -> np.ndarray:
         p = 2 * lag / JITTER - (lag / JITTER) ** 2
         return np.maximum(np.maximum(same_bin - count, 0) * p / (1 - p), by_rate * lag)
 

@@ -1,5 +1,7 @@
 """What a check of a recording reports."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -66,12 +68,12 @@ class QualityReport:
     ('zero-lag peaks', ('a', 'b'))
     """
 
-    findings: tuple
+    findings: tuple[Finding, ...]
     passed: Mapping[str, str]
     skipped: Mapping[str, str]
     units: pd.DataFrame = field(repr=False)
 
     @property
-    def serious(self):
+    def serious(self) -> bool:
         """Whether one of the findings is serious."""
         return any(f.severity == "serious" for f in self.findings)

@@ -1,23 +1,26 @@
 """Numbers that tell whether a recording is sound, one function a question."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
-from skneuro.data import align_clocks
+from skneuro.data import SpikeTrains, TimeSeries, align_clocks
 
 REFRACTORY = 1.5e-3  # s; shorter intervals do not come from one neuron
 DUPLICATE = 0.1e-3  # s; shorter intervals are one spike detected twice
 
 
-def _unit_clock(spikes):
+def _unit_clock(spikes: SpikeTrains) -> tuple[np.ndarray, np.ndarray]:
     """Each spike's place on its own unit's axis of observed time, and the seconds each unit was observed."""
     n_trials, n_units = spikes.shape
     trial = np.repeat(np.arange(n_trials), np.diff(spikes.ptr))
     position = spikes.times - spikes.t_start[trial]
-    length = np.tile(
-        (spikes.t_stop - spikes.t_start)[:, None], (1, n_units)
-    )  # (n_trials, n_units), s observed
+    length = np.tile((spikes.t_stop - spikes.t_start)[:, None], (1, n_units))  # (n_trials, n_units), s observed
     for k in [] if spikes.observation is None else np.unique(spikes.observation.trial):
         rows = np.arange(spikes.ptr[k], spikes.ptr[k + 1])
         for u, unit in enumerate(spikes.unit_ids):
@@ -31,7 +34,7 @@ def _unit_clock(spikes):
     return position + offset[trial, spikes.units], length.sum(axis=0)
 
 
-def _contamination(violations, n, duration):
+def _contamination(violations: np.ndarray, n: np.ndarray, duration: np.ndarray) -> np.ndarray:
     """Share of foreign spikes that explains the violations, after Hill et al. (2011), Llobet et al. (2022).
 
     Two spikes drawn from a contaminated unit both belong to the neuron with probability (1 - c)^2 and can
@@ -42,7 +45,7 @@ def _contamination(violations, n, duration):
     return 1 - np.sqrt(np.clip(1 - np.nan_to_num(share), 0, 1))
 
 
-def unit_quality(spikes):
+def unit_quality(spikes: SpikeTrains) -> pd.DataFrame:
     """Measure every unit by itself.
 
     Parameters
@@ -81,9 +84,7 @@ def unit_quality(spikes):
     violations = np.bincount(owner[(interval >= DUPLICATE) & (interval < REFRACTORY)], minlength=n_units)
 
     share = np.minimum(position / np.maximum(observed[unit], 1e-12), 1 - 1e-9)
-    presence = (
-        np.bincount(np.unique(unit * 100 + (share * 100).astype(np.int64)) // 100, minlength=n_units) / 100
-    )
+    presence = np.bincount(np.unique(unit * 100 + (share * 100).astype(np.int64)) // 100, minlength=n_units) / 100
     thirds = np.bincount(unit * 3 + (share * 3).astype(np.int64), minlength=3 * n_units).reshape(n_units, 3)
 
     # the edges of the observed time count as spikes, so that a unit lost early shows its silence to the end
@@ -118,7 +119,7 @@ def unit_quality(spikes):
         )
 
 
-def recording_gaps(spikes, min_expected=50.0, min_ratio=10.0):
+def recording_gaps(spikes: SpikeTrains, min_expected: float = 50.0, min_ratio: float = 10.0) -> pd.DataFrame:
     """Find stretches in which no unit fired although many spikes were due.
 
     There the acquisition stopped, or a trial is longer than what was recorded of it.
@@ -164,7 +165,8 @@ def recording_gaps(spikes, min_expected=50.0, min_ratio=10.0):
     if usual == gap.max():  # few intervals: the longest must not be its own yardstick
         usual = np.quantile(gap, 0.99, method="lower")
     long = np.flatnonzero((gap * rate >= min_expected) & (gap >= min_ratio * usual))
-    long = [i for i in long if _anyone_observed(spikes, owner[i], start[i], start[i] + gap[i])]
+    seen = [_anyone_observed(spikes, owner[i], start[i], start[i] + gap[i]) for i in long]
+    long = long[np.array(seen, dtype=bool)]
     return pd.DataFrame(
         {
             "trial": np.asarray(spikes.trial_ids)[owner[long]],
@@ -175,7 +177,7 @@ def recording_gaps(spikes, min_expected=50.0, min_ratio=10.0):
     )
 
 
-def _anyone_observed(spikes, trial, start, stop):
+def _anyone_observed(spikes: SpikeTrains, trial: int, start: float, stop: float) -> bool:
     """Whether at least half of the stretch was observed in at least one unit."""
     if spikes.observation is None or trial not in spikes.observation.trial:
         return True
@@ -186,7 +188,7 @@ def _anyone_observed(spikes, trial, start, stop):
     return False
 
 
-def running_modulation(spikes, speed, bin_width=1.0):
+def running_modulation(spikes: SpikeTrains, speed: TimeSeries, bin_width: float = 1.0) -> dict[str, float]:
     """Relate the population's rate to how fast the animal moves.
 
     Parameters
@@ -222,9 +224,7 @@ def running_modulation(spikes, speed, bin_width=1.0):
         rows = slice(speed.ptr[k], speed.ptr[k + 1])
         values = np.asarray(speed.values[rows], dtype=float).reshape(rows.stop - rows.start, -1)
         values = np.linalg.norm(values, axis=1) if values.shape[1] > 1 else np.abs(values[:, 0])
-        bins = np.floor((np.asarray(speed.timestamps[rows]) - spikes.t_start[k]) / bin_width + 1e-6).astype(
-            int
-        )
+        bins = np.floor((np.asarray(speed.timestamps[rows]) - spikes.t_start[k]) / bin_width + 1e-6).astype(int)
         good = (bins >= 0) & (bins < n_bins) & np.isfinite(values)
         n = np.bincount(bins[good], minlength=n_bins)
         total = np.bincount(bins[good], weights=values[good], minlength=n_bins)
@@ -242,7 +242,7 @@ def running_modulation(spikes, speed, bin_width=1.0):
     }
 
 
-def clock_quality(source_pulses, target_pulses):
+def clock_quality(source_pulses: ArrayLike, target_pulses: ArrayLike) -> dict[str, Any]:
     """Compare two clocks by the synchronisation pulses that both recorded.
 
     Parameters

@@ -1,6 +1,13 @@
 """Peri-stimulus time histograms."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
+
+from skneuro.data import SpikeTrains
 
 from ._plotting import import_pyplot, tidy
 
@@ -43,7 +50,15 @@ class PSTHDisplay:
     [[0.0, 10.0, 0.0, 5.0]]
     """
 
-    def __init__(self, *, time, rate, error, unit_ids, n_events):
+    def __init__(
+        self,
+        *,
+        time: np.ndarray,
+        rate: np.ndarray,
+        error: np.ndarray,
+        unit_ids: Sequence[Any],
+        n_events: int,
+    ) -> None:
         self.time = time
         self.rate = rate
         self.error = error
@@ -52,8 +67,16 @@ class PSTHDisplay:
 
     @classmethod
     def from_spikes(
-        cls, spikes, events=None, *, window=None, bin_width=0.02, units=None, axes=None, **kwargs
-    ):
+        cls,
+        spikes: SpikeTrains,
+        events: Sequence[np.ndarray] | None = None,
+        *,
+        window: tuple[float, float] | None = None,
+        bin_width: float = 0.02,
+        units: Any = None,
+        axes: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Average a recording around events.
 
         Parameters
@@ -95,8 +118,16 @@ class PSTHDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, stimuli=None, events=None, *, n_samples=1, duration=None, random_state=None, **kwargs
-    ):
+        cls,
+        estimator: Any,
+        stimuli: Any = None,
+        events: Sequence[np.ndarray] | None = None,
+        *,
+        n_samples: int = 1,
+        duration: float | None = None,
+        random_state: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Average trials simulated by a fitted model.
 
         Parameters
@@ -123,7 +154,7 @@ class PSTHDisplay:
         sampled = estimator.sample(stimuli, n_samples=n_samples, duration=duration, random_state=random_state)
         return cls.from_spikes(sampled, events, **kwargs)
 
-    def plot(self, axes=None, *, color="black", label=None, n_columns=4):
+    def plot(self, axes: Any = None, *, color: Any = "black", label: str | None = None, n_columns: int = 4) -> Self:
         """Draw one panel a unit.
 
         Parameters
@@ -178,7 +209,13 @@ class PSTHDisplay:
         return self
 
 
-def aligned_counts(spikes, events=None, *, window=None, bin_width=0.02):
+def aligned_counts(
+    spikes: SpikeTrains,
+    events: Sequence[np.ndarray] | None = None,
+    *,
+    window: tuple[float, float] | None = None,
+    bin_width: float = 0.02,
+) -> tuple[np.ndarray, np.ndarray]:
     """Count spikes around events.
 
     Parameters
@@ -217,9 +254,7 @@ def aligned_counts(spikes, events=None, *, window=None, bin_width=0.02):
     """
     events = [np.array([start]) for start in spikes.t_start] if events is None else events
     if len(events) != len(spikes):
-        raise ValueError(
-            f"expected one array of event times for each of {len(spikes)} trials, got {len(events)}"
-        )
+        raise ValueError(f"expected one array of event times for each of {len(spikes)} trials, got {len(events)}")
     window = (0.0, float(np.min(spikes.duration))) if window is None else window
     n_bins = int(round((window[1] - window[0]) / bin_width + 1e-6)) or 1
     counts = []

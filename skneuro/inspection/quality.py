@@ -4,6 +4,12 @@
 with its numbers and its remedy.
 """
 
+from __future__ import annotations
+
+from numpy.typing import ArrayLike
+
+from skneuro.data import Modalities, SpikeTrains
+
 from . import _judgements as judge
 from .findings import Finding, QualityReport
 from .measures import unit_quality
@@ -12,7 +18,12 @@ _FINE = 1.0e-3  # s; counts in wider bins show neither short intervals nor coinc
 _ORDER = {"serious": 0, "warning": 1, "note": 2}
 
 
-def check_recording(spikes, modalities=None, *, sync_pulses=None):
+def check_recording(
+    spikes: SpikeTrains,
+    modalities: Modalities | None = None,
+    *,
+    sync_pulses: tuple[ArrayLike, ArrayLike] | None = None,
+) -> QualityReport:
     """Look for what would spoil a model fitted to a recording.
 
     Parameters
@@ -68,7 +79,7 @@ def check_recording(spikes, modalities=None, *, sync_pulses=None):
     else:
         why = f"the file holds counts in bins of {1e3 * spikes.resolution:g} ms, not spike times"
         skipped = dict.fromkeys(["duplicated spikes", "refractory period", "shared artefacts"], why)
-        results["zero-lag peaks"] = judge.count_correlation(spikes)
+        results["zero-lag peaks"] = judge.count_correlation(spikes, spikes.resolution)
     if sync_pulses is None:
         skipped["clocks"] = "no synchronisation pulses given"
     else:

@@ -1,6 +1,13 @@
 """Spike rasters."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
+
+from skneuro.data import SpikeTrains
 
 from ._plotting import one_axes, tidy
 
@@ -43,7 +50,16 @@ class RasterDisplay:
     'unit'
     """
 
-    def __init__(self, *, times, rows, row_labels, t_start, t_stop, row_name="unit"):
+    def __init__(
+        self,
+        *,
+        times: np.ndarray,
+        rows: np.ndarray,
+        row_labels: Sequence[Any],
+        t_start: float,
+        t_stop: float,
+        row_name: str = "unit",
+    ) -> None:
         self.times = times
         self.rows = rows
         self.row_labels = row_labels
@@ -52,7 +68,16 @@ class RasterDisplay:
         self.row_name = row_name
 
     @classmethod
-    def from_spikes(cls, spikes, *, trial=0, t_start=None, t_stop=None, ax=None, **kwargs):
+    def from_spikes(
+        cls,
+        spikes: SpikeTrains,
+        *,
+        trial: int = 0,
+        t_start: float | None = None,
+        t_stop: float | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw all units of one trial.
 
         Parameters
@@ -87,7 +112,7 @@ class RasterDisplay:
         return display.plot(ax=ax, **kwargs)
 
     @classmethod
-    def from_unit(cls, spikes, unit, *, ax=None, **kwargs):
+    def from_unit(cls, spikes: SpikeTrains, unit: int | str, *, ax: Any = None, **kwargs: Any) -> Self:
         """Draw one unit in all trials, each aligned to its own start.
 
         Parameters
@@ -113,8 +138,7 @@ class RasterDisplay:
         column = np.flatnonzero(np.asarray(spikes.unit_ids) == unit)
         if column.size != 1:
             raise ValueError(
-                f"expected the id of a unit of these spikes, got {unit!r}; the ids are "
-                f"{list(spikes.unit_ids)}"
+                f"expected the id of a unit of these spikes, got {unit!r}; the ids are {list(spikes.unit_ids)}"
             )
         trial = np.repeat(np.arange(len(spikes)), np.diff(spikes.ptr))
         mine = spikes.units == column[0]
@@ -129,7 +153,16 @@ class RasterDisplay:
         return display.plot(ax=ax, **kwargs)
 
     @classmethod
-    def from_estimator(cls, estimator, stimuli=None, *, duration=None, random_state=None, ax=None, **kwargs):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        stimuli: Any = None,
+        *,
+        duration: float | None = None,
+        random_state: Any = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw one trial simulated by a fitted model.
 
         Parameters
@@ -152,11 +185,9 @@ class RasterDisplay:
         display : RasterDisplay
         """
         stimuli = stimuli if stimuli is None else stimuli[:1]
-        return cls.from_spikes(
-            estimator.sample(stimuli, duration=duration, random_state=random_state), ax=ax, **kwargs
-        )
+        return cls.from_spikes(estimator.sample(stimuli, duration=duration, random_state=random_state), ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, color="black", title=None):
+    def plot(self, ax: Any = None, *, color: Any = "black", title: str | None = None) -> Self:
         """Draw the raster.
 
         Parameters

@@ -1,5 +1,10 @@
 """Training and validation curves of a fitted model."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
@@ -37,14 +42,29 @@ class TrainingCurveDisplay:
     'validation (bits per spike)'
     """
 
-    def __init__(self, *, loss, validation_scores=None, name=None, step_name="epoch"):
+    def __init__(
+        self,
+        *,
+        loss: Sequence[float] | np.ndarray,
+        validation_scores: Sequence[float] | np.ndarray | None = None,
+        name: str | None = None,
+        step_name: str = "epoch",
+    ) -> None:
         self.loss = loss
         self.validation_scores = validation_scores
         self.name = name
         self.step_name = step_name
 
     @classmethod
-    def from_estimator(cls, estimator, *, name=None, step_name="epoch", axes=None, **kwargs):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        name: str | None = None,
+        step_name: str = "epoch",
+        axes: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the curves of a fitted estimator.
 
         Parameters
@@ -80,7 +100,7 @@ class TrainingCurveDisplay:
         )
         return display.plot(axes=axes, **kwargs)
 
-    def plot(self, axes=None, *, color=None):
+    def plot(self, axes: Any = None, *, color: Any = None) -> Self:
         """Draw the curves.
 
         Parameters
@@ -110,9 +130,7 @@ class TrainingCurveDisplay:
         self.axes_ = np.asarray(axes).ravel()[: len(curves)]
         self.figure_, self.lines_ = self.axes_[0].figure, []
         for ax, (label, values) in zip(self.axes_, curves, strict=True):
-            self.lines_ += ax.plot(
-                np.arange(1, len(values) + 1), values, color=color, linewidth=1.4, label=self.name
-            )
+            self.lines_ += ax.plot(np.arange(1, len(values) + 1), values, color=color, linewidth=1.4, label=self.name)
             ax.set(xlabel=self.step_name, ylabel=label)
             ax.xaxis.get_major_locator().set_params(integer=True)
             tidy(ax)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,7 +26,7 @@ def lag_basis(n_bins: int) -> Tensor:
     n_basis = min(N_BASIS, n_bins)
     if n_basis == n_bins:
         return torch.eye(n_bins, dtype=torch.float64)
-    position = (n_basis - 1) * lags.log() / float(torch.tensor(float(n_bins)).log())  # 0 .. n_basis - 1
+    position = (n_basis - 1) * lags.log() / math.log(n_bins)  # 0 .. n_basis - 1
     distance = (position[None, :] - torch.arange(n_basis, dtype=torch.float64)[:, None]).clamp(-1, 1)
     return 0.5 * (1 + torch.cos(torch.pi * distance))
 
@@ -103,8 +105,8 @@ class SessionUnits(nn.Module):
     def lagged_drive(self, counts: Tensor, observed: Tensor, index: Tensor, known: Tensor) -> Tensor:
         """Coupling attention: what the spikes of the past bins add to every unit's log intensity.
 
-        ``u[b, i] = sum over lags l >= 1 and units j of A_k[i, j] phi_k(l) (n_j[b - l] - mean_j)``, one query per
-        candidate target, ids as keys, signed, without a softmax.
+        ``u[b, i] = sum over lags l >= 1 and units j of A_k[i, j] phi_k(l) (n_j[b - l] - mean_j) / sd_j``, one query
+        per candidate target, ids as keys, signed, without a softmax.
 
         Parameters
         ----------
@@ -118,7 +120,7 @@ class SessionUnits(nn.Module):
         -------
         Tensor of shape (C, L, N)
         """
-        excess = (counts - self.mean) * observed  # (C, T, N)
+        excess = self.standardise(counts, observed)  # (C, T, N)
         n_lags = self.basis.shape[1]
         padded = F.pad(excess, (0, 0, n_lags, 0))  # bin b of the segment stands at b + n_lags
         lags = torch.arange(1, n_lags + 1, device=index.device)
@@ -130,7 +132,7 @@ class SessionUnits(nn.Module):
 
     def kernels(self) -> Tensor:
         """Coupling in log intensity per spike, (target, source, lag) for lags of 1, 2, ... bins."""
-        return torch.einsum("kji,kl->ijl", self.coupling, self.basis)
+        return torch.einsum("kji,kl->ijl", self.coupling / self.sd[:, None], self.basis)
 
     def same_bin_drive(self, standardised: Tensor, state: Tensor, units: slice = slice(None)) -> Tensor:
         """What the lower ids of the same bin add: a linear part and a nonlinear one that depends on the state.

@@ -12,6 +12,7 @@ import torch
 from skneuro.data import BinnedSpikes, ModelInput
 from skneuro.exceptions import IncompatibleModalityError
 from skneuro.nn import Neuroformer, NeuroformerConfig
+from skneuro.nn.config import N_COMPONENTS
 from skneuro.training import evaluation
 from skneuro.training.modality_table import Scale, describe, modality_tables
 from skneuro.training.segments import BatchBuilder, Segments
@@ -119,6 +120,7 @@ class FittedModel:
         ValueError
             If an array is missing, of the wrong shape, or not finite.
         """
+        check_sizes(config, arrays)
         n_units = config.n_units
         network = build_network(config, np.zeros(n_units), np.ones(n_units), 0, pick_device(device), DTYPES[precision])
         prefix = "network."
@@ -148,6 +150,33 @@ class FittedModel:
         if device.startswith("cuda") and not torch.cuda.is_available():
             device = "cpu"  # fitted on a GPU, loaded on a machine without one
         self.__dict__.update(vars(FittedModel.from_arrays(config, state["arrays"], device, state["precision"])))
+
+
+def check_sizes(config: NeuroformerConfig, arrays: dict[str, np.ndarray]) -> None:
+    """Compare every size that memory is taken for with the arrays that are there, before it is taken.
+
+    Raises
+    ------
+    ValueError
+        If a size of the configuration is not that of its array.
+    """
+
+    def shape(name: str) -> tuple[int, ...]:
+        return np.shape(arrays.get(f"network.{name}", np.empty(0)))
+
+    expected = {
+        "session.embedding": (config.n_units, config.d_model),
+        "session.repeat_table": (config.n_units, max(config.max_count, 1)),
+        "decoder.bin": (config.window_bins, config.d_model),
+    }
+    if config.coupling_bins:
+        expected["session.basis"] = (shape("session.basis")[0] if shape("session.basis") else 0, config.coupling_bins)
+    for number, modality in enumerate(config.modalities):
+        expected[f"drives.{number}.space"] = (modality.n_features * modality.n_positions, N_COMPONENTS)
+    wrong = {name: (size, shape(name)) for name, size in expected.items() if shape(name) != size}
+    n_blocks = max(config.n_layers, config.n_fusion_layers)
+    if wrong or n_blocks > len(arrays):
+        raise ValueError(f"the sizes of the model are not those of its weights (expected, got): {wrong or n_blocks}")
 
 
 def count_statistics(binned: BinnedSpikes, stretches: Segments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

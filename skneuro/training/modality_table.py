@@ -87,7 +87,8 @@ class ModalityTable:
             onset, until, token, clip_of_token = self._samples(modality, binned)
             self.clip = np.arange(binned.n_trials)
             self.offset = np.zeros(binned.n_trials)
-        until = np.where(np.isfinite(until), until, onset + np.diff(binned.ptr).max(initial=0) * binned.bin_width)
+        trial_ends = np.diff(binned.ptr) * binned.bin_width - self.offset
+        until = np.where(np.isfinite(until), until, trial_ends.max(initial=0.0))
         times = np.maximum(np.ceil((until - onset) / (0.5 * span) - 1e-9), 1).astype(int)  # held: seen again
         again = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
         self.time = np.repeat(onset, times) + again * 0.5 * span

@@ -99,9 +99,7 @@ def test_the_verdict_follows_from_the_numbers(gain, noise, ending):
 
 def test_the_verdict_counts_the_units_and_gives_the_median():
     held = made_up_held()
-    sentence = verdict(
-        better(held, "Neuroformer", [0.1, 0.1, 0.5, 0.5, 0.5, 0.5]), better(held, "GLM", 0.2), held
-    )
+    sentence = verdict(better(held, "Neuroformer", [0.1, 0.1, 0.5, 0.5, 0.5, 0.5]), better(held, "GLM", 0.2), held)
     assert "on 4 of 6 units" in sentence
     assert "median difference of +0.300 bits per spike" in sentence
 

@@ -45,9 +45,7 @@ def test_epochs_on_one_clock_become_trials_with_their_part_of_the_series(write):
 
 
 def test_spikes_with_their_trial_keep_each_trials_own_clock(write):
-    path = write(
-        times=[0.9, 0.2, 0.4], units=[1, 1, 0], trial=[1, 1, 0], t_start=[0.0, 0.0], t_stop=[1.0, 1.0]
-    )
+    path = write(times=[0.9, 0.2, 0.4], units=[1, 1, 0], trial=[1, 1, 0], t_start=[0.0, 0.0], t_stop=[1.0, 1.0])
     spikes, _, _ = read_npz(path)
     assert [t.tolist() for t in spikes.trial(1)] == [[], [0.2, 0.9]]
 

@@ -32,9 +32,7 @@ class Reader(HTMLParser):
 def test_a_page_is_well_formed_and_refers_to_nothing_outside():
     figure = pytest.importorskip("matplotlib.figure").Figure()
     figure.subplots().plot([1, 2])
-    text = page(
-        "title", "sub", "verdict", [Section("one", picture(figure, "a line")), Section("two", paragraph("x"))]
-    )
+    text = page("title", "sub", "verdict", [Section("one", picture(figure, "a line")), Section("two", paragraph("x"))])
     reader = Reader(text)
     sources = [value for name, value in reader.attributes if name in ("src", "href")]
     assert all(value.startswith("data:image/png;base64,") for value in sources)

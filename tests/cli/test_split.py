@@ -74,9 +74,7 @@ def test_few_trials_are_all_used():
 def test_blocks_of_counts_stay_on_the_grid_of_the_counts():
     counts = np.random.default_rng(1).poisson(1.0, (4321, 3))
     split = split_recording(Loaded("rat", SpikeTrains.from_counts(counts, 0.03)))
-    total = sum(
-        getattr(split, name).spikes.bin(0.03).dense().sum() for name in ("train", "validation", "test")
-    )
+    total = sum(getattr(split, name).spikes.bin(0.03).dense().sum() for name in ("train", "validation", "test"))
     assert total == counts.sum()
 
 

@@ -41,9 +41,7 @@ def test_counts_agree_with_a_histogram_of_each_event():
 
 
 def test_an_event_too_near_the_edge_of_its_trial_is_not_used():
-    _, counts = aligned_counts(
-        recording(), [np.array([5.1, 7.9, 6.0])] + [np.array([])] * 5, window=(-0.5, 1.0)
-    )
+    _, counts = aligned_counts(recording(), [np.array([5.1, 7.9, 6.0])] + [np.array([])] * 5, window=(-0.5, 1.0))
     assert len(counts) == 1
 
 
@@ -58,9 +56,7 @@ def test_events_of_another_number_of_trials_are_refused():
 
 
 def test_a_spike_on_the_border_of_a_bin_is_in_the_later_one():
-    spikes = SpikeTrains.from_lists(
-        [[[0.3]]], t_start=0.0, t_stop=0.6
-    )  # 0.3 / 0.1 is below 3 in floating point
+    spikes = SpikeTrains.from_lists([[[0.3]]], t_start=0.0, t_stop=0.6)  # 0.3 / 0.1 is below 3 in floating point
     _, counts = aligned_counts(spikes, bin_width=0.1)
     assert counts[0, 0].tolist() == [0, 0, 0, 1, 0, 0]
 
@@ -68,9 +64,7 @@ def test_a_spike_on_the_border_of_a_bin_is_in_the_later_one():
 def test_the_mean_rate_is_in_hertz_and_its_error_that_of_a_mean():
     spikes = recording()
     display = PSTHDisplay.from_spikes(spikes, bin_width=0.5)
-    per_trial = np.array(
-        [[np.histogram(t, 5 + 0.5 * np.arange(7))[0] for t in spikes.trial(k)] for k in range(6)]
-    )
+    per_trial = np.array([[np.histogram(t, 5 + 0.5 * np.arange(7))[0] for t in spikes.trial(k)] for k in range(6)])
     np.testing.assert_allclose(display.rate, per_trial.mean(axis=0) / 0.5)
     np.testing.assert_allclose(display.error, per_trial.std(axis=0, ddof=1) / np.sqrt(6) / 0.5)
     assert display.n_events == 6

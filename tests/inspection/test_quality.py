@@ -60,9 +60,7 @@ def test_independent_place_like_bursts_are_no_defect():
     for k in range(8):
         field = (np.arange(0, DURATION, 20) + rng.uniform(0, 20, 20))[:, None]
         spikes = np.sort((field + rng.exponential(0.5, (20, 15))).ravel())
-        trains[k] = np.unique(
-            spikes[(spikes < DURATION)][np.diff(spikes[spikes < DURATION], prepend=-1) > 2e-3]
-        )
+        trains[k] = np.unique(spikes[(spikes < DURATION)][np.diff(spikes[spikes < DURATION], prepend=-1) > 2e-3])
     assert not found(check_recording(recording(trains)), "presence")
 
 

@@ -79,9 +79,7 @@ class Sampler:
 
     def sample(self, stimuli=None, n_samples=1, *, duration=None, random_state=None):
         n_trials = 1 if stimuli is None else len(stimuli)
-        return SpikeTrains.from_lists(
-            [[[0.1 * (1 + k)]] for k in range(n_trials)], t_start=0.0, t_stop=duration
-        )
+        return SpikeTrains.from_lists([[[0.1 * (1 + k)]] for k in range(n_trials)], t_start=0.0, t_stop=duration)
 
 
 def test_a_simulated_raster_is_that_of_the_first_stimulus():

@@ -182,3 +182,13 @@ def test_features_are_standardised():
     table = ModalityTable(series, binned(50), Scale.fit(series), SPAN)
     found = np.array([latest(table, bin_)[0] for bin_ in range(50)])
     assert found.mean() == pytest.approx(0.0, abs=1e-5) and found.std() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_value_known_long_before_a_trial_stands_to_its_end():
+    early = TimeSeries([7.0], [-5.0], [0, 1])
+    table = ModalityTable(early, binned(40), plain(), SPAN)
+    assert [latest(table, bin_)[0] for bin_ in (0, 20, 39)] == [7.0] * 3
+    still = Video(frames_of(1, 1), timestamps=[0.0], index=[0, 0], t_start=[-5.0, 0.5])
+    table = ModalityTable(still, binned(40, 2), plain(), SPAN)
+    assert latest(table, 39, 0) is not None and latest(table, 39, 1) is not None
+    assert latest(table, 9, 1) is None and latest(table, 10, 1) is not None

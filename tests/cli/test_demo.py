@@ -1,0 +1,110 @@
+"""The demonstration from end to end, on a recording of a minute and with models that hardly train."""
+
+import re
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skneuro import load
+from skneuro.baselines import ConstantMarginal, CoupledGLM, HomogeneousPoisson
+from skneuro.cli.demo import run_demo
+from skneuro.cli.models import Plan, make_plan
+from skneuro.cli.recordings import Loaded
+from skneuro.cli.recordings import load as load_recording
+from skneuro.cli.split import split_recording
+from skneuro.data import SpikeTrains
+from skneuro.estimators import NeuroformerEstimator
+
+BIN_WIDTH = 0.05
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    """Four cells that wax and wane together, and a fifth that follows them."""
+    rng = np.random.default_rng(0)
+    edges = np.arange(0, 120, 0.02)
+    drive = np.exp(1.2 * np.sin(2 * np.pi * edges / 3))
+    trains = [edges[rng.random(edges.size) < 0.02 * 8 * drive] + 0.02 * rng.random() for _ in range(4)]
+    trains.append(np.sort(np.concatenate(trains) + 0.05)[::4])
+    path = tmp_path_factory.mktemp("recording") / "rat.npz"
+    units = np.repeat(np.arange(5), [t.size for t in trains])
+    np.savez(path, times=np.concatenate(trains), units=units, t_start=0.0, t_stop=120.5)
+    return str(path)
+
+
+def tiny():
+    return NeuroformerEstimator(
+        bin_width=BIN_WIDTH, window_bins=1, d_model=8, n_heads=2, max_epochs=1, gamma=0, mu=0.5, random_state=0
+    )
+
+
+@pytest.fixture(scope="module")
+def demo(file, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    plan = Plan(
+        quick={
+            "constant Poisson": HomogeneousPoisson(bin_width=BIN_WIDTH),
+            "counts": ConstantMarginal(bin_width=BIN_WIDTH),
+        },
+        slow={"GLM": CoupledGLM(bin_width=BIN_WIDTH, history=0.2, alphas=2000.0), "Neuroformer": tiny()},
+    )
+    assert run_demo(file, quick=True, output=str(folder), bin_width=BIN_WIDTH, plan=plan) == 0
+    return folder
+
+
+def test_the_report_needs_nothing_beside_it(demo):
+    text = (demo / "report.html").read_text()
+    assert not re.search(r"https?://|<script|<link|url\(", text)
+    pytest.importorskip("matplotlib")
+    assert text.count("data:image/png;base64,") >= 5
+
+
+def test_the_report_opens_with_the_verdict(demo):
+    text = (demo / "report.html").read_text()
+    sentence = re.search(r'<p class="verdict">(.*?)</p>', text).group(1)
+    assert re.match(r"The Neuroformer beats the best baseline, the .+, on \d of 5 units", sentence)
+    assert re.search(r"use (the .+|neither to predict this recording)\.$", sentence)
+
+
+def test_the_saved_model_scores_what_the_table_says(demo, file):
+    table = pd.read_csv(demo / "scores.csv", index_col="model")
+    assert table.loc["constant Poisson", "bits_per_spike"] == 0.0
+    model = load(demo / "neuroformer.skn")
+    test = split_recording(load_recording(file)).test
+    assert model.score(test) == pytest.approx(table.loc["Neuroformer", "bits_per_spike"], abs=2e-5)
+    units = pd.read_csv(demo / "unit_scores.csv", index_col="unit")
+    np.testing.assert_allclose(units["Neuroformer"], model.unit_score(test), atol=2e-5)
+
+
+def test_without_matplotlib_there_is_a_report_without_pictures(file, tmp_path, monkeypatch, capsys):
+    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    plan = Plan(quick={"constant Poisson": HomogeneousPoisson(bin_width=BIN_WIDTH), "Neuroformer": tiny()})
+    assert run_demo(file, quick=True, output=str(tmp_path), bin_width=BIN_WIDTH, plan=plan) == 0
+    text = (tmp_path / "report.html").read_text()
+    assert "matplotlib is not installed" in text
+    assert "<img" not in text
+    out = capsys.readouterr().out
+    assert "Mean rates around" in out
+    assert "best baseline" in out
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_the_plan_compares_with_every_kind_of_baseline(quick):
+    spikes = SpikeTrains.from_lists([[[0.1]]], 0.0, 1.0)
+    plan = make_plan(Loaded("rat", spikes, repeats=True), 0.02, quick=quick, seed=3)
+    models = plan.quick | plan.slow
+    assert {type(m).__name__ for m in models.values()} == {
+        "HomogeneousPoisson",
+        "ConstantMarginal",
+        "PSTHModel",
+        "CoupledGLM",
+        "GRUModel",
+        "NeuroformerEstimator",
+    }
+    assert list(models)[-1] == "Neuroformer"
+    assert {m.bin_width for m in models.values()} == {0.02}
+    assert "PSTH" not in make_plan(Loaded("rat", spikes), 0.02, quick=quick, seed=3).quick
