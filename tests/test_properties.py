@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skneuro import NeuroformerEstimator
 from skneuro.data import SpikeTrains, TimeSeries
+from skneuro.nn.windows import window_tokens
 from skneuro.preprocessing import SpikeTokenizer
 
 BIN_WIDTH = 0.05
@@ -53,7 +55,9 @@ def test_a_trial_scores_the_same_in_any_company(model, counts, data):
     again = model.predict(spikes[order], speed[order], n_samples=2)
     for row, trial in zip(again, order, strict=True):
         np.testing.assert_allclose(row, predicted[trial], **CLOSE)
-    np.testing.assert_allclose(model.transform(spikes[order], speed[order]), model.transform(spikes, speed)[order], **CLOSE)
+    np.testing.assert_allclose(
+        model.transform(spikes[order], speed[order]), model.transform(spikes, speed)[order], **CLOSE
+    )
 
 
 @settings(max_examples=8, deadline=None)
@@ -124,10 +128,6 @@ def test_samples_are_reproducible_row_by_row(model, seed, n_samples):
 @given(seed=st.integers(0, 10**6), window=st.integers(1, 4))
 def test_the_models_tokens_are_the_tokenizers(seed, window):
     """The sequence that the decoder reads is the one that SpikeTokenizer documents."""
-    import torch
-
-    from skneuro.nn.windows import window_tokens
-
     counts = np.random.default_rng(seed).poisson(0.7, (3 * window, 3))
     tokens = SpikeTokenizer(bin_width=BIN_WIDTH, window_bins=window).fit(counts).transform(counts)
     read = window_tokens(torch.from_numpy(counts.reshape(3, window, 3)), merged=False)

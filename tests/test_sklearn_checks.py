@@ -1,4 +1,4 @@
-"""scikit-learn's whole battery of checks on NeuroformerEstimator; xfails are strict, so that none outlives its reason."""
+"""scikit-learn's whole battery of checks on NeuroformerEstimator; an xfail is strict, and ends with its reason."""
 
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks

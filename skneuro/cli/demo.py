@@ -19,7 +19,7 @@ from .events import Alignment
 from .figures import most_modulated
 from .models import MODEL, Plan, make_plan
 from .recordings import Loaded, load
-from .simulation import choose_alignment, pieces, simulate
+from .simulation import align_to_starts, choose_alignment, n_usable, pieces, simulate
 from .split import Split, split_recording
 from .text_plots import text_histogram, text_raster
 from .training import Background, Fitted, fit_and_score, watch
@@ -78,7 +78,7 @@ def run_demo(
     _draw(shown.spikes, alignment)
 
     plan = plan or make_plan(recording, bin_width, quick=quick, seed=seed)
-    fitted = _fit_all(plan, recording, split, held)
+    fitted = _fit_all(plan, split, held)
     scores = {name: score_cells(name, f.test, held, f.seconds) for name, f in fitted.items()}
     best = _best_baseline(fitted, split, bin_width)
     sentence = verdict(scores[MODEL], scores[best], held)
@@ -88,6 +88,8 @@ def run_demo(
     print(f"\n{sentence}\n")
 
     simulated = simulate(fitted[MODEL].estimator, shown, seed)
+    if n_usable(simulated, alignment) < 2:
+        alignment = align_to_starts(shown.spikes)
     result = Result(
         recording,
         split,
@@ -151,21 +153,23 @@ def _draw(spikes: SpikeTrains, alignment: Alignment) -> None:
         print(f"  unit {unit!s:6s} {text_histogram(rate)}  up to {rate.max():.0f} Hz")
 
 
-def _fit_all(plan: Plan, recording: Loaded, split: Split, held: Held) -> dict[str, Fitted]:
-    """Fit the slow models in processes of their own and the quick ones here meanwhile."""
+def _fit_all(plan: Plan, split: Split, held: Held) -> dict[str, Fitted]:
+    """Fit the slow models in processes of their own, and the quick ones here meanwhile."""
     fitted: dict[str, Fitted] = {}
+    *others, last = plan.slow or [""]
     with tempfile.TemporaryDirectory() as logs:
         background = Background(Path(logs), n_processes=2)
         try:
-            for name, estimator in plan.slow.items():
-                background.submit(name, estimator, split)
-            print(f"\n{' and '.join(plan.slow)} are training. Meanwhile, held-out bits per spike:", flush=True)
+            if last:
+                background.submit(last, plan.slow[last], split)
+                print(f"\nThe {last} is training. Meanwhile, held-out bits per spike:", flush=True)
             for name, estimator in plan.quick.items():
                 fitted[name] = fit_and_score(name, estimator, split)
                 _print_score(score_cells(name, fitted[name].test, held, fitted[name].seconds))
+            for name in others:  # only now: two cores are enough for the longest fit and the quick ones
+                background.submit(name, plan.slow[name], split)
             watch(background)
-            for name, future in background.futures.items():
-                fitted[name] = future.result()
+            fitted |= {name: background.result(name) for name in plan.slow}
         finally:
             background.close()
     return fitted

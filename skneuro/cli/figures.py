@@ -104,12 +104,7 @@ def unit_figure(model: Score, baseline: Score) -> Any:
 
 
 def raster_figure(
-    recorded: SpikeTrains,
-    sampled: SpikeTrains,
-    *,
-    trial: int = 0,
-    seconds: float = 8.0,
-    max_units: int = 60,
+    recorded: SpikeTrains, sampled: SpikeTrains, *, trial: int = 0, seconds: float = 8.0, max_units: int = 60
 ) -> Any:
     """One recorded trial above one simulated under the same stimulus.
 
@@ -130,26 +125,31 @@ def raster_figure(
     """
     n_units = min(max_units, recorded.shape[1])
     figure = _figure(8.1, 2 * max(1.6, 0.045 * n_units) + 0.9)
-    axes = figure.subplots(2, 1, sharex=True)
+    _draw_rasters(figure.subplots(2, 1, sharex=True), recorded, sampled, trial, seconds, n_units)
+    return figure
+
+
+def _draw_rasters(
+    axes: Any, recorded: SpikeTrains, sampled: SpikeTrains, trial: int, seconds: float, n_units: int
+) -> None:
     for ax, spikes, color, title in (
         (axes[0], recorded, RECORDED, "recorded"),
         (axes[1], sampled, MODEL, "simulated by the Neuroformer, its own spikes as its past"),
     ):
-        spikes = spikes.select_units(recorded.unit_ids[:n_units])
         start = float(spikes.t_start[trial])
         stop = min(float(spikes.t_stop[trial]), start + seconds)
         part = slice(spikes.ptr[trial], spikes.ptr[trial + 1])
-        times, units = spikes.times[part], spikes.units[part]
-        shown = times < stop
+        times, units = spikes.times[part] - start, spikes.units[part]
+        shown = (times < stop - start) & (units < n_units)
         RasterDisplay(
-            times=times[shown] - start,
+            times=times[shown],
             rows=units[shown],
-            row_labels=list(spikes.unit_ids),
+            row_labels=list(spikes.unit_ids[:n_units]),
             t_start=0.0,
             t_stop=stop - start,
-        ).plot(ax=ax, color=color, title=title)
+        ).plot(ax=ax, color=color)
+        ax.set_title(title, loc="left", fontsize="medium")
     axes[0].set_xlabel("")
-    return figure
 
 
 def psth_figure(recorded: SpikeTrains, sampled: SpikeTrains, alignment: Alignment, n_units: int = 8) -> Any:
@@ -168,21 +168,23 @@ def psth_figure(recorded: SpikeTrains, sampled: SpikeTrains, alignment: Alignmen
     -------
     figure : matplotlib Figure
     """
-    settings: dict[str, Any] = {"window": alignment.window, "bin_width": alignment.bin_width}
-    chosen = most_modulated(recorded, alignment.events(recorded), n_units=n_units, **settings)
-    n_columns = min(4, len(chosen))
-    n_rows = -(-len(chosen) // n_columns)
+    n_units = min(n_units, recorded.shape[1])
+    n_columns = min(4, n_units)
+    n_rows = -(-n_units // n_columns)
     figure = _figure(8.1, 1.75 * n_rows + 0.7)
     axes = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True)
+    _draw_psths(figure, axes, recorded, sampled, alignment, n_units)
+    return figure
+
+
+def _draw_psths(
+    figure: Any, axes: Any, recorded: SpikeTrains, sampled: SpikeTrains, alignment: Alignment, n_units: int
+) -> None:
+    settings: dict[str, Any] = {"window": alignment.window, "bin_width": alignment.bin_width}
+    chosen = most_modulated(recorded, alignment.events(recorded), n_units=n_units, **settings)
     for spikes, color, label in ((recorded, RECORDED, "recorded"), (sampled, MODEL, "simulated")):
         display = PSTHDisplay.from_spikes(
-            spikes,
-            alignment.events(spikes),
-            units=chosen,
-            axes=axes.flat,
-            color=color,
-            label=label,
-            **settings,
+            spikes, alignment.events(spikes), units=chosen, axes=axes.flat, color=color, label=label, **settings
         )
     for ax in axes.flat[len(chosen) :]:
         ax.remove()
@@ -191,6 +193,34 @@ def psth_figure(recorded: SpikeTrains, sampled: SpikeTrains, alignment: Alignmen
     figure.supxlabel(f"time from {alignment.name} (s)", fontsize="medium")
     handles, labels = display.axes_[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False)
+
+
+def overview_figure(
+    recorded: SpikeTrains, sampled: SpikeTrains, alignment: Alignment, *, trial: int = 0, seconds: float = 5.0
+) -> Any:
+    """Rasters on the left and mean rates of four units on the right, recorded and simulated.
+
+    Parameters
+    ----------
+    recorded, sampled : SpikeTrains
+        As many trials of each, with the same units.
+    alignment : Alignment
+        What mean rates are aligned to.
+    trial : int, default=0
+        Position of the trial in the rasters.
+    seconds : float, default=5.0
+        How much of it to show.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+    """
+    figure = _figure(11.0, 4.4)
+    left, right = figure.subfigures(1, 2, width_ratios=(1.15, 1))
+    n_units = min(40, recorded.shape[1])
+    _draw_rasters(left.subplots(2, 1, sharex=True), recorded, sampled, trial, seconds, n_units)
+    axes = right.subplots(2, 2, squeeze=False, sharex=True)
+    _draw_psths(right, axes, recorded, sampled, alignment, min(4, recorded.shape[1]))
     return figure
 
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from .recordings import Loaded
 
 MODEL = "Neuroformer"
+
+# What an epoch of the Neuroformer takes on one core, in seconds for a unit in a bin, measured on five
+# recordings;
+# the number of epochs follows from it and not from a clock, so that a seed gives the same result everywhere.
+_SECONDS_PER_CELL = 6e-6
+_TRAINING_SHARE = 0.6
+_SECONDS, _QUICK_SECONDS = 180.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -17,8 +26,8 @@ class Plan:
     Parameters
     ----------
     quick, slow : dict of str to estimator
-        Not yet fitted. Quick ones are fitted one after the other, slow ones beside them in their own
-        processes; the Neuroformer is the last of the slow ones.
+        Not yet fitted. Quick ones are fitted one after the other; slow ones beside them in their own
+        processes, beginning with the last, which is the Neuroformer.
     """
 
     quick: dict[str, Any] = field(default_factory=dict)
@@ -67,12 +76,18 @@ def make_plan(recording: Loaded, bin_width: float, *, quick: bool, seed: int) ->
     baselines["categorical GLM, same bin"] = CoupledGLM(
         bin_width=bin_width, history=history, counts="categorical", same_bin="linear"
     )
-    fine = bin_width < 0.03
+    n_bins, n_units = recording.spikes.duration.sum() / bin_width, recording.spikes.shape[1]
+    epochs = (_QUICK_SECONDS if quick else _SECONDS) / (_SECONDS_PER_CELL * _TRAINING_SHARE * n_bins * n_units)
     common: dict[str, Any] = {"bin_width": bin_width, "random_state": seed, "n_threads": 1, "verbose": 1}
     return Plan(
         quick=baselines,
         slow={
-            "GRU": GRUModel(history=history, max_steps=300 if quick else 1200, **common),
-            MODEL: NeuroformerEstimator(window_bins=5 if fine else 1, max_epochs=8 if quick else 30, **common),
+            "GRU": GRUModel(history=history, max_steps=200 if quick else min(1200, 64000 // n_units), **common),
+            MODEL: NeuroformerEstimator(
+                # several bins a window only where one holds few spikes
+                window_bins=5 if bin_width < 0.03 else 1,
+                max_epochs=int(np.clip(epochs, 3, 60)),
+                **common,
+            ),
         },
     )

@@ -93,18 +93,56 @@ def choose_alignment(recording: Loaded, trials: Recording) -> Alignment:
     """
     spikes = trials.spikes
     if recording.repeats:
-        onsets = [np.zeros(1)] * len(spikes)
+        starts = [np.zeros(1)] * len(spikes)
         bin_width = 0.04 if len(spikes) >= 20 else 0.08  # few repeats make a ragged mean
-        return Alignment("stimulus onset", (0.0, float(spikes.duration.min())), bin_width, relative=onsets)
+        return Alignment("stimulus onset", (0.0, float(spikes.duration.min())), bin_width, relative=starts)
     movement = _movement(trials)
     if movement is not None:
         events = movement_onsets(movement, spikes.t_start, spikes.t_stop)
         relative = [at - start for at, start in zip(events, spikes.t_start, strict=True)]
-        if sum(map(len, relative)) >= 10:
-            return Alignment("onset of movement", (-0.5, 1.0), 0.1, relative=relative)
+        onsets = Alignment("onset of movement", (-0.5, 1.0), 0.1, relative=relative)
+        if n_usable(spikes, onsets) >= 10:
+            return onsets
     rates = np.concatenate([population_rate(spikes, k, 0.1)[0] for k in range(len(spikes))])
-    level = float(rates.mean() + rates.std())
-    return Alignment("rise of the population rate", (-0.5, 1.0), 0.1, level=level)
+    rises = Alignment("rise of the population rate", (-0.5, 1.0), 0.1, level=float(rates.mean() + rates.std()))
+    return rises if n_usable(spikes, rises) >= 2 else align_to_starts(spikes)
+
+
+def align_to_starts(spikes: SpikeTrains) -> Alignment:
+    """Average around the start of each trial, which any recording has.
+
+    Parameters
+    ----------
+    spikes : SpikeTrains
+        Trials of one length.
+
+    Returns
+    -------
+    alignment : Alignment
+    """
+    length = float(spikes.duration.min())
+    return Alignment("start of the piece", (0.0, length), length / 20, relative=[np.zeros(1)] * len(spikes))
+
+
+def n_usable(spikes: SpikeTrains, alignment: Alignment) -> int:
+    """Count the events of an alignment whose window lies inside its trial.
+
+    Parameters
+    ----------
+    spikes : SpikeTrains
+        Recorded or simulated trials.
+    alignment : Alignment
+        What to count.
+
+    Returns
+    -------
+    n_events : int
+    """
+    before, after = alignment.window
+    return sum(
+        int(np.sum((at + before >= start - 1e-9) & (at + after <= stop + 1e-6)))
+        for at, start, stop in zip(alignment.events(spikes), spikes.t_start, spikes.t_stop, strict=True)
+    )
 
 
 def _movement(trials: Recording) -> TimeSeries | None:
@@ -127,14 +165,16 @@ def psth_agreement(recorded: SpikeTrains, simulated: SpikeTrains, alignment: Ali
     Returns
     -------
     simulated, halves : float
-        Mean over units of the correlation of two mean rates. The first compares every other recorded event
-        with as many simulated ones, so that both are equally noisy; the second with the other half of the
-        recorded.
+        Mean over units of the correlation of two mean rates; NaN for a single event. The first compares every
+        other recorded event with as many simulated ones, so that both are equally noisy; the second with the
+        other half of the recorded.
     """
     counts = [
         aligned_counts(s, alignment.events(s), window=alignment.window, bin_width=alignment.bin_width)[1]
         for s in (recorded, simulated)
     ]
+    if len(counts[0]) < 2:
+        return float("nan"), float("nan")
     even, odd = counts[0][::2].mean(axis=0), counts[0][1::2].mean(axis=0)
     drawn = counts[1][: len(counts[0][1::2])].mean(axis=0)
     return _mean_correlation(even, drawn), _mean_correlation(even, odd)
@@ -142,4 +182,6 @@ def psth_agreement(recorded: SpikeTrains, simulated: SpikeTrains, alignment: Ali
 
 def _mean_correlation(a: np.ndarray, b: np.ndarray) -> float:
     varies = (a.std(axis=1) > 0) & (b.std(axis=1) > 0)
+    if not varies.any():
+        return float("nan")
     return float(np.mean([np.corrcoef(x, y)[0, 1] for x, y in zip(a[varies], b[varies], strict=True)]))

@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from skneuro.data import Recording
 
+from .errors import CommandError
 from .split import Split
 
 
@@ -94,6 +96,7 @@ class Background:
         self.logs: dict[str, Path] = {}
         self.futures: dict[str, Future[Fitted]] = {}
         context = multiprocessing.get_context("spawn")  # a fork would copy torch's thread pool in mid-air
+        self._others = set(multiprocessing.active_children())
         self._pool = ProcessPoolExecutor(n_processes, mp_context=context)
 
     def submit(self, name: str, estimator: Any, split: Split) -> None:
@@ -114,10 +117,26 @@ class Background:
             if not future.done():
                 yield name, _last_line(self.logs[name])
 
+    def result(self, name: str) -> Fitted:
+        """Wait for a model and return it.
+
+        Raises
+        ------
+        CommandError
+            If its process was killed.
+        """
+        try:
+            return self.futures[name].result()
+        except BrokenProcessPool as error:
+            raise CommandError(
+                "a training process was killed, most likely for lack of memory; try --quick or a larger --bin-width"
+            ) from error
+
     def close(self) -> None:
-        """End the processes; nothing that is still training is kept."""
-        for future in self.futures.values():
-            future.cancel()
+        """End the processes; what is still training is lost."""
+        if not all(future.done() for future in self.futures.values()):
+            for process in set(multiprocessing.active_children()) - self._others:
+                process.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -78,7 +78,7 @@ class Result:
 
 
 def write_report(result: Result, folder: Path, seconds: float) -> Iterator[tuple[Path, str]]:
-    """Write report.html, the model and scores.csv.
+    """Write the model, the scores, a picture and report.html.
 
     Parameters
     ----------
@@ -105,9 +105,23 @@ def write_report(result: Result, folder: Path, seconds: float) -> Iterator[tuple
     yield folder / "unit_scores.csv", "bits per spike of every unit"
     result.summary.to_csv(folder / "scores.csv", float_format="%.5f")
     yield folder / "scores.csv", "table"
+    if _can_draw():
+        shown = figures.overview_figure(
+            result.recorded, result.simulated, result.alignment, trial=_longest(result.recorded)
+        )
+        shown.savefig(folder / "overview.png", dpi=110)
+        yield folder / "overview.png", "picture"
     report = folder / "report.html"
     report.write_text(_page(result, seconds), encoding="utf-8")
     yield report, "report"
+
+
+def _can_draw() -> bool:
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def _longest(spikes: SpikeTrains) -> int:
+    return int(np.argmax(spikes.duration))
 
 
 def _page(result: Result, seconds: float) -> str:
@@ -116,7 +130,7 @@ def _page(result: Result, seconds: float) -> str:
         f"{spikes.shape[1]} units, {spikes.duration.sum():.0f} s, {spikes.n_spikes} spikes, bins of "
         f"{1e3 * result.bin_width:g} ms. skneuro {skneuro.__version__}"
     )
-    drawn = importlib.util.find_spec("matplotlib") is not None
+    drawn = _can_draw()
     sections = [_comparison(result, drawn)]
     if drawn:
         sections += [_by_unit(result), _simulation(result), _training(result)]
@@ -145,17 +159,17 @@ def _by_unit(result: Result) -> Section:
 
 def _simulation(result: Result) -> Section:
     r, halves = psth_agreement(result.recorded, result.simulated, result.alignment)
-    longest = int(np.argmax(result.recorded.duration))
-    body = paragraph(
-        f"{len(result.simulated)} trials drawn from the fitted {MODEL} in closed loop: its own spikes are "
-        "its past. "
-        f"Mean rates around the {result.alignment.name} correlate with the recorded ones by {r:.2f} (mean "
-        "over "
-        f"units); two halves of the recording correlate by {halves:.2f}, which is what a perfect model would "
-        "reach."
-    )
+    text = f"{len(result.simulated)} trials drawn from the fitted {MODEL} in closed loop: its own spikes are its past."
+    if np.isfinite(r) and np.isfinite(halves):
+        text += (
+            f" Mean rates around the {result.alignment.name} correlate with the recorded ones by {r:.2f} "
+            "(mean over "
+            f"units); two halves of the recording correlate by {halves:.2f}, which a perfect model would "
+            "reach."
+        )
+    body = paragraph(text)
     body += picture(
-        figures.raster_figure(result.recorded, result.simulated, trial=longest),
+        figures.raster_figure(result.recorded, result.simulated, trial=_longest(result.recorded)),
         "Raster of a recorded trial above that of a simulated one",
         "Simulated spikes need not fall where recorded ones do; rates, bursts and co-activity should look alike.",
     )

@@ -20,6 +20,7 @@ CONSTRAINTS: dict[str, list] = {
     "head": [StrOptions({"hazard", "chained", "independent"})],
     "coupling": ["boolean"],
     "coupling_lag": [Interval(Real, 0, None, closed="neither")],
+    "coupling_penalty": [Interval(Real, 0, None, closed="left")],
     "d_model": [Interval(Integral, 1, None, closed="left")],
     "n_heads": [Interval(Integral, 1, None, closed="left")],
     "n_layers": [Interval(Integral, 0, None, closed="left")],

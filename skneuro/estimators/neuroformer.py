@@ -55,6 +55,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         Coupling attention between pairs of units beside the transformer, and same-bin terms.
     coupling_lag : float, in seconds, default=0.1
         Longest lag of the coupling.
+    coupling_penalty : float, in standard errors, default=2.0
+        Strength of the sparse (Laplace) prior on every coupling: what its noise alone would give stays at zero.
     d_model : int, default=64
         Width of the model.
     n_heads : int, default=4
@@ -72,7 +74,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     modality_dropout : float, default=0.1
         Chance that a modality is hidden for a training segment, which trains the model to do without it. With 0, a
         modality that is missing later is an error.
-    max_epochs : int, default=50
+    max_epochs : int, default=30
         Passes over the training data.
     batch_size : int, default=8
         Training segments (of about 100 bins) in a batch.
@@ -177,6 +179,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         head: str = "hazard",
         coupling: bool = True,
         coupling_lag: float = 0.1,
+        coupling_penalty: float = 2.0,
         d_model: int = 64,
         n_heads: int = 4,
         n_layers: int = 1,
@@ -185,7 +188,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         dropout: float = 0.3,
         unit_dropout: float = 0.0,
         modality_dropout: float = 0.1,
-        max_epochs: int = 50,
+        max_epochs: int = 30,
         batch_size: int = 8,
         learning_rate: float = 3e-3,
         weight_decay: float = 0.2,
@@ -214,6 +217,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         self.head = head
         self.coupling = coupling
         self.coupling_lag = coupling_lag
+        self.coupling_penalty = coupling_penalty
         self.d_model = d_model
         self.n_heads = n_heads
         self.n_layers = n_layers

@@ -130,6 +130,15 @@ class SessionUnits(nn.Module):
         filtered = torch.einsum("kl,cbln->cbkn", self.basis, past)
         return torch.einsum("cbkj,kji->cbi", filtered, self.coupling)
 
+    def coupling_size(self) -> Tensor:
+        """Absolute couplings, each in units of the slope that one spike more or less would give it.
+
+        The log-likelihood of a target with mean count m has a curvature of about m a bin in the weight of a
+        standardised source, so ``sqrt(m)`` is what the noise of one bin pulls with.
+        """
+        absolute = self.coupling.abs().sum((0, 1)) + (self.same_bin * self.lower).abs().sum(0)  # (target,)
+        return (absolute * self.mean.sqrt()).sum()
+
     def kernels(self) -> Tensor:
         """Coupling in log intensity per spike, (target, source, lag) for lags of 1, 2, ... bins."""
         return torch.einsum("kji,kl->ijl", self.coupling / self.sd[:, None], self.basis)

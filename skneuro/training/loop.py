@@ -12,12 +12,13 @@ import numpy as np
 import torch
 
 from skneuro.nn import Neuroformer
+from skneuro.nn.batch import Batch
 from skneuro.training.segments import BatchBuilder, Segments, cut_segments, segment_bins, shuffled_batches
 
 WARM_UP_STEPS = 50
 FINAL_RATE = 0.02
 AVERAGE_DECAY = 0.99
-CLIP_NORM = 1.0
+CLIP_NORM = 0.1
 NOT_DECAYED = ("repeat_table", "coupling", "same_bin")
 
 
@@ -30,6 +31,7 @@ class TrainingSettings:
     batch_size: int
     learning_rate: float
     weight_decay: float
+    coupling_penalty: float
     max_epochs: int
     n_iter_no_change: int
     tol: float
@@ -123,11 +125,12 @@ def train_epoch(
     model.random.generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     segments = cut_segments(stretches, segment_bins(config), rng)
     warm_up = max(config.context_bins, config.history_bins)
+    n_bins = max(int((stretches.stop - stretches.start).sum()), 1)
     batches = list(shuffled_batches(segments, settings.batch_size, rng))
     model.train()
     losses, weights = [], []
     for number, part in enumerate(batches):
-        loss, n_tokens = batch_loss(model, builder.build(part, warm_up), settings)
+        loss, n_tokens = batch_loss(model, builder.build(part, warm_up), settings, n_bins)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise NonFiniteLossError(f"the training loss became {value} in epoch {state.n_epochs + 1}")
@@ -149,8 +152,15 @@ def train_epoch(
     return state.loss_curve[-1]
 
 
-def batch_loss(model: Neuroformer, batch, settings: TrainingSettings) -> tuple[torch.Tensor, int]:
-    """The poster's equation 6, in nats per token; the dt part is computed apart only where the weights differ."""
+def batch_loss(
+    model: Neuroformer, batch: Batch, settings: TrainingSettings, n_bins: int
+) -> tuple[torch.Tensor, int]:
+    """The poster's equation 6, in nats per token, and the sparse prior on the couplings.
+
+    The dt part is computed apart only where the weights differ. Over the `n_bins` bins of the training data the prior
+    pulls every coupling to zero with `coupling_penalty` times the standard error of its slope (a Laplace prior), so
+    that what noise alone could give stays at zero.
+    """
     id_weight, time_weight = settings.mu, 1.0 - settings.gamma - settings.mu
     split = not math.isclose(id_weight, time_weight, abs_tol=1e-9)
     output = model(batch, split=split)
@@ -158,6 +168,10 @@ def batch_loss(model: Neuroformer, batch, settings: TrainingSettings) -> tuple[t
     if split:
         weighted = weighted + (time_weight - id_weight) * output.time
     loss = -weighted / output.n_tokens
+    if settings.coupling_penalty and model.session.coupled:
+        bins = int(batch.scored.sum()) / math.sqrt(n_bins)
+        sparse = settings.coupling_penalty * bins * model.session.coupling_size()
+        loss = loss + 0.5 * (id_weight + time_weight) * sparse / output.n_tokens
     if output.contrastive is not None and settings.gamma > 0:
         loss = loss + settings.gamma * output.contrastive
     return loss, output.n_tokens

@@ -3,8 +3,16 @@ import pytest
 
 from skneuro.cli.events import Alignment
 from skneuro.cli.recordings import Loaded
-from skneuro.cli.simulation import choose_alignment, pieces, psth_agreement, simulate
+from skneuro.cli.simulation import (
+    align_to_starts,
+    choose_alignment,
+    n_usable,
+    pieces,
+    psth_agreement,
+    simulate,
+)
 from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries
+from skneuro.inspection import aligned_counts
 
 
 class Echo:
@@ -78,3 +86,24 @@ def test_what_is_averaged_around_follows_from_the_recording():
     assert moving.name == "onset of movement"
     np.testing.assert_allclose(np.concatenate(moving.relative), 2.05, atol=0.051)
     assert choose_alignment(Loaded("c", spikes), Recording(spikes)).name == "rise of the population rate"
+
+
+def test_only_events_with_their_whole_window_inside_the_trial_are_usable():
+    spikes = SpikeTrains.from_lists([[[0.5]], [[5.5]]], t_start=0.0, t_stop=6.0)
+    relative = [np.array([0.2, 1.0]), np.array([3.0, 5.5])]
+    alignment = Alignment("cue", (-0.5, 1.0), 0.1, relative=relative)
+    assert n_usable(spikes, alignment) == 2
+    time, counts = aligned_counts(spikes, alignment.events(spikes), window=(-0.5, 1.0), bin_width=0.1)
+    assert len(counts) == 2
+
+
+def test_a_steady_population_is_averaged_around_the_start_of_each_piece():
+    steady = SpikeTrains.from_lists([[np.arange(0.005, 4, 0.01)]] * 3, 0.0, 4.0)
+    alignment = choose_alignment(Loaded("a", steady), Recording(steady))
+    assert n_usable(steady, alignment) == 3
+    assert alignment.name == "start of the piece"
+
+
+def test_a_single_event_has_no_agreement():
+    one = SpikeTrains.from_lists([[[0.5]]], 0.0, 1.0)
+    assert np.isnan(psth_agreement(one, one, align_to_starts(one))).all()

@@ -1,5 +1,6 @@
 """What bad input gets: what was expected, what came and the remedy, and nothing half-fitted."""
 
+import pickle
 import re
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
+from skneuro import NeuroformerEstimator
 from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries, Video
-from skneuro.exceptions import IncompatibleModalityError, NonIntegerCountsWarning
+from skneuro.exceptions import IncompatibleModalityError, NonIntegerCountsWarning, UnsafeFileError
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ def test_spikes_that_are_none(make, X, error, message):
 
 def test_a_raw_pynapple_group(make):
     nap = pytest.importorskip("pynapple")
-    group = nap.TsGroup({0: nap.Ts([0.1, 0.2]), 1: nap.Ts([0.3])}, time_support=nap.IntervalSet(0, 1))
+    group = nap.TsGroup({0: nap.Ts([0.1, 0.2]), 1: nap.Ts([0.3, 0.4])}, time_support=nap.IntervalSet(0, 1))
     with pytest.raises(TypeError, match=r"TsGroup.*as_spike_trains"):
         make().fit(group)
 
@@ -250,11 +252,6 @@ def test_stimuli_shorter_than_what_is_to_be_simulated(fitted, make, world):
 
 
 def test_files_that_are_not_a_model(make, world, tmp_path):
-    import pickle
-
-    from skneuro import NeuroformerEstimator
-    from skneuro.exceptions import UnsafeFileError
-
     path = tmp_path / "model"
     path.write_bytes(pickle.dumps(make()))
     with pytest.raises(UnsafeFileError):

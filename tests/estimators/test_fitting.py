@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import poisson
 
 from skneuro.data import Modalities, SpikeTrains, TimeSeries, Video, read_input
 from skneuro.estimators import _fitting
@@ -39,9 +40,7 @@ def test_scales_come_from_the_training_part_alone(make):
     frames = video.frames.copy()
     frames[np.unique(clips[out])] = 50.0
     values = np.where(np.repeat(out, 20)[:, None], 1000.0, speed.values)
-    changed = Modalities(
-        video=Video(frames, 10.0, index=clips), speed=TimeSeries(values, speed.timestamps, speed.ptr)
-    )
+    changed = Modalities(video=Video(frames, 10.0, index=clips), speed=TimeSeries(values, speed.timestamps, speed.ptr))
     louder = counts.copy()
     louder[out] += 3
     again = make(early_stopping=True, validation_fraction=0.2, max_epochs=1)
@@ -96,8 +95,6 @@ def test_validation_measures_bits_per_spike_against_the_training_rates(make, wor
     total = model.score_samples(world.spikes[held.trial]).sum()
     counts, trained = world.counts[held.trial], world.counts[training.trial]
     mean = (trained.sum((0, 1)) + 0.5) / (trained.shape[0] * 20 + 1)
-    from scipy.stats import poisson
-
     null = poisson.logpmf(counts, mean).sum()
     bits = (total - null) / (counts.sum() * np.log(2))
     assert model.validation_scores_[-1] == pytest.approx(bits, abs=1e-6)

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from skneuro.data import Modalities, Video
+from skneuro.nn import neuroformer
 from skneuro.nn.alignment import Projection, contrastive_loss
+from skneuro.training.segments import Segments
 
 DURATION = 0.25
 
@@ -45,7 +48,9 @@ def test_it_is_the_mean_over_pairs_of_both_cross_entropies():
     rng = np.random.default_rng(0)
     neural, modality = unit_vectors(12), unit_vectors(12, seed=1)
     clip, start = rng.integers(0, 2, 12), rng.integers(0, 6, 12) * 0.1
-    assert loss(neural, modality, clip, start, 0.3) == pytest.approx(slow(neural, modality, clip, start, 0.3), abs=1e-10)
+    assert loss(neural, modality, clip, start, 0.3) == pytest.approx(
+        slow(neural, modality, clip, start, 0.3), abs=1e-10
+    )
 
 
 def test_a_perfect_embedding_costs_nothing_beyond_the_choice_among_repeats():
@@ -101,9 +106,6 @@ def test_projections_have_unit_norm():
 
 def aligned_pairs(tiny, monkeypatch, stimuli, counts, aligned, window_bins=3):
     """What the model hands to the loss: clip and start of every pair."""
-    from skneuro.nn import neuroformer
-    from skneuro.training.segments import Segments
-
     seen = {}
 
     def record(neural, modality, clip, start, duration, temperature):
@@ -120,8 +122,6 @@ def aligned_pairs(tiny, monkeypatch, stimuli, counts, aligned, window_bins=3):
 
 def test_a_segment_of_a_clip_is_known_by_the_time_in_the_clip(tiny, monkeypatch):
     """The second trial shows the same clip a window later: its windows repeat those of the first, one on."""
-    from skneuro.data import Modalities, Video
-
     counts = [np.ones((12, 2), dtype=int)] * 2
     stimuli = tiny.stimuli(("speed", "video"), 2, 12, index=[0, 0])
     width = 3 * tiny.BIN_WIDTH

@@ -1,12 +1,18 @@
 """Facts about the model: it is a probability distribution over patterns, causal, and masks what was not observed."""
 
+import json
 from itertools import combinations_with_replacement
 
 import numpy as np
 import pytest
 import torch
 
+from skneuro import NeuroformerEstimator
+from skneuro.data import Modalities, TimeSeries, Video
+from skneuro.estimators._fitting import settings
 from skneuro.nn import NeuroformerConfig
+from skneuro.training.loop import batch_loss
+from skneuro.training.segments import Segments
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 
@@ -127,8 +133,6 @@ def test_what_comes_after_a_bin_does_not_enter_it(tiny, head, window_bins):
 
 def bent(stimuli, time):
     """Other values in every sample and frame from `time` on."""
-    from skneuro.data import Modalities, TimeSeries, Video
-
     speed, video = stimuli["speed"], stimuli["video"]
     values = speed.values + 3.0 * (speed.timestamps >= time - 1e-9)[:, None]
     frames = video.frames + 3.0 * (video.timestamps >= time - 1e-9)[:, :, None, None].astype(np.float32)
@@ -147,9 +151,6 @@ def test_the_clock_is_exact_late_in_a_long_trial(tiny, head, dtype):
     counts = rng.poisson(0.3, (n_bins, 2))
     stimuli = tiny.stimuli(("speed",), 1, n_bins)
     batches = tiny.builder(model, [counts], stimuli)
-    from skneuro.data import Modalities, TimeSeries
-    from skneuro.training.segments import Segments
-
     speed = stimuli["speed"]
     where = np.arange(n_bins - 200, n_bins - 100)
     later = np.zeros(n_bins, dtype=bool)
@@ -170,8 +171,6 @@ def test_the_clock_is_exact_late_in_a_long_trial(tiny, head, dtype):
 
 
 def stimuli_from(stimuli, bin_, width):
-    from skneuro.data import Modalities, TimeSeries
-
     speed = stimuli["speed"]
     values = speed.values[bin_:]
     return Modalities(speed=TimeSeries(values, np.arange(len(values)) * width, [0, len(values)]))
@@ -249,8 +248,6 @@ def test_the_neural_vector_of_a_window_does_not_depend_on_the_batch(tiny, window
 
 
 def neural(tiny, model, counts):
-    from skneuro.training.segments import Segments
-
     batches = tiny.builder(model, counts)
     segments = Segments(np.arange(len(counts)), np.zeros(len(counts), dtype=int), batches.n_bins)
     with torch.no_grad():
@@ -264,21 +261,16 @@ def neural(tiny, model, counts):
 @pytest.mark.parametrize("share_fusion", [False, True])
 @pytest.mark.parametrize("context_bins", [0, 4])
 def test_the_gradient_reaches_every_parameter(tiny, head, context_bins, share_fusion):
-    from skneuro.training.loop import TrainingSettings, batch_loss
-    from skneuro.training.segments import Segments
 
     model = everything(
         tiny, head, 3, context_bins=context_bins, aligned="video", share_fusion=share_fusion, n_fusion_layers=2
     ).train()
-    settings = TrainingSettings(
-        gamma=0.3, mu=0.2, batch_size=4, learning_rate=1e-3, weight_decay=0.0, max_epochs=1, n_iter_no_change=1,
-        tol=0.0, verbose=0,
-    )  # fmt: skip
+    plan = settings(NeuroformerEstimator(gamma=0.3, mu=0.2))
     rng = np.random.default_rng(0)
     counts = [np.minimum(rng.poisson(0.9, (40, N_UNITS)), 4) for _ in range(3)]
     batches = tiny.builder(model, counts, tiny.stimuli(("speed", "video"), 3, 40, index=[0, 1, 0]))
     whole = Segments(np.arange(3), np.zeros(3, dtype=int), batches.n_bins)
-    loss, _ = batch_loss(model, batches.build(whole, 0), settings)
+    loss, _ = batch_loss(model, batches.build(whole, 0), plan, 120)
     loss.backward()
     untouched = [n for n, p in model.named_parameters() if p.grad is None or not bool((p.grad != 0).any())]
     assert untouched == []
@@ -292,8 +284,6 @@ def test_the_gradient_of_the_loss_is_that_of_finite_differences(tiny, head):
     parameters = dict(model.named_parameters())
 
     def loss():
-        from skneuro.training.segments import Segments
-
         counts = [np.concatenate([history_of(3), pattern]) for pattern in patterns]
         segments = Segments(np.arange(4), np.zeros(4, dtype=int), np.full(4, 9))
         output = model(tiny.builder(model, counts).build(segments, 0), split=True)
@@ -317,8 +307,6 @@ def test_the_gradient_of_the_loss_is_that_of_finite_differences(tiny, head):
 def test_a_missing_modality_is_like_one_of_which_nothing_is_seen(tiny, head):
     model = everything(tiny, head, 3)
     counts, both = some_counts(), tiny.stimuli(("speed", "video"), 1, N_BINS)
-    from skneuro.data import Modalities, TimeSeries
-
     nothing = TimeSeries(np.full((N_BINS, 2), np.nan), np.arange(N_BINS) * tiny.BIN_WIDTH, [0, N_BINS])
     absent = tiny.cells(model, [counts], Modalities(video=both["video"]))[0]
     unseen = tiny.cells(model, [counts], Modalities(video=both["video"], speed=nothing))[0]
@@ -336,8 +324,6 @@ def test_other_depths_are_distributions_too(tiny, head, n_layers):
 
 
 def test_a_configuration_survives_json(tiny):
-    import json
-
     config = everything(tiny, "chained", 3, aligned="video").config
     again = NeuroformerConfig.from_dict(json.loads(json.dumps(config.to_dict())))
     assert again == config

@@ -9,7 +9,9 @@ from hypothesis.extra import numpy as hnp
 
 from skneuro.nn.windows import tokens_before, window_tokens
 
-windows = hnp.arrays(np.int64, hnp.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=4), elements=st.integers(0, 3))
+windows = hnp.arrays(
+    np.int64, hnp.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=4), elements=st.integers(0, 3)
+)
 
 
 @settings(max_examples=50, deadline=None)
@@ -24,7 +26,9 @@ def test_tokens_are_those_of_a_slow_loop(counts, merged):
             for unit in range(window.shape[1]):
                 n = int(window[bin_, unit])
                 expected += [(unit, bin_, n)] * (n > 0) if merged else [(unit, bin_, k) for k in range(1, n + 1)]
-        found = zip(*(part[row, : tokens.length[row]].tolist() for part in (tokens.unit, tokens.bin, tokens.count)), strict=True)
+        found = zip(
+            *(part[row, : tokens.length[row]].tolist() for part in (tokens.unit, tokens.bin, tokens.count)), strict=True
+        )
         assert list(found) == expected
         longest = max(longest, len(expected))
     assert tokens.unit.shape == (len(counts), longest)

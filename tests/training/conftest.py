@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skneuro.data import ModelInput, Modalities, SpikeTrains, TimeSeries, Video, read_input
+from skneuro.data import Modalities, ModelInput, SpikeTrains, TimeSeries, Video, read_input
 from skneuro.nn import ModalityConfig, NeuroformerConfig
 from skneuro.training.fitted import FittedModel, build_network
 from skneuro.training.modality_table import Scale, describe

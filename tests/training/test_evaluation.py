@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skneuro.data import Recording
+from skneuro.data import Recording, SpikeTrains
 from skneuro.training import evaluation
 from skneuro.training.segments import Segments
 
@@ -100,8 +100,6 @@ def test_gaps_are_masked_whatever_was_counted_there(tiny, head):
     seen = [[0.0, 0.5], [0.8, 2.0]]
     inside = np.ones(40, dtype=bool)
     inside[10:16] = False
-    from skneuro.data import SpikeTrains
-
     spikes = SpikeTrains.from_counts(np.where(inside[:, None], counts, 0)[None], tiny.BIN_WIDTH)
     spikes = SpikeTrains(
         spikes.times, spikes.units, spikes.ptr, spikes.t_start, spikes.t_stop, unit_ids=spikes.unit_ids,
@@ -121,4 +119,5 @@ def test_the_mode_of_the_model_is_left_as_it_was(tiny):
         assert fitted.network.training is mode
     fitted.network.train()
     trained = score(tiny, fitted, recording)
-    np.testing.assert_array_equal(score(tiny, type(fitted)(fitted.network.eval(), fitted.scales, "cpu", "float64"), recording), trained)
+    fitted.network.eval()
+    np.testing.assert_array_equal(score(tiny, fitted, recording), trained)

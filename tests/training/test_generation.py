@@ -58,7 +58,9 @@ def test_predictions_of_a_trial_do_not_depend_on_the_others(tiny, head, monkeypa
     together = predict(tiny, fitted, recording)
     ptr = np.concatenate([[0], np.cumsum(LENGTHS)])
     for trial in range(4):
-        np.testing.assert_allclose(predict(tiny, fitted, recording[[trial]]), together[ptr[trial] : ptr[trial + 1]], **EXACT)
+        np.testing.assert_allclose(
+            predict(tiny, fitted, recording[[trial]]), together[ptr[trial] : ptr[trial + 1]], **EXACT
+        )
     monkeypatch.setattr(evaluation, "PIECE_BINS", 6)
     monkeypatch.setattr(generation, "CELLS_AT_ONCE", 30)
     np.testing.assert_allclose(predict(tiny, fitted, recording), together, **EXACT)

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from skneuro import NeuroformerEstimator
+from skneuro.estimators._fitting import settings
 from skneuro.training import loop
-from skneuro.training.loop import NonFiniteLossError, TrainingSettings, TrainingState, train
+from skneuro.training.evaluation import stretch_log_likelihood
+from skneuro.training.loop import NonFiniteLossError, TrainingState, train
 from skneuro.training.split import whole_trials
 
 
@@ -17,16 +20,16 @@ def settings_of(**changes):
         "gamma": 0.0, "mu": 0.5, "batch_size": 4, "learning_rate": 3e-3, "weight_decay": 0.1, "max_epochs": 4,
         "n_iter_no_change": 10, "tol": 1e-4, "verbose": 0,
     }  # fmt: skip
-    return TrainingSettings(**{**values, **changes})
+    return settings(NeuroformerEstimator(**{**values, **changes}))
 
 
 def start(tiny, head="hazard", dropout=0.2, seed=3, **changes):
     spikes = tiny.spikes((40,) * 6, rate=0.4)
     fitted = tiny.fitted(head, 3, dropout=dropout, noise=0.05)
-    settings = settings_of(**changes)
+    plan = settings_of(**changes)
     inp = tiny.read(spikes)
-    state = TrainingState.start(copy.deepcopy(fitted.network), settings, seed)
-    return state, fitted.builder(inp), whole_trials(np.diff(inp.spikes.ptr)), settings
+    state = TrainingState.start(copy.deepcopy(fitted.network), plan, seed)
+    return state, fitted.builder(inp), whole_trials(np.diff(inp.spikes.ptr)), plan
 
 
 def run(state, builder, stretches, settings, n_epochs, validate=None, ends=lambda: False):
@@ -52,7 +55,7 @@ def test_training_lowers_the_loss(tiny, head):
 def test_training_is_a_function_of_the_seed(tiny, head):
     ends = []
     for seed in (3, 3, 4):
-        torch.rand(7), np.random.rand(3)
+        torch.rand(7), np.random.rand(3)  # noqa: NPY002
         parts = start(tiny, head, seed=seed)
         run(*parts, 2)
         ends.append(weights(parts[0].model))
@@ -60,16 +63,14 @@ def test_training_is_a_function_of_the_seed(tiny, head):
 
 
 def test_global_generators_are_left_alone(tiny):
-    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     parts = start(tiny)
     run(*parts, 1, validate=lambda network: 0.0)
     assert torch.equal(torch.get_rng_state(), before)
-    np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
 
 
 def test_validating_does_not_change_training(tiny, head):
-    from skneuro.training.evaluation import stretch_log_likelihood
-
     plain, watched = start(tiny, head), start(tiny, head)
     run(*plain, 3)
     run(*watched, 3, validate=lambda network: stretch_log_likelihood(network, watched[1], watched[2]))
@@ -192,7 +193,7 @@ def test_the_weights_of_the_loss_are_those_of_equation_6(tiny, head):
     output = state.model(batch, split=True)
     total, time = float(output.total.detach()), float(output.time.detach())
     for gamma, mu in ((0.0, 0.5), (0.0, 0.2), (0.3, 0.2), (0.1, 0.45)):
-        loss, n_tokens = loop.batch_loss(state.model, batch, settings_of(gamma=gamma, mu=mu))
+        loss, n_tokens = loop.batch_loss(state.model, batch, settings_of(gamma=gamma, mu=mu, coupling_penalty=0.0), 40)
         expected = -(mu * (total - time) + (1 - gamma - mu) * time) / n_tokens
         assert float(loss.detach()) == pytest.approx(expected, rel=1e-9)
     assert n_tokens == int(batch.counts.sum()) + 6 * 14  # a window's end is a token; 40 bins are 14 windows

@@ -12,7 +12,9 @@ WIDTH, SPAN = 0.05, 0.2
 
 def binned(n_bins, n_trials=1, t_start=0.0):
     t_start = np.broadcast_to(t_start, n_trials).astype(float)
-    return SpikeTrains([], [], np.zeros(n_trials + 1, dtype=int), t_start, t_start + n_bins * WIDTH, unit_ids=[0]).bin(WIDTH)
+    return SpikeTrains([], [], np.zeros(n_trials + 1, dtype=int), t_start, t_start + n_bins * WIDTH, unit_ids=[0]).bin(
+        WIDTH
+    )
 
 
 def plain(n_features=1):
@@ -142,7 +144,9 @@ def test_trials_that_show_a_clip_see_its_frames_from_its_onset_on():
                 assert latest(table, bin_, trial) is None
                 continue
             shown = np.flatnonzero(np.arange(12) / 25.0 < time - 1e-9)[-1]
-            np.testing.assert_allclose(latest(table, bin_, trial).ravel(), frames[index[trial], shown].ravel(), atol=1e-6)
+            np.testing.assert_allclose(
+                latest(table, bin_, trial).ravel(), frames[index[trial], shown].ravel(), atol=1e-6
+            )
     for bin_ in range(2, 8):
         np.testing.assert_allclose(latest(table, bin_, 2), latest(table, bin_ - 2, 0), atol=1e-12)
 
