@@ -83,9 +83,9 @@ class CountGRU(nn.Module):
         return [self.history.weight] + ([self.same_bin_linear] if self.config.same_bin else [])
 
     def ridge(self) -> Tensor:
-        """Sum of squares of the linear paths' weights, per standard deviation of the counts."""
-        total = (self.history.weight**2).sum() / self.config.history_scale**2
-        return total + (self.same_bin_linear**2).sum() if self.config.same_bin else total
+        """Sum of squares of each unit's linear weights, per standard deviation of the counts, (U,)."""
+        total = (self.history.weight**2).sum(dim=1) / self.config.history_scale**2
+        return total + (self.same_bin_linear**2).sum(dim=0) if self.config.same_bin else total
 
 
 class SeededDropout(nn.Module):

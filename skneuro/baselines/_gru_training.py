@@ -55,7 +55,7 @@ class Schedule:
     chunk_bins: int
     learning_rate: float
     weight_decay: float
-    alpha: float
+    alpha: np.ndarray
     steps_per_check: int
     n_iter_no_change: int
     tol: float
@@ -113,6 +113,7 @@ def train_network(
         ``report(step, loss, score)`` is told of every check.
     """
     shape = torch.nn.Parameter(torch.from_numpy(head.shape_start.astype(np.float32)))
+    alpha = torch.from_numpy(schedule.alpha.astype(np.float32))
     average = _Average(network, shape)
     optimiser = _optimiser(network, shape, schedule)
     history = History([], [], 0, 0, {})
@@ -125,7 +126,7 @@ def train_network(
             group["lr"] = rate
         loss = _loss(network.train(), shape, head, data, chunks)
         prior = ((shape - torch.from_numpy(head.shape_start.astype(np.float32))) ** 2).sum()
-        total = loss + 0.5 * (schedule.alpha * network.ridge() + prior) / n_train
+        total = loss + 0.5 * ((alpha * network.ridge()).sum() + prior) / n_train
         if not torch.isfinite(total):
             raise RuntimeError(
                 f"Training of GRUModel became non-finite after {history.n_steps} steps. Lower learning_rate="

@@ -27,6 +27,7 @@ from skneuro.baselines._heads import HEADS, CountHead
 from skneuro.baselines._same_bin import CellDrawer
 from skneuro.baselines._simulation import State, entropy
 from skneuro.baselines._split import held_out_bins
+from skneuro.baselines.glm import CoupledGLM
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput
 from skneuro.data.recording import Modalities
@@ -152,7 +153,7 @@ class GRUModel(HistoryBaseline):
         "n_hidden": [Interval(Integral, 1, None, closed="left")],
         "history": [Interval(Real, 0, None, closed="left")],
         "n_basis": [Interval(Integral, 1, None, closed="left")],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -180,7 +181,7 @@ class GRUModel(HistoryBaseline):
         n_hidden: int = 128,
         history: float = 0.6,
         n_basis: int = 5,
-        alpha: float = 6000.0,
+        alpha: float | str = "auto",
         dropout: float = 0.3,
         learning_rate: float = 3e-3,
         weight_decay: float = 0.5,
@@ -252,6 +253,7 @@ class GRUModel(HistoryBaseline):
         data = self._sequences(inp)
         self.history_scale_ = float(data.history.std(axis=0).mean()) or 1.0
         train, held_out = held_out_bins(inp.spikes.ptr, self.validation_fraction, gap=len(self.kernels_))
+        self.alpha_ = np.full(len(scale.mean), self.alpha) if self.alpha != "auto" else self._choose_alpha(X, y)
         validate, seeds = self._validator(inp, data, head, held_out), entropy(self.random_state).generate_state(2)
         with _threads(self.n_threads):
             history = self._train(head, data, train, self.max_steps, seeds, validate)
@@ -275,6 +277,18 @@ class GRUModel(HistoryBaseline):
         schedule, rng = self._schedule(stop_after), np.random.default_rng(seeds[1])
         return train_network(network, head, data, train, schedule, rng, validate, self._report)
 
+    def _choose_alpha(self, X: Any, y: Any) -> np.ndarray:
+        """Penalties that suit the linear paths on their own, (n_units,)."""
+        linear = CoupledGLM(
+            bin_width=self.bin_width,
+            history=max(self.history, self.bin_width),
+            stimulus_history=0.0,
+            n_basis=self.n_basis,
+            counts=self.counts,
+            same_bin=None if self.same_bin is None else "linear",
+        )
+        return linear.fit(X, y).alpha_
+
     def _config(self) -> GRUConfig:
         return GRUConfig(
             n_units=len(self.unit_ids_),
@@ -289,10 +303,11 @@ class GRUModel(HistoryBaseline):
         )
 
     def _schedule(self, stop_after: int) -> Schedule:
-        names = ("max_steps", "batch_size", "chunk_bins", "learning_rate", "weight_decay", "alpha", "n_iter_no_change")
+        names = ("max_steps", "batch_size", "chunk_bins", "learning_rate", "weight_decay", "n_iter_no_change")
         return Schedule(
             **{name: getattr(self, name) for name in names},
             stop_after=stop_after,
+            alpha=self.alpha_,
             tol=self.tol,
             steps_per_check=_STEPS_PER_CHECK,
         )

@@ -6,11 +6,16 @@ import shutil
 import textwrap
 import time
 
+import numpy as np
+
+from skneuro.data import SpikeTrains
 from skneuro.inspection import QualityReport, check_recording
 
 from .errors import CommandError
 from .recordings import Loaded, load
+from .text_plots import text_histogram
 
+_MOST_UNITS = 10  # bars shown
 _LABEL = {"serious": "SERIOUS", "warning": "warning", "note": "note"}
 
 
@@ -70,9 +75,22 @@ def describe(recording: Loaded, report: QualityReport) -> list[str]:
         lines += _entry("ok", f"{name}: {text}")
     for name, why in report.skipped.items():
         lines += _entry("-", f"{name}: not checked, {why}")
+    lost = [u for f in report.findings if f.check == "presence" for u in f.units]
+    lines += ["", "spikes over the recorded time, from start to stop:"]
+    lines += [f"{'all units':11s} {_over_time(spikes)}"]
+    lines += [f"{f'unit {unit}':11s} {_over_time(spikes.select_units([unit]))}" for unit in lost[:_MOST_UNITS]]
     counts = {label: sum(f.severity == label for f in report.findings) for label in _LABEL}
     summary = f"{counts['serious']} serious, {counts['warning']} warnings, {counts['note']} notes"
     return [*lines, "", summary]
+
+
+def _over_time(spikes: SpikeTrains, n_bars: int = 80) -> str:
+    """Spikes in equal stretches of the recorded time, as bars; pauses between trials take no room."""
+    before = np.cumsum(spikes.duration) - spikes.duration
+    trial = np.repeat(np.arange(len(spikes)), np.diff(spikes.ptr))
+    at = spikes.times - spikes.t_start[trial] + before[trial]
+    counts, _ = np.histogram(at, n_bars, (0.0, float(spikes.duration.sum())))
+    return text_histogram(counts)
 
 
 def _entry(label: str, text: str) -> list[str]:

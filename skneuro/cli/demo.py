@@ -22,7 +22,7 @@ from .recordings import Loaded, load
 from .simulation import align_to_starts, choose_alignment, n_usable, pieces, simulate
 from .split import Split, split_recording
 from .text_plots import text_histogram, text_raster
-from .training import Background, Fitted, fit_and_score, watch
+from .training import Background, Fitted, fit_and_score, one_thread, watch
 from .write import Result, write_report
 
 
@@ -87,7 +87,8 @@ def run_demo(
     _print_table(summary)
     print(f"\n{sentence}\n")
 
-    simulated = simulate(fitted[MODEL].estimator, shown, seed)
+    with one_thread():
+        simulated = simulate(fitted[MODEL].estimator, shown, seed)
     if n_usable(simulated, alignment) < 2:
         alignment = align_to_starts(shown.spikes)
     result = Result(

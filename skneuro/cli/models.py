@@ -16,7 +16,7 @@ MODEL = "Neuroformer"
 # the number of epochs follows from it and not from a clock, so that a seed gives the same result everywhere.
 _SECONDS_PER_CELL = 6e-6
 _TRAINING_SHARE = 0.6
-_SECONDS, _QUICK_SECONDS = 180.0, 30.0
+_SECONDS, _QUICK_SECONDS = 240.0, 30.0
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def fit_and_score(name: str, estimator: Any, split: Split) -> Fitted:
     -------
     fitted : Fitted
     """
-    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
+    with one_thread(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         start = time.perf_counter()
         estimator.fit(split.train.spikes, split.train.modalities)
@@ -74,6 +74,21 @@ def fit_and_score(name: str, estimator: Any, split: Split) -> Fitted:
         validation, test = (_cells(estimator, part) for part in (split.validation, split.test))
     said = dict.fromkeys(" ".join(str(w.message).split()) for w in caught if issubclass(w.category, UserWarning))
     return Fitted(name, estimator, validation, test, seconds, tuple(said))
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: the matrices are small, and two models that train side by side have a core each."""
+    torch: Any = sys.modules.get("torch")  # a model that needs it has loaded it
+    n_threads = torch.get_num_threads() if torch else 1
+    with threadpool_limits(1):
+        try:
+            if torch:
+                torch.set_num_threads(1)
+            yield
+        finally:
+            if torch:
+                torch.set_num_threads(n_threads)
 
 
 def _cells(estimator: Any, part: Recording) -> np.ndarray:
@@ -141,9 +156,6 @@ class Background:
 
 
 def _work(log: str, name: str, estimator: Any, split: Split) -> Fitted:
-    import torch
-
-    torch.set_num_threads(1)
     with (
         open(log, "w", buffering=1) as file,
         contextlib.redirect_stderr(file),

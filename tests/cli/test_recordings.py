@@ -1,0 +1,52 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from skneuro.cli.errors import CommandError
+from skneuro.cli.recordings import load, speed_of
+from skneuro.data import TimeSeries
+
+
+def test_the_simulation_repeats_one_stimulus():
+    first = load("hub", quick=True)
+    assert first.repeats
+    assert first.spikes.shape == (60, 40)
+    stimulus = first.stimuli["stimulus"].on_bins(first.spikes.bin(0.1)).reshape(60, 40, -1)
+    np.testing.assert_allclose(stimulus[1:], np.broadcast_to(stimulus[1], stimulus[1:].shape), atol=1e-9)
+
+
+def test_speed_is_distance_over_time_whatever_the_sampling():
+    rng = np.random.default_rng(0)
+    t = np.cumsum(rng.uniform(0.01, 0.03, 500))
+    position = TimeSeries.from_lists([np.column_stack([30 * t, 40 * t])], timestamps=[t])
+    speed = speed_of(position)
+    np.testing.assert_allclose(speed.values, 50.0)
+    np.testing.assert_array_equal(speed.timestamps, t)
+
+
+@pytest.fixture
+def nwb(tmp_path):
+    pynwb = pytest.importorskip("pynwb")
+    file = pynwb.NWBFile("a rat", "rat", datetime(2024, 1, 1, tzinfo=UTC))
+    for times in ([0.2, 0.9, 1.4], [0.5]):
+        file.add_unit(spike_times=times, obs_intervals=[[0.0, 2.0]])
+    file.add_trial(start_time=0.0, stop_time=1.0)
+    file.add_trial(start_time=1.0, stop_time=2.0)
+    path = tmp_path / "rat.nwb"
+    with pynwb.NWBHDF5IO(str(path), "w") as io:
+        io.write(file)
+    return path
+
+
+def test_an_nwb_file_gives_its_units_and_trials(nwb):
+    recording = load(str(nwb))
+    assert recording.spikes.shape == (2, 2)
+    assert recording.spikes.n_spikes == 4
+
+
+def test_an_unknown_ending_is_refused_with_the_formats_there_are(tmp_path):
+    path = tmp_path / "rat.csv"
+    path.write_text("times,units\n")
+    with pytest.raises(CommandError, match="ends in .npz or .nwb"):
+        load(str(path))

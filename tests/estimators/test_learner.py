@@ -1,0 +1,316 @@
+"""Facts about fitting: determinism, going on, what each parameter does, how a fit ends, and what a file brings back."""
+
+import copy
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+
+import skneuro
+from skneuro import NeuroformerEstimator
+from skneuro.data import SpikeTrains
+from skneuro.training import loop
+
+HEADS = ("hazard", "chained", "independent")
+
+
+@pytest.fixture(scope="module")
+def fitted(make, world):
+    """Models with two modalities, one a head."""
+    return {
+        head: make(head=head, gamma=0.1, mu=0.4, precision="float64").fit(world.spikes, world.both) for head in HEADS
+    }
+
+
+# ------------------------------------------------------------------------------------------------ a fit
+
+
+def weights(model):
+    return model.model_.arrays()
+
+
+def same(one, two):
+    one, two = weights(one), weights(two)
+    return set(one) == set(two) and all(np.array_equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_fits_in_one_go_and_epoch_by_epoch_are_the_same(make, world, head):
+    """With dropout, modality dropout and the contrastive loss."""
+    whole = make(head=head, max_epochs=4, gamma=0.1, mu=0.4).fit(world.spikes, world.both)
+    parts = make(head=head, max_epochs=4, gamma=0.1, mu=0.4)
+    for _ in range(4):
+        parts.partial_fit(world.spikes, world.both)
+    assert whole.loss_curve_ == parts.loss_curve_ and whole.n_iter_ == parts.n_iter_ == 4
+    assert same(whole, parts)
+
+
+@pytest.mark.parametrize("way", ["pickle", "joblib", "deepcopy"])
+def test_an_unpickled_model_goes_on_to_the_bit(make, world, way, tmp_path):
+    whole, parts = make(max_epochs=4), make(max_epochs=4)
+    for _ in range(4):
+        whole.partial_fit(world.spikes)
+    for _ in range(2):
+        parts.partial_fit(world.spikes)
+    if way == "joblib":
+        joblib.dump(parts, tmp_path / "model.joblib")
+        parts = joblib.load(tmp_path / "model.joblib")
+    else:
+        parts = copy.deepcopy(parts) if way == "deepcopy" else pickle.loads(pickle.dumps(parts))
+    parts = pickle.loads(pickle.dumps(parts))  # twice over, without training between
+    for _ in range(2):
+        parts.partial_fit(world.spikes)
+    assert parts.loss_curve_ == whole.loss_curve_
+    assert same(whole, parts)
+
+
+def test_random_state_decides(make, world):
+    one, two, other = (make(random_state=seed).fit(world.spikes) for seed in (1, 1, 2))
+    assert same(one, two) and not same(one, other)
+    torch.rand(3), np.random.rand(3)  # noqa: NPY002
+    assert same(make(random_state=1).fit(world.spikes), one)
+
+
+def test_a_fit_begins_anew_and_a_warm_start_goes_on(make, world):
+    once = make().fit(world.spikes)
+    assert same(make().fit(world.spikes).fit(world.spikes), once)
+    warm = make(warm_start=True).fit(world.spikes)
+    assert same(warm, once)
+    warm.fit(world.spikes)
+    assert warm.n_iter_ == 4 and len(warm.loss_curve_) == 4
+    assert not same(warm, once)
+
+
+def test_early_stopping_holds_out_and_keeps_the_best(make, world):
+    model = make(early_stopping=True, validation_fraction=0.25, max_epochs=6, n_iter_no_change=2).fit(world.spikes)
+    assert 1 <= len(model.validation_scores_) == model.n_iter_ <= 6
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    assert make().fit(world.spikes).validation_scores_ == []
+    assert make().fit(world.spikes).best_validation_score_ is None
+    one_trial = make(early_stopping=True).fit(world.counts.reshape(-1, 3))
+    assert one_trial.validation_scores_
+    too_short = make(early_stopping=True).fit(world.counts[0])
+    assert too_short.validation_scores_ == []
+
+
+@pytest.fixture
+def two_threads():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_globals_are_left_alone(make, world, two_threads):
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    few = world.spikes[:2]
+    model = make(max_epochs=1).fit(few)
+    model.predict(few, n_samples=1), model.sample(duration=0.2), model.score(few), model.transform(few)
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
+    assert torch.get_num_threads() == 2 and torch.is_grad_enabled()
+
+
+def test_the_thread_count_comes_back_when_a_fit_fails(make, world, two_threads):
+    with pytest.raises(ValueError):
+        make(max_tokens=1).fit(world.spikes)
+    assert torch.get_num_threads() == 2
+
+
+def test_a_model_knows_what_it_was_fitted_on(make, world):
+    model = make().fit(world.spikes, world.both)
+    assert model.n_features_in_ == 3 and model.unit_ids_.tolist() == ["a", "b", "c"]
+    assert model.modalities_ == ("speed", "video")
+    assert model.trial_duration_ == pytest.approx(1.0)
+    pairs = world.counts.reshape(12, 20, 3).sum(2)
+    assert model.max_tokens_ == max((pairs[:, k] + pairs[:, k + 1]).max() for k in range(19))
+    rates = (world.counts.sum((0, 1)) + 0.5) / 12.0
+    np.testing.assert_allclose(model.base_rate_, rates)
+    frame = pd.DataFrame(world.counts[0], columns=["x", "y", "z"])
+    assert make().fit(frame).feature_names_in_.tolist() == ["x", "y", "z"]
+
+
+def test_coupling_kernels_are_target_by_source_by_lag(make, world):
+    assert make().fit(world.spikes).coupling_kernels_.shape == (3, 3, 2)
+    with pytest.raises(AttributeError, match="coupling=True"):
+        make(coupling=False).fit(world.spikes).coupling_kernels_  # noqa: B018
+
+
+def test_one_unit_empty_trials_and_silent_units_are_legal(make):
+    rng = np.random.default_rng(0)
+    counts = [rng.poisson([0.5, 0.0], (n, 2)) for n in (20, 0, 13, 1)]
+    spikes = SpikeTrains.from_counts(counts, 0.05)
+    for part in (spikes, spikes.select_units([0])):
+        model = make().fit(part)
+        assert np.isfinite(model.score(part))
+        rows = model.score_samples(part)
+        assert rows.shape == (4,) and rows[1] == 0.0
+        assert [len(trial) for trial in model.predict(part)] == [20, 0, 13, 1]
+        assert model.transform(part).shape[0] == 4
+        assert model.sample(random_state=0).shape[1] == part.shape[1]
+
+
+def test_units_that_never_fired_can_still_fire(make):
+    counts = np.random.default_rng(0).poisson([0.5, 0.0], (10, 20, 2))
+    model = make().fit(counts)
+    later = counts.copy()
+    later[0, 3, 1] = 2
+    assert np.isfinite(model.score(later)) and model.score(later) < model.score(counts)
+
+
+def test_longer_windows_than_in_training_are_scored(make, world):
+    model = make().fit(world.spikes)
+    assert np.isfinite(model.score(world.counts * 7))
+
+
+# ------------------------------------------------------------------------------------------------ how a fit ends
+
+
+def in_epoch(monkeypatch, epoch, action):
+    real, calls = loop.train_epoch, []
+
+    def train_epoch(*args):
+        calls.append(1)
+        if len(calls) == epoch:
+            real(*args)
+            return action()
+        return real(*args)
+
+    monkeypatch.setattr(loop, "train_epoch", train_epoch)
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_keeps_the_model(make, world, monkeypatch):
+    expected = make(max_epochs=2).fit(world.spikes)
+    in_epoch(monkeypatch, 3, interrupt)
+    with pytest.warns(ConvergenceWarning, match="interrupted after"):
+        model = make(max_epochs=5).fit(world.spikes)
+    assert len(model.loss_curve_) == model.n_iter_
+    assert np.isfinite(model.score(world.spikes))
+    assert model.sample(random_state=0).shape == (1, 3)
+    assert expected.n_iter_ == 2
+
+
+def test_a_loss_that_is_not_finite_says_so_and_leaves_a_usable_model(make, world, monkeypatch):
+    real, calls = loop.batch_loss, []
+
+    def batch_loss(*args):
+        calls.append(1)
+        loss, n = real(*args)
+        return (loss * float("nan"), n) if len(calls) == 4 else (loss, n)
+
+    monkeypatch.setattr(loop, "batch_loss", batch_loss)
+    model = make(max_epochs=5, learning_rate=0.01)
+    with pytest.raises(loop.NonFiniteLossError, match=r"became nan in epoch.*learning_rate.*0\.01"):
+        model.fit(world.spikes)
+    assert model.n_iter_ >= 1
+    assert np.isfinite(model.score(world.spikes))
+
+
+def test_a_first_fit_that_fails_leaves_nothing(make, world):
+    model = make(max_tokens=1)
+    with pytest.raises(ValueError, match="max_tokens"):
+        model.fit(world.spikes)
+    assert vars(model).keys() == vars(make()).keys()
+    with pytest.raises(NotFittedError):
+        model.predict(world.spikes)
+
+
+@pytest.mark.parametrize("way", ["fit", "warm_start", "partial_fit"])
+def test_a_later_fit_that_fails_leaves_the_model_as_it_was(make, world, monkeypatch, way):
+    model = make(warm_start=way == "warm_start", max_epochs=3).fit(world.spikes)
+    before, score = copy.deepcopy(weights(model)), model.score(world.spikes)
+    drawn = model.sample(random_state=0).times
+    attributes = {name: value for name, value in vars(model).items() if name.endswith("_") and name != "model_"}
+
+    def fail():
+        raise MemoryError("no room")
+
+    with monkeypatch.context() as patch:
+        in_epoch(patch, 1 if way == "partial_fit" else 2, fail)
+        with pytest.raises(MemoryError):
+            (model.partial_fit if way == "partial_fit" else model.fit)(world.spikes)
+    after = weights(model)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert model.score(world.spikes) == score
+    np.testing.assert_array_equal(model.sample(random_state=0).times, drawn)
+    for name, value in attributes.items():
+        assert vars(model)[name] is value or np.array_equal(vars(model)[name], value)
+    # And going on gives what going on would have given.
+    untouched = make(max_epochs=3).fit(world.spikes).partial_fit(world.spikes)
+    assert same(model.partial_fit(world.spikes), untouched)
+
+
+# ------------------------------------------------------------------------------------------------ files
+
+
+@pytest.mark.parametrize("way", ["save", "pickle", "joblib"])
+@pytest.mark.parametrize("head", HEADS)
+def test_a_stored_model_is_the_same_model(fitted, world, head, way, tmp_path):
+    model, path = fitted[head], tmp_path / "model"
+    if way == "save":
+        model.save(path)
+        again = NeuroformerEstimator.load(path)
+        assert isinstance(skneuro.load(path), NeuroformerEstimator)
+    elif way == "pickle":
+        again = pickle.loads(pickle.dumps(model))
+    else:
+        joblib.dump(model, path)
+        again = joblib.load(path)
+    assert again.get_params() == model.get_params()
+    assert same(again, model)
+    assert again.score(world.spikes, world.both) == model.score(world.spikes, world.both)
+    one, two = (m.predict(world.spikes[:2], world.both[:2], n_samples=4) for m in (again, model))
+    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+    one, two = (m.sample(world.both[:2], 2, random_state=0) for m in (again, model))
+    np.testing.assert_array_equal(one.times, two.times)
+    np.testing.assert_array_equal(again.transform(world.spikes), model.transform(world.spikes))
+    assert again.unit_ids_.tolist() == ["a", "b", "c"] and again.n_iter_ == model.n_iter_
+    assert again.loss_curve_ == model.loss_curve_
+
+
+def test_a_loaded_model_can_train_on(make, world, tmp_path):
+    model = make().fit(world.spikes)
+    model.save(tmp_path / "model")
+    again = NeuroformerEstimator.load(tmp_path / "model").partial_fit(world.spikes)
+    assert again.n_iter_ == 3 and len(again.loss_curve_) == 3
+    assert again.loss_curve_[:2] == model.loss_curve_
+    assert not same(again, model)
+
+
+# ------------------------------------------------------------------------------------------------ parameters
+
+
+@pytest.fixture(scope="module")
+def reference(make, world):
+    return make(gamma=0.1, mu=0.4, dropout=0.2).fit(world.spikes, world.both)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"window_bins": 3}, {"recent_context": 0.2}, {"context": 0}, {"stimulus_context": 0.3},
+        {"gamma": 0.3}, {"mu": 0.3}, {"align": "speed"}, {"align": None}, {"temperature": 1.0}, {"head": "chained"},
+        {"head": "independent"}, {"coupling": False}, {"coupling_lag": 0.2}, {"d_model": 16}, {"n_heads": 4},
+        {"n_layers": 2}, {"n_fusion_layers": 2}, {"share_fusion": True}, {"dropout": 0.4}, {"unit_dropout": 0.5},
+        {"modality_dropout": 0.5}, {"max_epochs": 3}, {"batch_size": 3}, {"learning_rate": 1e-3},
+        {"weight_decay": 0.9}, {"early_stopping": True}, {"random_state": 1}, {"precision": "float64"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_every_parameter_does_something(make, world, reference, change):
+    model = make(**{"gamma": 0.1, "mu": 0.4, "dropout": 0.2, **change}).fit(world.spikes, world.both)
+    assert model.score(world.spikes, world.both) != reference.score(world.spikes, world.both)
+
+
+def test_a_longer_context_reaches_further_back_into_a_long_trial(make):
+    counts = np.random.default_rng(0).poisson(0.4, (400, 2))
+    short, long = (make(context=context, max_epochs=1).fit(counts) for context in (0.2, 3.0))
+    assert not same(short, long)
