@@ -1,6 +1,6 @@
 """Warnings and errors that skneuro raises besides those of Python and scikit-learn.
 
-Every error is also a ``ValueError`` or an ``OSError``, so that code which knows nothing of skneuro catches
+Every error is also a ``ValueError``, an ``OSError`` or an ``ArithmeticError``, so that code which knows nothing of skneuro catches
 it.
 """
 
@@ -9,6 +9,7 @@ __all__ = [
     "DroppedSpikesWarning",
     "IncompatibleModalityError",
     "MissingModalityWarning",
+    "NonFiniteLossError",
     "NonIntegerCountsWarning",
     "UnsafeFileError",
 ]
@@ -79,5 +80,16 @@ class DatasetNotFoundError(OSError):
     --------
     >>> from skneuro.exceptions import DatasetNotFoundError
     >>> issubclass(DatasetNotFoundError, OSError)
+    True
+    """
+
+
+class NonFiniteLossError(FloatingPointError):
+    """Training ended because the loss or its gradient became NaN or infinite; the last good weights are kept.
+
+    Examples
+    --------
+    >>> from skneuro.exceptions import NonFiniteLossError
+    >>> issubclass(NonFiniteLossError, ArithmeticError)
     True
     """

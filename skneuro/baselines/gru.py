@@ -287,7 +287,8 @@ class GRUModel(HistoryBaseline):
             counts=self.counts,
             same_bin=None if self.same_bin is None else "linear",
         )
-        return linear.fit(X, y).alpha_
+        alpha = linear.fit(X, y).alpha_
+        return np.full(len(alpha), np.exp(np.log(alpha).mean()))
 
     def _config(self) -> GRUConfig:
         return GRUConfig(

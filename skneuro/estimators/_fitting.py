@@ -110,6 +110,27 @@ def make_config(est: Any, inp: ModelInput, max_count: int) -> NeuroformerConfig:
     )
 
 
+def check_same_structure(est: Any, inp: ModelInput, config: NeuroformerConfig) -> None:
+    """Refuse to go on training a network that other parameters describe.
+
+    Raises
+    ------
+    ValueError
+        If a parameter that shapes the network was changed since it was fitted.
+    """
+    # What the data of this call lack is no change: a modality may be missing now, and gamma may be 0.
+    described = make_config(est, inp, config.max_count)
+    fields = set(vars(config)) - {"modalities", "aligned", "max_count", "n_units"}
+    changed = {name: (getattr(config, name), getattr(described, name)) for name in sorted(fields)}
+    changed = {name: values for name, values in changed.items() if values[0] != values[1]}
+    if changed:
+        shown = "; ".join(f"{name} was {old}, is {new}" for name, (old, new) in changed.items())
+        raise ValueError(
+            f"Training cannot go on with another network: {shown}. Set the parameters back, or fit with "
+            f"warm_start=False."
+        )
+
+
 def fresh_state(est: Any, inp: ModelInput, training: Segments, seed: int) -> tuple[TrainingState, dict[str, Scale]]:
     """An untrained network with the moments of the training stretches, and the scales of the modalities."""
     mean, sd, histogram = count_statistics(inp.spikes, training)

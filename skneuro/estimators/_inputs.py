@@ -89,7 +89,7 @@ def _common_span(stimuli: Modalities, forever: float) -> tuple[np.ndarray, np.nd
         if isinstance(modality, TimeSeries):
             empty = np.flatnonzero(np.diff(modality.ptr) == 0)
             if len(empty):
-                raise ValueError(f"The modality {name!r} has no samples in trial {empty[0]}: there is nothing to simulate.")
+                raise ValueError(f"The modality {name!r} has no samples in trial {empty[0]}: nothing to simulate.")
             first = modality.timestamps[modality.ptr[:-1]]  # `span` begins up to a sample earlier
         starts.append(first)
         stops.append(last)

@@ -15,9 +15,10 @@ from skneuro._sklearn_compat import CallbackSupportMixin, FitEvents, fit_context
 from skneuro.data import ModelInput
 from skneuro.estimators import _fitting
 from skneuro.estimators._parameters import check_together
+from skneuro.exceptions import NonFiniteLossError
 from skneuro.nn import NeuroformerConfig
 from skneuro.training.fitted import FittedModel
-from skneuro.training.loop import NonFiniteLossError, TrainingState, train
+from skneuro.training.loop import TrainingState, train
 
 
 class Learner(CallbackSupportMixin, SpikeModel):
@@ -77,7 +78,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         Raises
         ------
         ValueError
-            As `fit`, or if units or modalities differ from before.
+            As `fit`, or if units, modalities or a parameter that shapes the network differ from before.
         """
         return self._fit(X, y, going_on=hasattr(self, "model_"), one_epoch=True)
 
@@ -98,6 +99,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         inp = self._read(X, y, reset=not going_on)
         self.max_tokens_ = self._check_tokens(inp)
         if going_on:
+            _fitting.check_same_structure(self, inp, self.model_.network.config)
             state, scales = self._training_state(), self.model_.scales
         else:
             _fitting.warn_about_gamma(self.gamma, inp)

@@ -17,7 +17,7 @@ CLAMP = 5.0
 
 
 def lag_basis(n_bins: int) -> Tensor:
-    """Raised cosines on a logarithmic lag axis, (n_basis, n_bins); each peaks at 1.
+    """Raised cosines on a logarithmic lag axis, (n_basis, n_bins); each would peak at 1 at its own centre.
 
     At most `N_BASIS` of them, and one a bin where the lags are few. The form is the one of Pillow et al.
     (2008), Nature 454:995.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from skneuro.exceptions import NonFiniteLossError
 from skneuro.nn import Neuroformer
 from skneuro.nn.batch import Batch
 from skneuro.training.segments import BatchBuilder, Segments, cut_segments, segment_bins, shuffled_batches
@@ -86,10 +87,6 @@ class TrainingState:
         state.n_steps = arrays["n_steps"]
         state.loss_curve, state.validation_scores = list(arrays["loss_curve"]), list(arrays["validation_scores"])
         return state
-
-
-class NonFiniteLossError(FloatingPointError):
-    """The training loss, or its gradient, became NaN or infinite."""
 
 
 def make_optimizer(model: Neuroformer, settings: TrainingSettings) -> torch.optim.Optimizer:

@@ -314,3 +314,15 @@ def test_a_longer_context_reaches_further_back_into_a_long_trial(make):
     counts = np.random.default_rng(0).poisson(0.4, (400, 2))
     short, long = (make(context=context, max_epochs=1).fit(counts) for context in (0.2, 3.0))
     assert not same(short, long)
+
+
+@pytest.mark.parametrize("change", [{"d_model": 16}, {"bin_width": 0.1}, {"head": "chained"}])
+def test_training_does_not_go_on_with_another_network(change):
+    """A parameter that shapes the network and was changed is an error, not ignored."""
+    counts = np.random.default_rng(0).poisson(0.3, (60, 2))
+    small = {"d_model": 8, "n_heads": 2, "max_epochs": 1, "gamma": 0.0, "mu": 0.5, "random_state": 0, "bin_width": 0.05}
+    model = NeuroformerEstimator(**small).fit(counts)
+    before = model.score(counts)
+    with pytest.raises(ValueError, match="Training cannot go on"):
+        model.set_params(**change).partial_fit(counts)
+    assert model.set_params(**small, head="hazard").score(counts) == before
