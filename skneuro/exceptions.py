@@ -1,7 +1,7 @@
 """Warnings and errors that skneuro raises besides those of Python and scikit-learn.
 
-Every error is also a ``ValueError``, an ``OSError`` or an ``ArithmeticError``, so that code which knows nothing of skneuro catches
-it.
+Every error is also a ``ValueError``, an ``OSError`` or an ``ArithmeticError``, so that code which knows nothing of
+skneuro catches it.
 """
 
 __all__ = [

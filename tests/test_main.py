@@ -100,7 +100,7 @@ def test_a_file_of_something_else_is_refused(tmp_path, capsys, name):
     refused(capsys, "check", str(path))
 
 
-@pytest.mark.parametrize("width", ["0.033", "-1", "1000"])
+@pytest.mark.parametrize("width", ["0.033", "0", "-1", "1000"])
 def test_a_bin_width_that_does_not_fit_is_refused(tmp_path, capsys, width, monkeypatch):
     counts = SpikeTrains.from_counts(np.random.default_rng(2).poisson(1.0, (4000, 3)), 0.05)
     monkeypatch.setitem(

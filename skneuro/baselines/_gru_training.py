@@ -211,7 +211,7 @@ def _batches(
     stretches = runs(train, ptr)
     number = bin_in_trial(ptr)
     while True:
-        chunks = [chunk for run in stretches for chunk in _cut(*run, number, schedule.chunk_bins, rng)]
+        chunks = [chunk for first, stop in stretches for chunk in _cut(first, stop, number, schedule.chunk_bins, rng)]
         # Chunks of similar length go together, so that little of a batch is padding.
         length = np.array([stop - first for first, _, stop in chunks])
         order = np.argsort(length + rng.uniform(0.0, 0.25 * schedule.chunk_bins, len(length)))

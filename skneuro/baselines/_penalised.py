@@ -138,7 +138,7 @@ class Problem:
 
 def choose_penalty(
     problem: Problem, train: np.ndarray, held_out: np.ndarray, alphas: np.ndarray, *, max_iter: int, tol: float
-) -> tuple[np.ndarray, Weights]:
+) -> tuple[np.ndarray, Weights | None]:
     """Pick for each unit the penalty under which its held-out cells are most probable.
 
     Parameters
@@ -154,8 +154,8 @@ def choose_penalty(
     -------
     alpha : ndarray of shape (n_units,)
         The choice; the strongest penalty for a unit without held-out cells.
-    weights : Weights
-        Weights at the choice, for the fit on all cells to begin from.
+    weights : Weights or None
+        Weights at the choice, for the fit on all cells to begin from; None without a candidate.
     """
     best = np.full(train.shape[1], -np.inf)
     chosen = np.full(train.shape[1], alphas[0])

@@ -60,7 +60,7 @@ class CoupledGLM(HistoryBaseline):
     counts : {"poisson", "negative_binomial", "categorical"}, default="poisson"
         Distribution of a count. "categorical" has free probabilities for each unit's counts, tilted by the
         log-intensity, and a geometric tail beyond the largest count of the training data.
-    alphas : float or sequence of float, default=(20000, 6000, 2000, 600, 200)
+    alphas : float or sequence of float, default=(6000, 2000, 600, 200, 60, 20)
         Candidates for the ridge penalty: inverse variance of a weight, whatever the amount of data. Counts are in units
         of the population's mean standard deviation, stimuli in standard deviations. One value is used as it is.
     validation_fraction : float, default=0.2
@@ -163,7 +163,7 @@ class CoupledGLM(HistoryBaseline):
         coupling: bool = True,
         same_bin: str | None = None,
         counts: str = "poisson",
-        alphas: Any = (20000.0, 6000.0, 2000.0, 600.0, 200.0),
+        alphas: Any = (6000.0, 2000.0, 600.0, 200.0, 60.0, 20.0),
         validation_fraction: float = 0.2,
         n_draws: int = 32,
         max_iter: int = 200,
@@ -219,7 +219,7 @@ class CoupledGLM(HistoryBaseline):
         self.stimulus_kernels_ = lag_kernels(n_lags(self.stimulus_history, self.bin_width) + 1, self.n_basis)
         problem = Problem(*self._design_and_penalty(inp), self._allowed(), counts, head)
         train, held_out = held_out_bins(inp.spikes.ptr, self.validation_fraction, gap=len(self.kernels_))
-        settings = {"max_iter": self.max_iter, "tol": self.tol}
+        settings: dict[str, Any] = {"max_iter": self.max_iter, "tol": self.tol}
         alpha, start = np.full(len(scale.mean), alphas[len(alphas) // 2]), None
         if len(alphas) > 1 and held_out.any():
             alpha, start = choose_penalty(

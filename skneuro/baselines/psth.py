@@ -143,7 +143,7 @@ class PSTHModel(StaticBaseline):
                 n_bins[number] = length[trials].max()
         if not n_bins.any():
             raise ValueError(
-                f"A PSTH needs at least min_repeats={self.min_repeats} trials of equal duration that repeat a stimulus, "
+                f"A PSTH needs at least min_repeats={self.min_repeats} trials of equal duration that repeat a stimulus "
                 f"or share their time course. Got {len(clip)} trials of {length.min()} to {length.max()} bins and "
                 f"{len(np.unique(clip))} stimuli. Cut the recording into equal trials, or leave this model out."
             )
@@ -154,10 +154,10 @@ class PSTHModel(StaticBaseline):
 
     def _choose(self, counts, observed, sums, trials, base) -> tuple[float, float]:
         """Smoothing and shrinkage under which each trial is predicted best from the others."""
-        smoothing = [self.smoothing]
+        smoothing: list[Any] = [self.smoothing]
         if self.smoothing == "auto":
             smoothing = [bins * self.bin_width for bins in _SMOOTHING_BINS]
-        shrinkage = list(_SHRINKAGE_TRIALS) if self.shrinkage == "auto" else [self.shrinkage]
+        shrinkage: list[Any] = list(_SHRINKAGE_TRIALS) if self.shrinkage == "auto" else [self.shrinkage]
         if len(smoothing) * len(shrinkage) == 1:
             return float(smoothing[0]), float(shrinkage[0])
         scores = {}
@@ -171,7 +171,7 @@ class PSTHModel(StaticBaseline):
         return float(best[0]), float(best[1])
 
     @property
-    def _uses_modalities(self) -> bool:
+    def _uses_modalities(self) -> bool:  # type: ignore[override]
         return len(self.n_bins_) > 2
 
     def _head(self) -> PoissonHead:
@@ -187,8 +187,8 @@ class PSTHModel(StaticBaseline):
         covered, length = self.n_bins_[served], np.diff(binned.ptr)
         if (covered == 0).any():
             raise ValueError(
-                f"Trial {np.flatnonzero(covered == 0)[0]} shows no stimulus that was repeated in fit, and the trials of "
-                f"fit differed in duration, so there is no histogram of all of them. Leave such trials out."
+                f"Trial {np.flatnonzero(covered == 0)[0]} shows no stimulus that was repeated in fit, and the trials "
+                f"of fit differed in duration, so there is no histogram of all of them. Leave such trials out."
             )
         if (length > covered + 1).any():
             k = np.flatnonzero(length > covered + 1)[0]

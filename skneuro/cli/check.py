@@ -13,7 +13,7 @@ from skneuro.inspection import QualityReport, check_recording
 
 from .errors import CommandError
 from .recordings import Loaded, load
-from .text_plots import text_histogram
+from .text_plots import count_of, text_histogram
 
 _MOST_UNITS = 10  # bars shown
 _LABEL = {"serious": "SERIOUS", "warning": "warning", "note": "note"}
@@ -64,8 +64,8 @@ def describe(recording: Loaded, report: QualityReport) -> list[str]:
     """
     spikes = recording.spikes
     lines = [
-        f"{recording.name}: {spikes.shape[1]} units, {len(spikes)} trial{'s' * (len(spikes) != 1)}, "
-        f"{spikes.duration.sum():.1f} s, {spikes.n_spikes} spikes",
+        f"{recording.name}: {count_of(spikes.shape[1], 'unit')}, {count_of(len(spikes), 'trial')}, "
+        f"{spikes.duration.sum():.1f} s, {count_of(spikes.n_spikes, 'spike')}",
         "",
     ]
     for finding in report.findings:
@@ -80,7 +80,9 @@ def describe(recording: Loaded, report: QualityReport) -> list[str]:
     lines += [f"{'all units':11s} {_over_time(spikes)}"]
     lines += [f"{f'unit {unit}':11s} {_over_time(spikes.select_units([unit]))}" for unit in lost[:_MOST_UNITS]]
     counts = {label: sum(f.severity == label for f in report.findings) for label in _LABEL}
-    summary = f"{counts['serious']} serious, {counts['warning']} warnings, {counts['note']} notes"
+    summary = (
+        f"{counts['serious']} serious, {count_of(counts['warning'], 'warning')}, {count_of(counts['note'], 'note')}"
+    )
     return [*lines, "", summary]
 
 

@@ -21,7 +21,7 @@ from .models import MODEL, Plan, make_plan
 from .recordings import Loaded, load
 from .simulation import align_to_starts, choose_alignment, n_usable, pieces, simulate
 from .split import Split, split_recording
-from .text_plots import text_histogram, text_raster
+from .text_plots import count_of, text_histogram, text_raster
 from .training import Background, Fitted, fit_and_score, one_thread, watch
 from .write import Result, write_report
 
@@ -65,12 +65,12 @@ def run_demo(
     start = time.perf_counter()
     if seed < 0:
         raise CommandError(f"--seed must be 0 or more, got {seed}")
-    folder = Path(output)
-    with as_command_error(f"--output {output}"):
-        folder.mkdir(parents=True, exist_ok=True)
     recording = load(source, seed=seed, quick=quick)
     split = split_recording(recording)
     bin_width = _checked_bin_width(recording, split, bin_width)
+    folder = Path(output)
+    with as_command_error(f"--output {output}"):
+        folder.mkdir(parents=True, exist_ok=True)
     held = held_out(split.train.spikes, split.test.spikes, bin_width)
     shown = pieces(split.test, most=20 if quick else 40, n_steps=1500 if quick else 4000)
     alignment = choose_alignment(recording, shown)
@@ -110,11 +110,12 @@ def run_demo(
 
 
 def _checked_bin_width(recording: Loaded, split: Split, bin_width: float | None) -> float:
-    bin_width = bin_width or recording.bin_width or 0.02
-    shortest = float(split.train.spikes.duration.max())
-    if not 1e-4 <= bin_width <= shortest / 10:
+    if bin_width is None:
+        bin_width = recording.bin_width or 0.02
+    longest = float(split.train.spikes.duration.max())
+    if not 1e-4 <= bin_width <= longest / 10:
         raise CommandError(
-            f"--bin-width must lie between 0.0001 s and a tenth of the longest trial ({shortest / 10:.3g} "
+            f"--bin-width must lie between 0.0001 s and a tenth of the longest trial ({longest / 10:.3g} "
             "s), got "
             f"{bin_width:g} s"
         )
@@ -127,9 +128,9 @@ def _introduce(recording: Loaded, split: Split, bin_width: float) -> None:
     spikes = recording.spikes
     print(f"{recording.name}. {recording.description}")
     print(
-        f"{spikes.shape[1]} units, {len(spikes)} trials, {spikes.duration.sum():.0f} s, {spikes.n_spikes} "
-        "spikes, "
-        f"bins of {1e3 * bin_width:g} ms. {split.description}"
+        f"{count_of(spikes.shape[1], 'unit')}, {count_of(len(spikes), 'trial')}, {spikes.duration.sum():.0f} "
+        "s, "
+        f"{spikes.n_spikes} spikes, bins of {1e3 * bin_width:g} ms. {split.description}"
     )
     report = check_recording(spikes, recording.modalities, sync_pulses=recording.sync_pulses)
     for finding in report.findings:
@@ -148,7 +149,7 @@ def _draw(spikes: SpikeTrains, alignment: Alignment) -> None:
     rates = counts.mean(axis=0) / alignment.bin_width
     print(
         f"\nMean rates around {len(counts)} events ({alignment.name}), {alignment.window[0]:g} to "
-        f"{alignment.window[1]:g} s, the six units that vary most:"
+        f"{alignment.window[1]:g} s, the units that vary most:"
     )
     for unit, rate in zip(units, rates, strict=True):
         print(f"  unit {unit!s:6s} {text_histogram(rate)}  up to {rate.max():.0f} Hz")

@@ -66,14 +66,14 @@ def make_plan(recording: Loaded, bin_width: float, *, quick: bool, seed: int) ->
 
     history = max(0.25, 12 * bin_width)
     baselines: dict[str, Any] = {
-        "constant Poisson": HomogeneousPoisson(bin_width=bin_width),
-        "constant counts": ConstantMarginal(bin_width=bin_width),
+        "constant-rate model": HomogeneousPoisson(bin_width=bin_width),
+        "constant-count model": ConstantMarginal(bin_width=bin_width),
     }
     if recording.repeats:
         baselines["PSTH"] = PSTHModel(bin_width=bin_width)
     baselines["Poisson GLM"] = CoupledGLM(bin_width=bin_width, history=history)
     baselines["categorical GLM"] = CoupledGLM(bin_width=bin_width, history=history, counts="categorical")
-    baselines["categorical GLM, same bin"] = CoupledGLM(
+    baselines["same-bin categorical GLM"] = CoupledGLM(
         bin_width=bin_width, history=history, counts="categorical", same_bin="linear"
     )
     n_bins, n_units = recording.spikes.duration.sum() / bin_width, recording.spikes.shape[1]

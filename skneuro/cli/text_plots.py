@@ -1,4 +1,4 @@
-"""Rasters and histograms in the terminal, in braille dots and block characters."""
+"""Numbers, rasters and histograms in the terminal, the latter in braille dots and block characters."""
 
 from __future__ import annotations
 
@@ -58,3 +58,20 @@ def text_histogram(values: ArrayLike) -> str:
     values = np.asarray(values, dtype=float)
     top = values.max(initial=0.0) or 1.0
     return "".join(_BARS[int(round(v / top * (len(_BARS) - 1)))] for v in values)
+
+
+def count_of(n: int, what: str) -> str:
+    """Number and noun: "1 unit", "2 units".
+
+    Parameters
+    ----------
+    n : int
+        The number.
+    what : str
+        The noun in the singular.
+
+    Returns
+    -------
+    text : str
+    """
+    return f"{n} {what}{'s' * (n != 1)}"

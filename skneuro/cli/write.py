@@ -23,6 +23,7 @@ from .recordings import Loaded
 from .report import Section, facts, page, paragraph, picture, score_table
 from .simulation import psth_agreement
 from .split import Split
+from .text_plots import count_of
 from .training import Fitted
 
 _READING = (
@@ -127,7 +128,8 @@ def _longest(spikes: SpikeTrains) -> int:
 def _page(result: Result, seconds: float) -> str:
     spikes = result.recording.spikes
     subtitle = (
-        f"{spikes.shape[1]} units, {spikes.duration.sum():.0f} s, {spikes.n_spikes} spikes, bins of "
+        f"{count_of(spikes.shape[1], 'unit')}, {spikes.duration.sum():.0f} s, {spikes.n_spikes} spikes, bins "
+        "of "
         f"{1e3 * result.bin_width:g} ms. skneuro {skneuro.__version__}"
     )
     drawn = _can_draw()
@@ -176,7 +178,7 @@ def _simulation(result: Result) -> Section:
     body += picture(
         figures.psth_figure(result.recorded, result.simulated, result.alignment),
         "Mean rates of units around an event, recorded and simulated",
-        f"Mean rate ± standard error around the {result.alignment.name}, the eight units that vary most.",
+        f"Mean rate ± standard error around the {result.alignment.name}, the units that vary most.",
     )
     statistics_bin = max(result.bin_width, 0.05)
     statistics_bin = round(statistics_bin / result.bin_width) * result.bin_width

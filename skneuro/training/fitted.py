@@ -189,14 +189,14 @@ def count_statistics(binned: BinnedSpikes, stretches: Segments) -> tuple[np.ndar
     """
     n_units = binned.n_units
     width = max(int(binned.counts.data.max(initial=0)), 1) + 1
-    histogram = np.zeros(n_units * width)
+    cells = np.zeros(n_units * width)
     for trial, start, stop in zip(stretches.trial, stretches.start, stretches.stop, strict=True):
         low, high = binned.ptr[trial] + start, binned.ptr[trial] + stop
         for begin in range(low, high, 20_000):
             end = min(begin + 20_000, high)
             cell = binned.dense(begin, end) + width * np.arange(n_units)
-            histogram += np.bincount(cell[binned.mask(begin, end)], minlength=n_units * width)
-    histogram = histogram.reshape(n_units, width)
+            cells += np.bincount(cell[binned.mask(begin, end)], minlength=n_units * width)
+    histogram = cells.reshape(n_units, width)
     used = np.flatnonzero(histogram.any(axis=0)).max(initial=1)
     histogram = histogram[:, : used + 1]
     n, counts = np.maximum(histogram.sum(1), 1), np.arange(used + 1)

@@ -16,7 +16,7 @@ def test_every_finding_is_printed_with_its_remedy_and_every_check_accounted_for(
     )
     text = "\n".join(describe(Loaded("rat", spikes), report))
     for part in (
-        "rat: 1 units, 2 trials, 2.0 s, 2 spikes",
+        "rat: 1 unit, 2 trials, 2.0 s, 2 spikes",
         "SERIOUS",
         "nothing for 9 s",
         "-> cut there",
