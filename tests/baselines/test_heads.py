@@ -6,7 +6,8 @@ from skneuro.baselines._heads import HEADS
 
 RNG = np.random.default_rng(0)
 COUNTS = np.stack(
-    [RNG.poisson(0.3, 400), RNG.poisson(4.0, 400), RNG.binomial(3, 0.5, 400), RNG.negative_binomial(1, 0.3, 400)], axis=1
+    [RNG.poisson(0.3, 400), RNG.poisson(4.0, 400), RNG.binomial(3, 0.5, 400), RNG.negative_binomial(1, 0.3, 400)],
+    axis=1,
 )
 MASK = RNG.random(COUNTS.shape) < 0.9
 FAR = np.arange(300)

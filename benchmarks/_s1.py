@@ -1,0 +1,74 @@
+"""The S1 protocol that the likelihood benchmarks share: split, scores, intervals, and the file of results.
+
+Whole segments in ten groups, the first segment of each dropped; models see groups 0, 2, 4, 6, 8, 9, are scored on 1
+and 5 (validation) and on 3 and 7 (test), 50 ms bins, one step ahead, against constant rates of the training segments.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import pathlib
+import time
+
+import numpy as np
+import sklearn
+import torch
+
+import skneuro
+from skneuro.datasets import block_split, fetch_s1_reaching
+from skneuro.metrics.likelihood import null_log_likelihood
+
+BIN_WIDTH = 0.05
+
+
+def load():
+    """The spikes of training, validation and test segments."""
+    data = fetch_s1_reaching()
+    split = block_split(data.groups, data.gap_mask)
+    return data.spikes[split.train], data.spikes[split.validation], data.spikes[split.test]
+
+
+def interval(gain: np.ndarray, spikes: np.ndarray, n_draws: int = 2000) -> tuple[float, float]:
+    """95 % interval of pooled bits per spike, resampling whole segments (`gain` in nats, one a segment)."""
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, len(gain), (n_draws, len(gain)))
+    low, high = np.percentile(gain[drawn].sum(1) / spikes[drawn].sum(1) / np.log(2), [2.5, 97.5])
+    return round(float(low), 4), round(float(high), 4)
+
+
+def measure(name: str, seed: int | str, model, settings: dict, data) -> dict:
+    """Fit, score, and put everything that belongs to the number into one row."""
+    train, validation, test = data
+    start = time.process_time()
+    model.fit(train)
+    seconds = time.process_time() - start
+    binned = test.bin(BIN_WIDTH)
+    null = np.add.reduceat(null_log_likelihood(binned, model.base_rate_).sum(1), binned.ptr[:-1])
+    low, high = interval(model.score_samples(test) - null, np.diff(test.ptr))
+    row = {
+        "model": name,
+        "seed": seed,
+        "validation": round(model.score(validation), 4),
+        "test": round(model.score(test), 4),
+        "test_low": low,
+        "test_high": high,
+        "train": round(model.score(train), 4),
+        "cpu_seconds": round(seconds),
+        "settings": " ".join(f"{k}={v}" for k, v in settings.items()),
+        "date": datetime.date.today().isoformat(),
+        "versions": f"skneuro {skneuro.__version__}, torch {torch.__version__}, scikit-learn {sklearn.__version__}",
+    }
+    print("  ".join(f"{k} {row[k]}" for k in list(row)[:8]), flush=True)
+    return row
+
+
+def keep(path: pathlib.Path, row: dict) -> None:
+    """Write a row to a file of results; the same model and seed of an earlier run gives way to it."""
+    path.parent.mkdir(exist_ok=True)
+    rows = list(csv.DictReader(path.open())) if path.exists() else []
+    rows = [r for r in rows if (r["model"], r["seed"]) != (row["model"], str(row["seed"]))] + [row]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        writer.writeheader()
+        writer.writerows(rows)
