@@ -68,8 +68,9 @@ class GRUModel(HistoryBaseline):
         Longest lag of the linear path, in seconds; at least the last bin is seen.
     n_basis : int, default=5
         Raised cosines for the lags of each unit in the linear path.
-    alpha : float, default=6000
-        Ridge penalty of the linear path and of linear same-bin terms, as in `CoupledGLM`.
+    alpha : float or "auto", default="auto"
+        Ridge penalty of the linear path and of linear same-bin terms, as in `CoupledGLM`. "auto" fits such a GLM and
+        takes five times the geometric mean of the penalties that its units chose: the network needs less of the path.
     dropout : float, default=0.3
         Share of hidden values that are dropped in training.
     learning_rate : float, default=3e-3
@@ -107,6 +108,8 @@ class GRUModel(HistoryBaseline):
         Shape parameters of the count distribution.
     kernels_ : ndarray of shape (n_lags, n_basis)
         Raised cosines of the linear path; row k is the lag of k + 1 bins.
+    alpha_ : ndarray of shape (n_units,)
+        Ridge penalty that was used.
     head_, scale_, stimulus_scale_ : dict
         Start and clip of the count distribution, and centre and scale of counts and stimuli.
     loss_curve_ : ndarray of shape (n_checks,), in nats per bin

@@ -87,6 +87,7 @@ def make_plan(recording: Loaded, bin_width: float, *, quick: bool, seed: int) ->
                 # several bins a window only where one holds few spikes
                 window_bins=5 if bin_width < 0.03 else 1,
                 max_epochs=int(np.clip(epochs, 3, 60)),
+                **({} if recording.stimuli is not None else {"gamma": 0.0, "mu": 0.5}),  # nothing to align with
                 **common,
             ),
         },

@@ -161,10 +161,17 @@ def _by_unit(result: Result) -> Section:
 
 def _simulation(result: Result) -> Section:
     r, halves = psth_agreement(result.recorded, result.simulated, result.alignment)
-    text = f"{len(result.simulated)} trials drawn from the fitted {MODEL} in closed loop: its own spikes are its past."
+    recorded, simulated = (s.n_spikes / s.duration.sum() / s.shape[1] for s in (result.recorded, result.simulated))
+    text = (
+        f"{len(result.simulated)} trials drawn from the fitted {MODEL} in closed loop: its own spikes are "
+        "its past. "
+        f"A unit fires at {simulated:.2f} Hz on average, {recorded:.2f} Hz as recorded. "
+    )
+    if not 2 / 3 < simulated / recorded < 3 / 2:
+        text += "The loop is not stable: do not trust these trials. "
     if np.isfinite(r) and np.isfinite(halves):
         text += (
-            f" Mean rates around the {result.alignment.name} correlate with the recorded ones by {r:.2f} "
+            f"Mean rates around the {result.alignment.name} correlate with the recorded ones by {r:.2f} "
             "(mean over "
             f"units); two halves of the recording correlate by {halves:.2f}, which a perfect model would "
             "reach."

@@ -108,9 +108,7 @@ def test_units_in_another_order_are_refused(make):
         model.score(SpikeTrains.from_counts(counts, WIDTH, unit_ids=["b", "a", "c"]))
 
 
-@pytest.mark.parametrize(
-    "make", [lambda: glm(), lambda: gru(counts="poisson", same_bin=None)], ids=["glm", "gru"]
-)
+@pytest.mark.parametrize("make", [lambda: glm(), lambda: gru(counts="poisson", same_bin=None)], ids=["glm", "gru"])
 def test_likelihood_is_that_of_poisson_counts_of_the_predicted_mean(make):
     train, test = counts_of(12, 10, 3), counts_of(4, 10, 3, seed=1)
     model = make().fit(train)
@@ -177,6 +175,29 @@ def test_trials_of_different_length_do_not_mix(make):
     model = make().fit(spikes)
     alone = [model.score_samples(spikes[[k]])[0] for k in range(3)]
     assert np.allclose(model.score_samples(spikes), alone, atol=1e-4)
+
+
+@pytest.mark.parametrize("make", [*SAME_BIN.values(), glm, gru], ids=[*SAME_BIN, "glm alone", "gru categorical"])
+def test_a_count_does_not_see_itself(make):
+    # Otherwise its probabilities, given all that it may see, would not sum to one.
+    counts = counts_of(60, 4)
+    model = make().fit(counts)
+    possible = np.repeat(counts[None, :31], 60, axis=0)
+    possible[:, 30, 2] = np.arange(60)
+    log_probability = cells(model, possible).reshape(possible.shape)[:, 30, 2]
+    assert np.isclose(np.exp(log_probability).sum(), 1.0, atol=1e-5)
+
+
+def test_prediction_averages_over_what_lower_units_may_do_in_the_bin():
+    counts = counts_of(200, 2)
+    counts[:, 1] += counts[:, 0]
+    model = glm(same_bin="linear", n_draws=2000).fit(counts)
+    possible = np.repeat(counts[None, :31], 30, axis=0)
+    possible[:, 30, 0], possible[:, 30, 1] = np.arange(30), 0
+    log_probability = cells(model, possible).reshape(possible.shape)[:, 30]
+    # The probability of no spike is exp(-mean), so that the mean given each count of unit 0 is known.
+    expected = (np.exp(log_probability[:, 0]) * -log_probability[:, 1]).sum()
+    assert np.isclose(model.predict(counts)[30, 1], expected, rtol=0.01)
 
 
 # Windows of prediction
@@ -284,6 +305,14 @@ def test_simulated_trials_know_which_stimulus_they_belong_to(make):
     assert simulated.trial_ids.tolist() == [0, 0, 0, 1, 1, 1]
     assert simulated.unit_ids.tolist() == [0, 1, 2]
     assert np.allclose(simulated.duration, 1.0)
+
+
+def test_simulated_trials_are_driven_by_their_own_stimulus():
+    level = np.tile([[[-1.0]], [[1.0]]], (6, 10, 1))
+    counts = np.random.default_rng(0).poisson(np.exp(level), (12, 10, 3))
+    simulated = glm().fit(counts, level).sample(level[:2], n_samples=6, random_state=0)
+    totals = simulated.to_counts(WIDTH).sum(axis=(1, 2))
+    assert totals[simulated.trial_ids == 0].max() < totals[simulated.trial_ids == 1].min()
 
 
 def test_simulations_of_a_trial_do_not_depend_on_how_many_there_are():
