@@ -123,9 +123,7 @@ class SpikeModel(DensityMixin, BaseEstimator):
         """Read input; with ``reset=True`` remember what it is like, otherwise compare with what `fit` saw."""
         if not reset:
             check_is_fitted(self)
-        inp = read_input(
-            X, y, bin_width=self.bin_width, counts=self._rounding, estimator=type(self).__name__
-        )
+        inp = read_input(X, y, bin_width=self.bin_width, counts=self._rounding, estimator=type(self).__name__)
         if inp.layout != "trials":
             check_feature_names(self, X, reset=reset)
         elif reset and hasattr(self, "feature_names_in_"):

@@ -184,9 +184,8 @@ class Emission(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, z, nu, shape, head, counts, weight):
-        found = head.evaluate(
-            z.numpy(), counts, weight, shape.numpy(), None if nu is None else nu.numpy()
-        )
+        with np.errstate(all="ignore"):  # the loop looks whether the loss is finite
+            found = head.evaluate(z.numpy(), counts, weight, shape.numpy(), None if nu is None else nu.numpy())
         gradients = [found.z, found.nu, found.shape]
         ctx.gradients = [None if g is None else torch.from_numpy(g.astype(np.float32)) for g in gradients]
         return torch.tensor(-found.log_pmf.sum(dtype=np.float64), dtype=torch.float32)

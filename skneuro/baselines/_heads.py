@@ -111,9 +111,7 @@ class CountHead(ABC):
 
     def take(self, units: Any) -> Self:
         """Head of some of the units."""
-        return type(self)(
-            self.largest[units], self.z_start[units], self.shape_start[:, units], self.z_max[units]
-        )
+        return type(self)(self.largest[units], self.z_start[units], self.shape_start[:, units], self.z_max[units])
 
     @abstractmethod
     def evaluate(self, z, counts, weight, shape, nu=None) -> Evaluation:

@@ -35,9 +35,7 @@ class SpikeGenerator(Protocol):
     def start(self, n_rows: int) -> State:
         """State at the start of a trial."""
 
-    def step(
-        self, state: State, drive: np.ndarray, uniforms: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, State]:
+    def step(self, state: State, drive: np.ndarray, uniforms: np.ndarray) -> tuple[np.ndarray, np.ndarray, State]:
         """Expected and drawn counts of the next bin, (n_rows, n_units) each, and the state after it.
 
         Where units of a bin depend on each other, the expected count of a unit is given the draws of those before

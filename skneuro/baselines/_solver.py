@@ -66,9 +66,7 @@ def minimise_columns(
         active, direction, slope = active[~done], direction[:, ~done], slope[~done]
         if not len(active):
             break
-        moved, new_value, new_gradient = _line_search(
-            function, x[:, active], value[active], direction, slope, active
-        )
+        moved, new_value, new_gradient = _line_search(function, x[:, active], value[active], direction, slope, active)
         step, bend = moved - x[:, active], new_gradient - gradient[:, active]
         curvature = (step * bend).sum(axis=0)
         slot = iteration % _MEMORY

@@ -19,7 +19,7 @@ def held_out_bins(ptr: np.ndarray, fraction: float, gap: int = 0) -> tuple[np.nd
     fraction : float
         Share of the bins to hold out; 0 holds out none.
     gap : int, default=0
-        Bins next to a held-out stretch of the same trial that belong to neither part; at most half a block.
+        Bins next to a held-out stretch of the same trial that belong to neither part; at most a quarter of a block.
 
     Returns
     -------
@@ -41,7 +41,8 @@ def held_out_bins(ptr: np.ndarray, fraction: float, gap: int = 0) -> tuple[np.nd
     held = np.isin(block, chosen)
     if held.all() or not held.any():
         return ~none, none
-    return ~_widen(held, ptr, min(gap, int(period / 2))), held
+    train = ~_widen(held, ptr, min(gap, int(period / 4)))
+    return (train, held) if train.any() else (~none, none)
 
 
 def _widen(held: np.ndarray, ptr: np.ndarray, gap: int) -> np.ndarray:

@@ -129,9 +129,9 @@ class CoupledGLM(HistoryBaseline):
     >>> follower = rng.poisson(0.05 + 0.9 * np.roll(leader, 1))
     >>> counts = np.stack([leader, follower], axis=1)
     >>> model = CoupledGLM(bin_width=0.01, history=0.03, n_basis=3, alphas=1.0).fit(counts[:2000])
-    >>> model.history_coef_[0].round(1)  # source by target, shortest lag
-    array([[-0. ,  1. ],
-           [-0. , -0.1]])
+    >>> pulls = model.history_coef_[0]  # source by target, shortest lag
+    >>> bool(pulls[0, 1] > 1.0), bool(abs(pulls[1, 0]) < 0.2)
+    (True, True)
     >>> model.score(counts[2000:]) > 0.3
     True
     """
@@ -222,9 +222,7 @@ class CoupledGLM(HistoryBaseline):
         settings: dict[str, Any] = {"max_iter": self.max_iter, "tol": self.tol}
         alpha, start = np.full(len(scale.mean), alphas[len(alphas) // 2]), None
         if len(alphas) > 1 and held_out.any():
-            alpha, start = choose_penalty(
-                problem, mask & train[:, None], mask & held_out[:, None], alphas, **settings
-            )
+            alpha, start = choose_penalty(problem, mask & train[:, None], mask & held_out[:, None], alphas, **settings)
         weights, converged = problem.solve(mask, alpha, start, **settings)
         if not converged.all():
             warnings.warn(

@@ -69,7 +69,7 @@ class PSTHModel(StaticBaseline):
     >>> from skneuro.baselines import PSTHModel
     >>> counts = np.random.default_rng(0).poisson([[0.1], [2.0], [0.1], [0.1]], size=(50, 4, 1))
     >>> model = PSTHModel(bin_width=0.1).fit(counts[:40])
-    >>> model.predict(counts[40:])[0].argmax()
+    >>> int(model.predict(counts[40:])[0].argmax())
     1
     >>> model.score(counts[40:]) > 0.5
     True

@@ -283,13 +283,13 @@ class TimeSeries(RowContainer):
         Returns
         -------
         ndarray of shape (n_samples,), in seconds
-            Infinity for the last sample of a trial.
+            One interval on for the last sample of a trial.
 
         Examples
         --------
         >>> from skneuro.data import TimeSeries
         >>> TimeSeries.from_lists([[1.0, 2.0, 3.0]], rate=2.0).until()
-        array([0.5, 1. , inf])
+        array([0.5, 1. , 1.5])
         """
         lengths = np.diff(self.ptr)
         following = np.append(self.timestamps[1:], np.inf)

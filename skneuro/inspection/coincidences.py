@@ -38,6 +38,17 @@ def shared_events(spikes: SpikeTrains, window: float = 1e-3) -> tuple[np.ndarray
         Which spikes belong to an event.
     first : ndarray of shape (n_events,), int
         Index of the first spike of each event.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro.data import SpikeTrains
+    >>> from skneuro.inspection import shared_events
+    >>> rng = np.random.default_rng(0)
+    >>> times = [np.sort(np.append(rng.uniform(0, 100, 200), 50.0)) for _ in range(10)]  # all fire at 50 s
+    >>> member, first = shared_events(SpikeTrains.from_lists([times], 0.0, 100.0))
+    >>> len(first), int(member.sum())
+    (1, 10)
     """
     t = timeline(spikes)
     member = np.zeros(t.size, dtype=bool)
@@ -99,6 +110,18 @@ def zero_lag_pairs(spikes: SpikeTrains, exclude: np.ndarray | None = None) -> pd
         `expected` (by moving spikes within 20 ms), `z`, `share` (excess coincidences over the spikes of the
         unit with fewer) and `hole` (pairs within 1.5 ms over the number expected: near 0 for one cell split
         in two, near 1 for two cells).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro.data import SpikeTrains
+    >>> from skneuro.inspection import zero_lag_pairs
+    >>> rng = np.random.default_rng(0)
+    >>> cell = np.sort(rng.uniform(0, 100, 500))
+    >>> other = np.sort(rng.uniform(0, 100, 500))
+    >>> pairs = zero_lag_pairs(SpikeTrains.from_lists([[cell, cell, other]], 0.0, 100.0))  # one cell sorted twice
+    >>> pairs.iloc[0][["unit", "other"]].astype(int).tolist()
+    [0, 1]
 
     Notes
     -----

@@ -113,9 +113,7 @@ def null_log_likelihood(binned: BinnedSpikes, rates: np.ndarray) -> np.ndarray:
     """
     rates = np.asarray(rates, dtype=np.float64)
     if rates.shape != (binned.n_units,):
-        raise ValueError(
-            f"rates must have one value for each of {binned.n_units} units. Got shape {rates.shape}."
-        )
+        raise ValueError(f"rates must have one value for each of {binned.n_units} units. Got shape {rates.shape}.")
     log_pmf = poisson_log_pmf(binned.dense(), rates * binned.bin_width)
     return np.where(binned.mask(), log_pmf, 0.0)
 

@@ -13,9 +13,7 @@ SEQUENTIAL = {
 ROWS_APART = [HomogeneousPoisson(), ConstantMarginal(), CoupledGLM(history=0.0, stimulus_history=0.0, n_draws=2)]
 ROWS_IN_ORDER = [
     PSTHModel(min_repeats=1),
-    CoupledGLM(n_draws=2),
     CoupledGLM(window_bins=3, same_bin="linear", counts="categorical", history=0.03, n_draws=2),
-    CoupledGLM(counts="negative_binomial", history=0.03),
     GRUModel(max_steps=2, n_hidden=4, n_draws=2),
     GRUModel(max_steps=2, n_hidden=4, counts="poisson", same_bin=None, recurrent=False),
 ]
@@ -26,8 +24,6 @@ def expected_failures(estimator):
 
 
 @pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks(
-    [*ROWS_APART, *ROWS_IN_ORDER], expected_failed_checks=expected_failures, xfail_strict=True
-)
+@parametrize_with_checks([*ROWS_APART, *ROWS_IN_ORDER], expected_failed_checks=expected_failures, xfail_strict=True)
 def test_check_battery(estimator, check):
     check(estimator)

@@ -29,9 +29,7 @@ def inputs(head, n_bins=6):
 
 def pmf(head, z, shape, nu):
     """Probability of every count up to 299 in each cell, (n_bins, n_units, 300)."""
-    values = [
-        np.exp(head.log_pmf(z, np.full(z.shape, k), np.ones(z.shape, bool), shape, nu)) for k in FAR
-    ]
+    values = [np.exp(head.log_pmf(z, np.full(z.shape, k), np.ones(z.shape, bool), shape, nu)) for k in FAR]
     return np.stack(values, axis=-1)
 
 

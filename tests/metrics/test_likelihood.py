@@ -26,9 +26,7 @@ def test_a_mean_of_zero_makes_silence_certain_and_spikes_impossible():
 
 
 def test_rates_are_spikes_and_a_half_over_observed_time():
-    spikes = SpikeTrains.from_lists(
-        [[[0.1, 0.3], [0.6]], [[0.2], [0.7, 0.8]]], 0.0, 1.0, observed={1: [[0.5, 1.0]]}
-    )
+    spikes = SpikeTrains.from_lists([[[0.1, 0.3], [0.6]], [[0.2], [0.7, 0.8]]], 0.0, 1.0, observed={1: [[0.5, 1.0]]})
     assert np.allclose(homogeneous_rates(spikes.bin(0.1)), [3.5 / 2.0, 3.5 / 1.0])
 
 
