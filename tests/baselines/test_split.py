@@ -27,9 +27,9 @@ def test_trials_are_never_torn(lengths, gap):
 
 
 def test_one_long_trial_is_held_out_in_blocks_with_gaps():
-    train, held = held_out_bins(np.array([0, 1000]), 0.2, gap=30)
+    train, held = held_out_bins(np.array([0, 1000]), 0.2, gap=20)
     assert runs(held, np.array([0, 1000])).tolist() == [[200, 300], [700, 800]]
-    assert runs(train, np.array([0, 1000])).tolist() == [[0, 170], [330, 670], [830, 1000]]
+    assert runs(train, np.array([0, 1000])).tolist() == [[0, 180], [320, 680], [820, 1000]]
 
 
 def test_nothing_is_held_out_when_not_asked_for_or_too_short():
