@@ -132,8 +132,9 @@ def time_log_likelihood(
         nothing = (-session.mean / session.sd) * here
         seen = torch.where(ids < first_open, standardised[window, bin_], nothing)
         number = torch.cat([spikes.number[follows], torch.zeros_like(opens)]).to(seen.dtype)
-        current = (number - session.mean[unit]) / session.sd[unit]
+        current = (torch.minimum(number, session.most[unit]) - session.mean[unit]) / session.sd[unit]
         seen = torch.where(after[:, None] & (ids == unit[:, None]), current[:, None], seen)
         a = a + session.same_bin_drive(seen, state[window, bin_])
+    a = session.bounded(a)
     rest = (-silent_log_probability(a) * open_).sum(-1)
     return total + torch.log(-torch.expm1((stay - rest).clamp_max(-1e-30))).sum()

@@ -225,6 +225,7 @@ class Neuroformer(nn.Module):
         standardised = session.standardise(counts, observed)
         if session.coupled:
             log_intensity = log_intensity + session.same_bin_drive(standardised, state)
+        log_intensity = session.bounded(log_intensity)
         shift = session.repeat_shift(state)
         flat = (counts.reshape(-1, n_units), log_intensity.reshape(-1, n_units))
         spikes = hazard.spike_repeats(*flat, shift.reshape(-1, n_units), session.repeat_table)

@@ -195,8 +195,9 @@ class ClosedLoop:
             while len(rows):
                 a = base[rows, block] + hidden[rows] @ session.embedding[block].T
                 if session.coupled:
-                    standardised = (counts[rows] - session.mean) / session.sd
+                    standardised = session.standardise(counts[rows], torch.ones_like(counts[rows]))
                     a = a + session.same_bin_drive(standardised, state[rows], block)
+                a = torch.minimum(a, torch.log(2 * (session.most[block] + 1)))
                 open_ = ids > last[rows, None]
                 decided[rows, block] = torch.where(open_, a, decided[rows, block])
                 place = self._next_unit(a, open_, uniform[rows, block], last[rows] + 1 - start)

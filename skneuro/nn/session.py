@@ -83,6 +83,11 @@ class SessionUnits(nn.Module):
             bias, table = marginal_start(histogram, bias)
         self.bias = nn.Parameter(bias.to(self.embedding.dtype))
         self.repeat_table = nn.Parameter(table.to(self.embedding.dtype))
+        # What training never saw is not trusted: a closed loop must not be able to feed itself ever more spikes.
+        most = torch.full((n_units,), float(max(config.max_count, 1)))
+        if histogram is not None:
+            most = ((histogram > 0) * torch.arange(histogram.shape[1])).amax(1).clamp_min(1).to(most.dtype)
+        self.register_buffer("most", most)
         self.repeat_state = nn.Parameter(torch.zeros(n_units, d_model))
         if config.context_bins:
             self.input = nn.Parameter(torch.randn(n_units, 2 * d_model) * n_units**-0.5)
@@ -99,8 +104,12 @@ class SessionUnits(nn.Module):
             self.same_bin_readout = nn.Parameter(torch.zeros(n_units, SAME_BIN_WIDTH))
 
     def standardise(self, counts: Tensor, observed: Tensor) -> Tensor:
-        """Counts in standard deviations from the mean; what was not observed is at the mean."""
-        return (counts - self.mean) / self.sd * observed
+        """Counts in standard deviations from the mean, at most the largest of training; 0 where not observed."""
+        return (torch.minimum(counts, self.most) - self.mean) / self.sd * observed
+
+    def bounded(self, log_intensity: Tensor) -> Tensor:
+        """Log intensities (..., N) of at most twice one more than the largest count of training."""
+        return torch.minimum(log_intensity, torch.log(2 * (self.most + 1)))
 
     def lagged_drive(self, counts: Tensor, observed: Tensor, index: Tensor, known: Tensor) -> Tensor:
         """Coupling attention: what the spikes of the past bins add to every unit's log intensity.
