@@ -68,8 +68,8 @@ def test_a_trial_scores_the_same_alone(population, fitted):
 def test_blocks_of_evaluation_do_not_matter(population, fitted, monkeypatch):
     model = fitted["nonlinear"]
     whole = model.score_samples(population)
-    monkeypatch.setattr("skneuro.baselines._gru_inference._BINS_AT_ONCE", 7)
-    monkeypatch.setattr("skneuro.baselines._gru_inference._TRIALS_AT_ONCE", 2)
+    monkeypatch.setattr("skneuro.baselines.gru._BINS_AT_ONCE", 7)
+    monkeypatch.setattr("skneuro.baselines.gru._TRIALS_AT_ONCE", 2)
     assert np.allclose(model.score_samples(population), whole, rtol=1e-5)
 
 
