@@ -175,7 +175,7 @@ def _download(file: RemoteFile, target: Path) -> None:
                 raise DatasetNotFoundError(
                     f"{file.name} is not in {target.parent} and {file.url} could not be downloaded "
                     f"({error}). Check the network, or {_by_hand(file, target)}."
-                ) from error
+                ) from None
         found = _sha256(Path(name))
         if found != file.sha256:
             raise ValueError(

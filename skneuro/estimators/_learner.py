@@ -17,6 +17,7 @@ from skneuro.estimators import _fitting
 from skneuro.estimators._parameters import check_together
 from skneuro.exceptions import NonFiniteLossError
 from skneuro.nn import NeuroformerConfig
+from skneuro.training.evaluation import set_ceiling
 from skneuro.training.fitted import FittedModel
 from skneuro.training.loop import TrainingState, train
 
@@ -133,11 +134,13 @@ class Learner(CallbackSupportMixin, SpikeModel):
                 events.epoch_begins, lambda: events.epoch_ends(fitted),
             )  # fmt: skip
         except NonFiniteLossError as error:
+            set_ceiling(state.average, builder, training)
             self.__dict__.update(self._results(state, scales))
             raise NonFiniteLossError(
                 f"{error}. Training stopped; the estimator holds the last good weights. A lower learning_rate "
                 f"(now {self.learning_rate}) usually helps."
             ) from None
+        set_ceiling(state.average, builder, training)
         self.__dict__.update(self._results(state, scales))
         events.fit_ends(fitted)
         if reason == "interrupted":

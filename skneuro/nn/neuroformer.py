@@ -49,6 +49,8 @@ class Output:
         Sum of the pattern log-likelihood, and of its dt part (None where not asked for).
     n_tokens : int
         Spikes and window ends.
+    intensity : Tensor of shape (C, L, N) or None
+        Log intensities as the ceiling of the units left them, minus infinity where not observed; not in training.
     contrastive : Tensor or None
     """
 
@@ -56,6 +58,7 @@ class Output:
     total: Tensor
     time: Tensor | None
     n_tokens: int
+    intensity: Tensor | None
     contrastive: Tensor | None
 
 
@@ -205,17 +208,22 @@ class Neuroformer(nn.Module):
         base = context.base.reshape(shape)[keep]
         state = context.state.reshape(-1, n_bins, context.state.shape[-1])[keep]
         evaluate = self._hazard if self.config.bin_clock else self._softmax
-        window_cells, total, time, n_tokens = evaluate(n_counts, n_observed, base, state, split)
+        window_cells, intensity, total, time, n_tokens = evaluate(n_counts, n_observed, base, state, split)
         cells = torch.zeros_like(context.base).reshape(shape).index_put((keep,), window_cells)
+        bounded = None
+        if not self.training:
+            bounded = torch.full_like(cells, float("-inf"))
+            bounded = bounded.index_put((keep,), intensity.masked_fill(~n_observed, float("-inf")))
+            bounded = bounded.reshape(context.base.shape)
         aligned = self.config.aligned
         contrastive = None
         if self.training and aligned is not None and aligned in batch.modalities:
             contrastive = self._contrastive(aligned, batch, states, keep)
-        return Output(cells.reshape(context.base.shape), total, time, n_tokens, contrastive)
+        return Output(cells.reshape(context.base.shape), total, time, n_tokens, bounded, contrastive)
 
     def _hazard(
         self, counts: Tensor, observed: Tensor, base: Tensor, state: Tensor, split: bool
-    ) -> tuple[Tensor, Tensor, Tensor | None, int]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, int]:
         session, n_units = self.session, counts.shape[-1]
         tokens = window_tokens(counts, merged=True)
         hidden = self.decoder(session, tokens, state)  # (W, K + 1, D)
@@ -236,16 +244,17 @@ class Neuroformer(nn.Module):
                 session, tokens, spikes, base=base, token_logits=token_logits, standardised=standardised,
                 state=state, observed=observed, log_intensity=log_intensity,
             )  # fmt: skip
-        return cells, cells.sum(), time, len(spikes.cell) + len(counts)
+        return cells, log_intensity, cells.sum(), time, len(spikes.cell) + len(counts)
 
     def _softmax(
         self, counts: Tensor, observed: Tensor, base: Tensor, state: Tensor, split: bool
-    ) -> tuple[Tensor, Tensor, Tensor | None, int]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, int]:
         tokens = window_tokens(counts, merged=False)
         hidden = self.decoder(self.session, tokens, state)
+        base = self.session.bounded(base)
         table = self.head(self.session, all_prefixes(self.session, tokens, base, state), hidden, observed)
         time, total, cells = window_likelihood(table, tokens, observed)
-        return cells, total.sum(), time.sum(), int(tokens.length.sum()) + len(counts)
+        return cells, base, total.sum(), time.sum(), int(tokens.length.sum()) + len(counts)
 
     # ---- alignment -------------------------------------------------------------------------------------------
 

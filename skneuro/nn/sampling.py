@@ -197,7 +197,7 @@ class ClosedLoop:
                 if session.coupled:
                     standardised = session.standardise(counts[rows], torch.ones_like(counts[rows]))
                     a = a + session.same_bin_drive(standardised, state[rows], block)
-                a = torch.minimum(a, torch.log(2 * (session.most[block] + 1)))
+                a = session.bounded(a, block)
                 open_ = ids > last[rows, None]
                 decided[rows, block] = torch.where(open_, a, decided[rows, block])
                 place = self._next_unit(a, open_, uniform[rows, block], last[rows] + 1 - start)
@@ -240,7 +240,7 @@ class ClosedLoop:
         config, session = self.model.config, self.model.session
         n_bins, n_units = config.window_bins, config.n_units
         context = self._context(n_bins)
-        state, cells = context.state, context.base.clone()  # (R, B, D), (R, B, N)
+        state, cells = context.state, session.bounded(context.base)  # (R, B, D), (R, B, N)
         added = torch.zeros_like(cells)
         effects = coupling_effects(session, n_bins) if session.coupled else None
         hidden, cache = self.model.decoder.begin(state[:, 0])

@@ -84,10 +84,13 @@ class SessionUnits(nn.Module):
         self.bias = nn.Parameter(bias.to(self.embedding.dtype))
         self.repeat_table = nn.Parameter(table.to(self.embedding.dtype))
         # What training never saw is not trusted: a closed loop must not be able to feed itself ever more spikes.
+        # The counts of the past are cut at the largest of training, the intensities at a ceiling that training sets.
         most = torch.full((n_units,), float(max(config.max_count, 1)))
         if histogram is not None:
             most = ((histogram > 0) * torch.arange(histogram.shape[1])).amax(1).clamp_min(1).to(most.dtype)
         self.register_buffer("most", most)
+        self.register_buffer("ceiling", torch.empty_like(most))
+        self.loosen()
         self.repeat_state = nn.Parameter(torch.zeros(n_units, d_model))
         if config.context_bins:
             self.input = nn.Parameter(torch.randn(n_units, 2 * d_model) * n_units**-0.5)
@@ -107,9 +110,13 @@ class SessionUnits(nn.Module):
         """Counts in standard deviations from the mean, at most the largest of training; 0 where not observed."""
         return (torch.minimum(counts, self.most) - self.mean) / self.sd * observed
 
-    def bounded(self, log_intensity: Tensor) -> Tensor:
-        """Log intensities (..., N) of at most twice one more than the largest count of training."""
-        return torch.minimum(log_intensity, torch.log(2 * (self.most + 1)))
+    def loosen(self) -> None:
+        """Put the ceiling where it hardly binds: at twice one more than the largest count of training."""
+        self.ceiling.copy_(torch.log(2 * (self.most + 1)))
+
+    def bounded(self, log_intensity: Tensor, units: slice = slice(None)) -> Tensor:
+        """Log intensities (..., n) of some consecutive units, cut at their ceiling."""
+        return torch.minimum(log_intensity, self.ceiling[units])
 
     def lagged_drive(self, counts: Tensor, observed: Tensor, index: Tensor, known: Tensor) -> Tensor:
         """Coupling attention: what the spikes of the past bins add to every unit's log intensity.

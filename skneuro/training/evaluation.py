@@ -10,9 +10,11 @@ from torch import Tensor
 
 from skneuro.nn import Neuroformer
 from skneuro.nn.batch import Batch
+from skneuro.nn.neuroformer import Output
 from skneuro.training.segments import BatchBuilder, Segments, cut_segments
 
 PIECE_BINS = 400
+TRUSTED = 0.999  # share of the training intensities that a ceiling leaves alone
 CELLS_AT_ONCE = 400_000
 
 
@@ -117,8 +119,8 @@ def neural_embedding(model: Neuroformer, builder: BatchBuilder, *, project: bool
     return result
 
 
-def stretch_log_likelihood(model: Neuroformer, builder: BatchBuilder, stretches: Segments) -> float:
-    """Log-likelihood of some stretches of trials, each piece warmed up on the bins before it, nats.
+def stretch_outputs(model: Neuroformer, builder: BatchBuilder, stretches: Segments) -> Iterator[Output]:
+    """One pass over some stretches of trials in eval mode, each piece warmed up on the bins before it.
 
     The recurrent state starts at the warm-up's beginning (exact where that is the trial's start), as in training;
     :func:`walk` carries it from the trial's start instead.
@@ -128,12 +130,34 @@ def stretch_log_likelihood(model: Neuroformer, builder: BatchBuilder, stretches:
     parts = cut_segments(stretches, -(-PIECE_BINS // config.window_bins) * config.window_bins)
     parts = parts.take(np.argsort(parts.start - parts.stop, kind="stable"))
     rows = max(CELLS_AT_ONCE // (PIECE_BINS * builder.binned.n_units), 1)
-    total = 0.0
     was_training = model.training
     model.eval()
-    with torch.inference_mode():
-        for low in range(0, len(parts), rows):
-            index = np.arange(low, min(low + rows, len(parts)))
-            total += float(model(builder.build(parts.take(index), warm_up)).total)
-    model.train(was_training)
-    return total
+    try:
+        with torch.inference_mode():
+            for low in range(0, len(parts), rows):
+                yield model(builder.build(parts.take(np.arange(low, min(low + rows, len(parts)))), warm_up))
+    finally:
+        model.train(was_training)
+
+
+def stretch_log_likelihood(model: Neuroformer, builder: BatchBuilder, stretches: Segments) -> float:
+    """Log-likelihood of some stretches of trials, nats."""
+    return sum(float(output.total) for output in stretch_outputs(model, builder, stretches))
+
+
+def set_ceiling(model: Neuroformer, builder: BatchBuilder, stretches: Segments) -> None:
+    """Put every unit's ceiling at its largest log intensity on training stretches, but for a share of `TRUSTED`.
+
+    Simulated trials leave what training saw: without a ceiling a few percent of them feed themselves ever more
+    spikes. Held-out data are scored under the same ceiling, so that the model that is scored is the one that is
+    sampled.
+    """
+    session = model.session
+    n_bins = int((stretches.stop - stretches.start).sum())
+    beyond = max(round((1 - TRUSTED) * n_bins), 1)
+    largest = session.ceiling.new_full((beyond, model.config.n_units), float("-inf"))
+    session.loosen()
+    for output in stretch_outputs(model, builder, stretches):
+        largest = torch.cat([largest, output.intensity.flatten(0, 1)]).topk(beyond, dim=0).values
+    seen = largest[-1].isfinite()
+    session.ceiling.copy_(torch.where(seen, largest[-1], session.ceiling))

@@ -17,7 +17,6 @@ from skneuro.training.modality_table import Scale, describe, modality_tables
 from skneuro.training.segments import BatchBuilder, Segments
 
 _BUILDING = threading.Lock()  # initial weights come from a global generator, which threads would share
-_GLOBAL_GENERATOR = threading.Lock()  # torch's modules draw their first weights from it
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -46,7 +45,8 @@ def build_network(
     """
     with _BUILDING, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # the CPU's alone; torch.manual_seed would seed the GPUs' too
-        network = Neuroformer(config, torch.from_numpy(mean).float(), torch.from_numpy(sd).float())
+        counts = None if histogram is None else torch.from_numpy(histogram)
+        network = Neuroformer(config, torch.from_numpy(mean).float(), torch.from_numpy(sd).float(), counts)
     return network.to(device=device, dtype=dtype)
 
 

@@ -214,6 +214,8 @@ def train(
         With the best weights so far (at least those of the last whole epoch) in ``state.average``.
     """
     best, since_best = -math.inf, 0
+    state.model.session.loosen()
+    state.average.session.loosen()
     kept = {name: value.clone() for name, value in state.average.state_dict().items()}
     reason = "max_epochs"
     try:
