@@ -4,45 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from skneuro.baselines._features import bin_in_trial
+from skneuro.baselines._gru_inference import evaluate
+from skneuro.baselines._gru_inputs import Sequences
 from skneuro.baselines._gru_network import CountGRU, Emission
 from skneuro.baselines._heads import CountHead
 from skneuro.baselines._split import runs
+from skneuro.exceptions import NonFiniteLossError
+from skneuro.metrics.likelihood import bits_per_spike
 
 # Bins in front of a chunk that begins in mid-trial: they bring the state up to date and are not scored.
 _WARM_UP = 20
 _EMA = 0.99
 _MAX_NORM = 5.0
 _LEARNING_RATE_WARM_UP = 30
-
-
-@dataclass
-class Sequences:
-    """All bins of the training data as the network sees them, in float32.
-
-    Attributes
-    ----------
-    last : ndarray of shape (n_bins, n_units), standardised counts of the bin before; 0 where a trial begins
-    now : ndarray of shape (n_bins, n_units), standardised counts of the bin, for same-bin terms
-    stimuli : ndarray of shape (n_bins, n_stimuli)
-    history : ndarray of shape (n_bins, n_history), filtered past
-    counts : ndarray of shape (n_bins, n_units), int
-    mask : ndarray of shape (n_bins, n_units), bool, True where observed
-    ptr : ndarray of shape (n_trials + 1,), bins of each trial
-    """
-
-    last: np.ndarray
-    now: np.ndarray
-    stimuli: np.ndarray
-    history: np.ndarray
-    counts: np.ndarray
-    mask: np.ndarray
-    ptr: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -110,7 +91,12 @@ def train_network(
     validate : callable or None
         ``validate(network, shape)`` scores the held-out bins, higher is better. Without it training runs to the end.
     report : callable
-        ``report(step, loss, score)`` is told of every check.
+        ``report(step, loss, score)`` is told of every check; the score is NaN where nothing is held out.
+
+    Raises
+    ------
+    NonFiniteLossError
+        If the loss becomes NaN or infinite.
     """
     shape = torch.nn.Parameter(torch.from_numpy(head.shape_start.astype(np.float32)))
     alpha = torch.from_numpy(schedule.alpha.astype(np.float32))
@@ -128,7 +114,7 @@ def train_network(
         prior = ((shape - torch.from_numpy(head.shape_start.astype(np.float32))) ** 2).sum()
         total = loss + 0.5 * ((alpha * network.ridge()).sum() + prior) / n_train
         if not torch.isfinite(total):
-            raise RuntimeError(
+            raise NonFiniteLossError(
                 f"Training of GRUModel became non-finite after {history.n_steps} steps. Lower learning_rate="
                 f"{schedule.learning_rate:g}."
             )
@@ -154,6 +140,55 @@ def train_network(
         if last or (validate is not None and waited >= schedule.n_iter_no_change):
             break
     return history
+
+
+def held_out_score(
+    data: Sequences, head: CountHead, null: np.ndarray, held_out: np.ndarray
+) -> Callable[[CountGRU, np.ndarray], float] | None:
+    """Score of the held-out bins, or None where there are no spikes in any.
+
+    Parameters
+    ----------
+    data : Sequences
+        All bins, of which some are held out.
+    head : CountHead
+        Distribution of a count.
+    null : ndarray of shape (n_bins, n_units), in nats
+        Log-likelihood of the null model.
+    held_out : ndarray of shape (n_bins,), bool
+        Bins to score.
+
+    Returns
+    -------
+    callable or None
+        ``validate(network, shape)``, in bits per spike.
+    """
+    mask = data.mask & held_out[:, None]
+    n_spikes = int(np.where(mask, data.counts, 0).sum())
+    if n_spikes == 0:
+        return None
+    null_total = null[held_out].sum()
+    # Whole trials, so that every held-out bin has its true past.
+    trials = np.flatnonzero(np.add.reduceat(held_out, data.ptr[:-1]) > 0)
+
+    def validate(network: CountGRU, shape: np.ndarray) -> float:
+        z, nu = evaluate(network, data, trials)
+        found = head.log_pmf(z, data.counts, mask, shape.astype(np.float64), nu)
+        return bits_per_spike(found.sum(), null_total, n_spikes)
+
+    return validate
+
+
+@contextmanager
+def torch_threads(n_threads: int | None) -> Iterator[None]:
+    """Torch's number of threads inside, as it was before outside."""
+    before = torch.get_num_threads()
+    if n_threads is not None:
+        torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _rate(step: int, max_steps: int) -> float:

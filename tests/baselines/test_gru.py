@@ -10,6 +10,7 @@ from skneuro.baselines import CoupledGLM, GRUModel
 from skneuro.baselines._gru_network import Emission, GRUConfig, NonlinearTerm, SeededDropout, new_network
 from skneuro.baselines._heads import HEADS
 from skneuro.data import SpikeTrains
+from skneuro.exceptions import NonFiniteLossError
 
 QUICK = {
     "bin_width": 0.1,
@@ -68,8 +69,8 @@ def test_a_trial_scores_the_same_alone(population, fitted):
 def test_blocks_of_evaluation_do_not_matter(population, fitted, monkeypatch):
     model = fitted["nonlinear"]
     whole = model.score_samples(population)
-    monkeypatch.setattr("skneuro.baselines.gru._BINS_AT_ONCE", 7)
-    monkeypatch.setattr("skneuro.baselines.gru._TRIALS_AT_ONCE", 2)
+    monkeypatch.setattr("skneuro.baselines._gru_inference._BINS_AT_ONCE", 7)
+    monkeypatch.setattr("skneuro.baselines._gru_inference._TRIALS_AT_ONCE", 2)
     assert np.allclose(model.score_samples(population), whole, rtol=1e-5)
 
 
@@ -175,8 +176,16 @@ def test_a_stimulus_is_used(population):
 
 
 def test_a_loss_that_explodes_is_an_error_with_the_remedy(population):
-    with pytest.raises(RuntimeError, match="Lower learning_rate=1e"):
+    with pytest.raises(NonFiniteLossError, match="Lower learning_rate=1e"):
         GRUModel(**{**QUICK, "learning_rate": 1e12}).fit(population)
+
+
+def test_what_is_printed_names_a_held_out_score_only_where_there_is_one(population, capsys):
+    GRUModel(**{**QUICK, "max_steps": 60, "refit": True, "verbose": 1}).fit(population)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[2] for line in lines[:2]] == ["50", "60"]
+    assert all("bits/spike" in line for line in lines[:2])
+    assert lines[2:] and not any("held out" in line or "nan" in line for line in lines[2:])
 
 
 def small_network(same_bin="nonlinear"):
