@@ -85,7 +85,9 @@ class DatasetNotFoundError(OSError):
 
 
 class NonFiniteLossError(FloatingPointError):
-    """Training ended because the loss or its gradient became NaN or infinite; the last good weights are kept.
+    """Training ended because the loss or its gradient became NaN or infinite.
+
+    A `NeuroformerEstimator` then holds its last good weights; a `GRUModel` has to be fitted again.
 
     Examples
     --------
