@@ -8,12 +8,11 @@ import time
 
 import numpy as np
 
+from skneuro.cli.errors import CommandError
+from skneuro.cli.recordings import Loaded, load
+from skneuro.cli.text_plots import count_of, text_histogram
 from skneuro.data import SpikeTrains
 from skneuro.inspection import QualityReport, check_recording
-
-from .errors import CommandError
-from .recordings import Loaded, load
-from .text_plots import count_of, text_histogram
 
 _MOST_UNITS = 10  # bars shown
 _LABEL = {"serious": "SERIOUS", "warning": "warning", "note": "note"}

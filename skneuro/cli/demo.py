@@ -10,20 +10,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skneuro.cli.comparison import Held, Score, held_out, score_cells, table, verdict
+from skneuro.cli.errors import CommandError, as_command_error
+from skneuro.cli.events import Alignment
+from skneuro.cli.figures import most_modulated
+from skneuro.cli.models import MODEL, Plan, make_plan
+from skneuro.cli.recordings import Loaded, load
+from skneuro.cli.simulation import align_to_starts, choose_alignment, n_usable, pieces, simulate
+from skneuro.cli.split import Split, split_recording
+from skneuro.cli.text_plots import count_of, text_histogram, text_raster
+from skneuro.cli.training import Background, Fitted, fit_and_score, one_thread, watch
+from skneuro.cli.write import Result, write_report
 from skneuro.data import SpikeTrains
 from skneuro.inspection import aligned_counts, check_recording
-
-from .comparison import Held, Score, held_out, score_cells, table, verdict
-from .errors import CommandError, as_command_error
-from .events import Alignment
-from .figures import most_modulated
-from .models import MODEL, Plan, make_plan
-from .recordings import Loaded, load
-from .simulation import align_to_starts, choose_alignment, n_usable, pieces, simulate
-from .split import Split, split_recording
-from .text_plots import count_of, text_histogram, text_raster
-from .training import Background, Fitted, fit_and_score, one_thread, watch
-from .write import Result, write_report
 
 
 def run_demo(

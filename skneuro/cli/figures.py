@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from skneuro.cli.comparison import Score
+from skneuro.cli.events import Alignment
 from skneuro.data import SpikeTrains
 from skneuro.inspection import PSTHDisplay, RasterDisplay, TrainingCurveDisplay, aligned_counts
-
-from .comparison import Score
-from .events import Alignment
 
 RECORDED, MODEL, BASELINE, OTHER = "#222222", "#1b6ca8", "#c8641b", "#9aa5ad"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .recordings import Loaded
+from skneuro.cli.recordings import Loaded
 
 MODEL = "Neuroformer"
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from skneuro.cli.errors import CommandError, as_command_error
 from skneuro.data import Modalities, SpikeTrains, TimeSeries
-
-from .errors import CommandError, as_command_error
 
 NPZ_KEYS = (
     "An .npz holds times (s) and units (an id for each spike), t_start and t_stop (s, one for each trial) "

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from skneuro.cli.errors import CommandError, as_command_error
+from skneuro.cli.npz import NPZ_KEYS, read_npz
 from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries
 from skneuro.exceptions import DatasetNotFoundError
-
-from .errors import CommandError, as_command_error
-from .npz import NPZ_KEYS, read_npz
 
 
 @dataclass(frozen=True)

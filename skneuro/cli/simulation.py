@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from skneuro.cli.events import Alignment, movement_onsets, population_rate
+from skneuro.cli.recordings import Loaded
 from skneuro.data import Recording, SpikeTrains, TimeSeries
 from skneuro.inspection import aligned_counts
-
-from .events import Alignment, movement_onsets, population_rate
-from .recordings import Loaded
 
 PIECE = 10.0  # s; longer trials are shown in pieces
 _MOVEMENT = ("speed", "velocity", "running")

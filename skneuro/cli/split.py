@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skneuro.cli.errors import CommandError
+from skneuro.cli.recordings import Loaded
 from skneuro.data import Recording, SpikeTrains
 from skneuro.datasets import block_split, make_block_groups
-
-from .errors import CommandError
-from .recordings import Loaded
 
 N_GROUPS = 10
 _MANY_TRIALS = 50

@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from skneuro.cli.errors import CommandError
+from skneuro.cli.split import Split
 from skneuro.data import Recording
-
-from .errors import CommandError
-from .split import Split
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,17 @@ import numpy as np
 import pandas as pd
 
 import skneuro
+from skneuro.cli import figures
+from skneuro.cli.comparison import Score
+from skneuro.cli.events import Alignment
+from skneuro.cli.models import MODEL
+from skneuro.cli.recordings import Loaded
+from skneuro.cli.report import Section, facts, page, paragraph, picture, score_table
+from skneuro.cli.simulation import psth_agreement
+from skneuro.cli.split import Split
+from skneuro.cli.text_plots import count_of
+from skneuro.cli.training import Fitted
 from skneuro.data import SpikeTrains
-
-from . import figures
-from .comparison import Score
-from .events import Alignment
-from .models import MODEL
-from .recordings import Loaded
-from .report import Section, facts, page, paragraph, picture, score_table
-from .simulation import psth_agreement
-from .split import Split
-from .text_plots import count_of
-from .training import Fitted
 
 _READING = (
     "Bits per spike: log-likelihood of the held-out counts above that of constant Poisson rates fitted on "

@@ -3,17 +3,17 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .binning import BinnedSpikes
-from .inputs import ModelInput, read_input
-from .observation import Observation
-from .recording import Modalities, Recording
-from .spike_trains import SpikeTrains
-from .time_series import TimeSeries
-from .video import Video
+from skneuro.data.binning import BinnedSpikes
+from skneuro.data.inputs import ModelInput, read_input
+from skneuro.data.observation import Observation
+from skneuro.data.recording import Modalities, Recording
+from skneuro.data.spike_trains import SpikeTrains
+from skneuro.data.time_series import TimeSeries
+from skneuro.data.video import Video
 
 if TYPE_CHECKING:
-    from .adapters import as_spike_trains, from_spikeinterface, read_nwb
-    from .clocks import ClockMap, align_clocks
+    from skneuro.data.adapters import as_spike_trains, from_spikeinterface, read_nwb
+    from skneuro.data.clocks import ClockMap, align_clocks
 
 __all__ = [
     "BinnedSpikes",

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..exceptions import DroppedSpikesWarning
-from ._rows import check_ids, concatenated_ranges, pointer
-from ._validation import TOLERANCE, as_times, check_width, per_trial, trial_borders, whole_counts
-from .observation import Observation
+from skneuro.data._rows import check_ids, concatenated_ranges, pointer
+from skneuro.data._validation import TOLERANCE, as_times, check_width, per_trial, trial_borders, whole_counts
+from skneuro.data.observation import Observation
+from skneuro.exceptions import DroppedSpikesWarning
 
 if TYPE_CHECKING:
-    from .spike_trains import SpikeTrains
+    from skneuro.data.spike_trains import SpikeTrains
 
 
 def from_lists(trials: Sequence[Sequence[Any]], t_start: Any, t_stop: Any, unit_ids: Any) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
-from . import _flatten
-from ._rows import RowContainer, row_indices
-from .binning import BinnedSpikes, bin_spikes
+from skneuro.data import _flatten
+from skneuro.data._rows import RowContainer, row_indices
+from skneuro.data.binning import BinnedSpikes, bin_spikes
 
 if TYPE_CHECKING:
-    from .spike_trains import SpikeTrains
+    from skneuro.data.spike_trains import SpikeTrains
 
 
 class SpikeTrainsForms(RowContainer):

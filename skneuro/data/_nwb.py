@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._epochs import plain_columns, read_epochs
-from ._rows import concatenated_ranges, pointer
-from .recording import Modalities, Recording
-from .spike_trains import SpikeTrains
-from .time_series import TimeSeries
+from skneuro.data._epochs import plain_columns, read_epochs
+from skneuro.data._rows import concatenated_ranges, pointer
+from skneuro.data.recording import Modalities, Recording
+from skneuro.data.spike_trains import SpikeTrains
+from skneuro.data.time_series import TimeSeries
 
 _PER_SPIKE = ("spike_times", "obs_intervals", "electrodes", "waveforms")
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._epochs import plain_columns, read_epochs
-from .spike_trains import SpikeTrains
+from skneuro.data._epochs import plain_columns, read_epochs
+from skneuro.data.spike_trains import SpikeTrains
 
 
 def is_sorting(obj: Any) -> bool:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..exceptions import NonIntegerCountsWarning
+from skneuro.exceptions import NonIntegerCountsWarning
 
 if TYPE_CHECKING:
-    from .observation import Observation
-    from .spike_trains import SpikeTrains
+    from skneuro.data.observation import Observation
+    from skneuro.data.spike_trains import SpikeTrains
 
 # A border this close (in bins or blocks) counts as reached: 0.3 / 0.1 is three bins, 6.9999999 bins is bin 7.
 TOLERANCE = 1e-6

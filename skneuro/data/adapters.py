@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._epochs import read_epochs, require_epochs
-from ._neo import from_neo, is_neo
-from ._nwb import from_units_table, read_nwb
-from ._pynapple import from_ts_group, is_ts_group
-from ._spikeinterface import from_spikeinterface, is_sorting
-from .recording import Recording
-from .spike_trains import SpikeTrains
+from skneuro.data._epochs import read_epochs, require_epochs
+from skneuro.data._neo import from_neo, is_neo
+from skneuro.data._nwb import from_units_table, read_nwb
+from skneuro.data._pynapple import from_ts_group, is_ts_group
+from skneuro.data._spikeinterface import from_spikeinterface, is_sorting
+from skneuro.data.recording import Recording
+from skneuro.data.spike_trains import SpikeTrains
 
 __all__ = ["as_spike_trains", "from_spikeinterface", "read_nwb"]
 

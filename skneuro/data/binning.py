@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from ._rows import check_ids, concatenated_ranges, frozen, pointer, row_indices
-from ._validation import TOLERANCE, check_width
+from skneuro.data._rows import check_ids, concatenated_ranges, frozen, pointer, row_indices
+from skneuro.data._validation import TOLERANCE, check_width
 
 if TYPE_CHECKING:
-    from .spike_trains import SpikeTrains
+    from skneuro.data.spike_trains import SpikeTrains
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -10,13 +10,13 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array, check_consistent_length
 
-from ._rows import pointer
-from ._validation import check_width, whole_counts
-from .binning import BinnedSpikes
-from .recording import Modalities, Recording, check_coverage
-from .spike_trains import SpikeTrains
-from .time_series import TimeSeries
-from .video import Video
+from skneuro.data._rows import pointer
+from skneuro.data._validation import check_width, whole_counts
+from skneuro.data.binning import BinnedSpikes
+from skneuro.data.recording import Modalities, Recording, check_coverage
+from skneuro.data.spike_trains import SpikeTrains
+from skneuro.data.time_series import TimeSeries
+from skneuro.data.video import Video
 
 Layout = Literal["bins", "array", "trials"]
 

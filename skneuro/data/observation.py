@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ._rows import RowContainer, concatenated_ranges, frozen, pointer
+from skneuro.data._rows import RowContainer, concatenated_ranges, frozen, pointer
 
 ALL_UNITS = -1
 # Shorter gaps come from rounding of interval borders (0.1 * 3 is not 0.3), not from the recording.

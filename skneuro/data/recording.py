@@ -7,13 +7,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..exceptions import IncompatibleModalityError
-from ._flatten import block_edges
-from ._rows import RowContainer
-from ._validation import TOLERANCE
-from .spike_trains import SpikeTrains
-from .time_series import TimeSeries
-from .video import Video
+from skneuro.data._flatten import block_edges
+from skneuro.data._rows import RowContainer
+from skneuro.data._validation import TOLERANCE
+from skneuro.data.spike_trains import SpikeTrains
+from skneuro.data.time_series import TimeSeries
+from skneuro.data.video import Video
+from skneuro.exceptions import IncompatibleModalityError
 
 Modality = Video | TimeSeries
 

@@ -11,10 +11,10 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from ._flatten import block_edges, spikes_between
-from ._forms import SpikeTrainsForms
-from ._rows import check_ids, concatenated_ranges, frozen, pointer, row_indices
-from ._validation import (
+from skneuro.data._flatten import block_edges, spikes_between
+from skneuro.data._forms import SpikeTrainsForms
+from skneuro.data._rows import check_ids, concatenated_ranges, frozen, pointer, row_indices
+from skneuro.data._validation import (
     check_context,
     check_layout,
     check_observation,
@@ -23,7 +23,7 @@ from ._validation import (
     check_width,
     unit_columns,
 )
-from .observation import Observation
+from skneuro.data.observation import Observation
 
 
 class SpikeTrains(SpikeTrainsForms):

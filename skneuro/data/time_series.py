@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ._rows import RowContainer, concatenated_ranges, frozen, pointer
-from ._validation import TOLERANCE, as_times, check_width, per_trial
+from skneuro.data._rows import RowContainer, concatenated_ranges, frozen, pointer
+from skneuro.data._validation import TOLERANCE, as_times, check_width, per_trial
 
 if TYPE_CHECKING:
-    from .binning import BinnedSpikes
+    from skneuro.data.binning import BinnedSpikes
 
 # Longer than this many median sampling intervals between two samples is a hole, not jitter.
 _HOLE = 1.5

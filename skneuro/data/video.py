@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ._rows import RowContainer, frozen
-from ._validation import TOLERANCE, as_times, check_width, per_trial
+from skneuro.data._rows import RowContainer, frozen
+from skneuro.data._validation import TOLERANCE, as_times, check_width, per_trial
 
 if TYPE_CHECKING:
-    from .binning import BinnedSpikes
+    from skneuro.data.binning import BinnedSpikes
 
 
 class Video(RowContainer):

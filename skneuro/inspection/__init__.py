@@ -1,13 +1,13 @@
 """Look at recordings and at fitted models: displays, and checks of a recording's quality."""
 
-from .adjacency import AdjacencyDisplay
-from .coincidences import shared_events, zero_lag_pairs
-from .findings import Finding, QualityReport
-from .measures import clock_quality, recording_gaps, running_modulation, unit_quality
-from .psth import PSTHDisplay, aligned_counts
-from .quality import check_recording
-from .raster import RasterDisplay
-from .training_curve import TrainingCurveDisplay
+from skneuro.inspection.adjacency import AdjacencyDisplay
+from skneuro.inspection.coincidences import shared_events, zero_lag_pairs
+from skneuro.inspection.findings import Finding, QualityReport
+from skneuro.inspection.measures import clock_quality, recording_gaps, running_modulation, unit_quality
+from skneuro.inspection.psth import PSTHDisplay, aligned_counts
+from skneuro.inspection.quality import check_recording
+from skneuro.inspection.raster import RasterDisplay
+from skneuro.inspection.training_curve import TrainingCurveDisplay
 
 __all__ = [
     "AdjacencyDisplay",

@@ -14,10 +14,9 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from skneuro.data import Modalities, SpikeTrains, TimeSeries
-
-from .coincidences import shared_events, zero_lag_pairs
-from .findings import Finding
-from .measures import DUPLICATE, REFRACTORY, clock_quality, recording_gaps, running_modulation
+from skneuro.inspection.coincidences import shared_events, zero_lag_pairs
+from skneuro.inspection.findings import Finding
+from skneuro.inspection.measures import DUPLICATE, REFRACTORY, clock_quality, recording_gaps, running_modulation
 
 Judged = Sequence[Finding | str]
 _RUNNING = ("speed", "running", "velocity", "treadmill", "wheel")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from ._plotting import one_axes
+from skneuro.inspection._plotting import one_axes
 
 
 class AdjacencyDisplay:

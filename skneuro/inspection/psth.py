@@ -8,8 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from skneuro.data import SpikeTrains
-
-from ._plotting import import_pyplot, tidy
+from skneuro.inspection._plotting import import_pyplot, tidy
 
 
 class PSTHDisplay:

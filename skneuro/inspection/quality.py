@@ -9,10 +9,9 @@ from __future__ import annotations
 from numpy.typing import ArrayLike
 
 from skneuro.data import Modalities, SpikeTrains
-
-from . import _judgements as judge
-from .findings import Finding, QualityReport
-from .measures import unit_quality
+from skneuro.inspection import _judgements as judge
+from skneuro.inspection.findings import Finding, QualityReport
+from skneuro.inspection.measures import unit_quality
 
 _FINE = 1.0e-3  # s; counts in wider bins show neither short intervals nor coincidences
 _ORDER = {"serious": 0, "warning": 1, "note": 2}

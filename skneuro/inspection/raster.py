@@ -8,8 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from skneuro.data import SpikeTrains
-
-from ._plotting import one_axes, tidy
+from skneuro.inspection._plotting import one_axes, tidy
 
 
 class RasterDisplay:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._plotting import import_pyplot, tidy
+from skneuro.inspection._plotting import import_pyplot, tidy
 
 
 class TrainingCurveDisplay:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .._sklearn_compat import check_feature_names, check_n_features
-from ..data import ModelInput, read_input
+from skneuro._sklearn_compat import check_feature_names, check_n_features
+from skneuro.data import ModelInput, read_input
 
 
 def read_units(estimator: Any, X: Any, *, bin_width: float, counts: str, reset: bool) -> ModelInput:

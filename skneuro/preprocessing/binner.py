@@ -9,9 +9,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from .._sklearn_compat import Interval, StrOptions, check_is_fitted, fit_context
-from ..data import ModelInput
-from ._units import read_units
+from skneuro._sklearn_compat import Interval, StrOptions, check_is_fitted, fit_context
+from skneuro.data import ModelInput
+from skneuro.preprocessing._units import read_units
 
 __all__ = ["SpikeBinner"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from .._sklearn_compat import Interval, StrOptions, check_is_fitted, fit_context
-from ..data import SpikeTrains
-from ._units import read_units
-from .tokens import Tokens, tokenize
+from skneuro._sklearn_compat import Interval, StrOptions, check_is_fitted, fit_context
+from skneuro.data import SpikeTrains
+from skneuro.preprocessing._units import read_units
+from skneuro.preprocessing.tokens import Tokens, tokenize
 
 __all__ = ["SpikeTokenizer"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from ..data import BinnedSpikes, SpikeTrains
+from skneuro.data import BinnedSpikes, SpikeTrains
 
 __all__ = ["EOS_UNIT", "Tokens"]
 
