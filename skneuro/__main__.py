@@ -67,9 +67,8 @@ def _parser() -> argparse.ArgumentParser:
         "demo",
         help="fit a Neuroformer and the baselines to a recording and write a report",
         description=(
-            "Fit a Neuroformer and the baselines to a recording, compare them on held-out time, simulate "
-            "trials, "
-            "and write report.html and the fitted model."
+            "Fit a Neuroformer and the baselines to a recording, compare them on held-out time, simulate trials, and "
+            "write report.html and the fitted model."
         ),
     )
     source = demo.add_mutually_exclusive_group()

@@ -172,9 +172,7 @@ def _digest(header: dict[str, Any], body: memoryview) -> str:
 
 def _array(path: Path, name: str, part: dict[str, Any]) -> np.ndarray:
     if part["dtype"] not in _DTYPES:
-        raise UnsafeFileError(
-            f"{path}: array {name!r} is of type {part['dtype']}, expected {sorted(_DTYPES)}."
-        )
+        raise UnsafeFileError(f"{path}: array {name!r} is of type {part['dtype']}, expected {sorted(_DTYPES)}.")
     dtype = np.dtype(_DTYPES[part["dtype"]])
     # astype copies, so that the array is writable and in the machine's byte order.
     return np.frombuffer(part["data"], dtype=dtype.newbyteorder("<")).astype(dtype).reshape(part["shape"])

@@ -223,9 +223,7 @@ class _Encoder:
 
     def write_state(self, estimator: Any, where: str) -> dict[str, Any]:
         tensors, state = _fitted_state(estimator)
-        arrays = {
-            name: self.write_array(np.asarray(array), f"{where}{name}") for name, array in tensors.items()
-        }
+        arrays = {name: self.write_array(np.asarray(array), f"{where}{name}") for name, array in tensors.items()}
         return {"tensors": arrays, "state": self.write(state, f"{where}state")}
 
 
@@ -276,8 +274,7 @@ class _Decoder:
         if not value["columns"]:
             return pd.DataFrame(index=index)
         columns = [
-            pd.Series(self.read(column["values"]), index=index).astype(column["dtype"])
-            for column in value["columns"]
+            pd.Series(self.read(column["values"]), index=index).astype(column["dtype"]) for column in value["columns"]
         ]
         return pd.concat(columns, axis=1, keys=[self.read(column["name"]) for column in value["columns"]])
 

@@ -192,10 +192,8 @@ def verdict(model: Score, baseline: Score, held: Held) -> str:
     wins, n = int((delta > 0).sum()), delta.size
     total, error = difference(model, baseline, held)
     facts = (
-        f"The {model.name} beats the best baseline, the {baseline.name}, on {wins} of {n} units, with a "
-        "median "
-        f"difference of {_signed(np.median(delta))} bits per spike over all units ({model.pooled:.3f} "
-        "against "
+        f"The {model.name} beats the best baseline, the {baseline.name}, on {wins} of {n} units, with a median "
+        f"difference of {_signed(np.median(delta))} bits per spike over all units ({model.pooled:.3f} against "
         f"{baseline.pooled:.3f} for the whole population, difference {_signed(total)} ± {error:.3f})"
     )
     if all(s.pooled <= 2 * np.nan_to_num(s.error) for s in (model, baseline)):

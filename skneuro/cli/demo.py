@@ -114,8 +114,7 @@ def _checked_bin_width(recording: Loaded, split: Split, bin_width: float | None)
     longest = float(split.train.spikes.duration.max())
     if not 1e-4 <= bin_width <= longest / 10:
         raise CommandError(
-            f"--bin-width must lie between 0.0001 s and a tenth of the longest trial ({longest / 10:.3g} "
-            "s), got "
+            f"--bin-width must lie between 0.0001 s and a tenth of the longest trial ({longest / 10:.3g} s), got "
             f"{bin_width:g} s"
         )
     with as_command_error(f"--bin-width {bin_width:g}"):
@@ -127,8 +126,7 @@ def _introduce(recording: Loaded, split: Split, bin_width: float) -> None:
     spikes = recording.spikes
     print(f"{recording.name}. {recording.description}")
     print(
-        f"{count_of(spikes.shape[1], 'unit')}, {count_of(len(spikes), 'trial')}, {spikes.duration.sum():.0f} "
-        "s, "
+        f"{count_of(spikes.shape[1], 'unit')}, {count_of(len(spikes), 'trial')}, {spikes.duration.sum():.0f} s, "
         f"{spikes.n_spikes} spikes, bins of {1e3 * bin_width:g} ms. {split.description}"
     )
     report = check_recording(spikes, recording.modalities, sync_pulses=recording.sync_pulses)

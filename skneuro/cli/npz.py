@@ -11,10 +11,9 @@ from skneuro.cli.errors import CommandError, as_command_error
 from skneuro.data import Modalities, SpikeTrains, TimeSeries
 
 NPZ_KEYS = (
-    "An .npz holds times (s) and units (an id for each spike), t_start and t_stop (s, one for each trial) "
-    "and, "
-    "where wanted, trial (row of each spike's trial), NAME with NAME_times for a series, sync_source with "
-    "sync_target for clock pulses"
+    "An .npz holds times (s) and units (an id for each spike), t_start and t_stop (s, one for each trial) and, where "
+    "wanted, trial (row of each spike's trial), NAME with NAME_times for a series, sync_source with sync_target for "
+    "clock pulses"
 )
 _OWN = {"times", "units", "t_start", "t_stop", "trial", "sync_source", "sync_target"}
 Pulses = tuple[np.ndarray, np.ndarray]

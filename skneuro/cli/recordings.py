@@ -135,9 +135,8 @@ def _hub(seed: int = 0, quick: bool = False) -> Loaded:
         bin_width=0.01,
         repeats=True,
         description=(
-            f"A simulated network of {n_units} leaky integrate-and-fire units, {len(network.hubs)} of them "
-            "hubs, "
-            f"that sees a stimulus of two channels and {period:g} s, {len(trials)} times in a row."
+            f"A simulated network of {n_units} leaky integrate-and-fire units, {len(network.hubs)} of them hubs, that "
+            f"sees a stimulus of two channels and {period:g} s, {len(trials)} times in a row."
         ),
     )
 
@@ -182,8 +181,7 @@ def _hippocampus(maze: str, data: Any) -> Loaded:
         stimuli=modalities,
         bin_width=0.05,
         description=(
-            f"Hippocampus of a rat that runs ({maze}) and rests: {data.spikes.shape[1]} units from tetrodes, "
-            "with "
+            f"Hippocampus of a rat that runs ({maze}) and rests: {data.spikes.shape[1]} units from tetrodes, with "
             "position and speed (nelpy example data)."
         ),
     )

@@ -85,9 +85,8 @@ def split_recording(recording: Loaded, gap: float = 1.0) -> Split:
         n_spikes = trials[masks[name]].spikes.n_spikes
         if n_spikes < _LEAST_SPIKES:
             raise CommandError(
-                f"{recording.name}: {n_spikes} spikes in the {name} part; the demo needs {_LEAST_SPIKES} or "
-                "more "
-                "in each, that is a longer recording or more units"
+                f"{recording.name}: {n_spikes} spikes in the {name} part; the demo needs {_LEAST_SPIKES} or more in "
+                "each, that is a longer recording or more units"
             )
     return Split(
         train=trials[masks["train"]],
@@ -111,9 +110,8 @@ def _blocks(trials: Recording, gap: float) -> Recording:
     duration = np.ceil(spikes.duration.sum() / N_GROUPS / step - 1e-6) * step
     if duration < 2 * gap:
         raise CommandError(
-            f"the recording lasts {spikes.duration.sum():g} s; the demo needs {N_GROUPS * 2 * gap:g} s or "
-            "more "
-            "to hold out blocks of it"
+            f"the recording lasts {spikes.duration.sum():g} s; the demo needs {N_GROUPS * 2 * gap:g} s or more to hold "
+            "out blocks of it"
         )
     blocks = trials.cut(duration)
     cut = blocks.spikes

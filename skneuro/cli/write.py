@@ -26,13 +26,10 @@ from skneuro.cli.training import Fitted
 from skneuro.data import SpikeTrains
 
 _READING = (
-    "Bits per spike: log-likelihood of the held-out counts above that of constant Poisson rates fitted on "
-    "the "
-    "training time, per spike; ± is the standard error over blocks of 10 s. One step ahead: all models are "
-    "scored "
-    "on the same bins and know the true past; the GRU, the Neuroformer and the same-bin GLM also know the "
-    "units "
-    "before the one they predict in its bin. The best baseline was chosen on validation time."
+    "Bits per spike: log-likelihood of the held-out counts above that of constant Poisson rates fitted on the training "
+    "time, per spike; ± is the standard error over blocks of 10 s. One step ahead: all models are scored on the same "
+    "bins and know the true past; the GRU, the Neuroformer and the same-bin GLM also know the units before the one "
+    "they predict in its bin. The best baseline was chosen on validation time."
 )
 
 
@@ -127,8 +124,7 @@ def _longest(spikes: SpikeTrains) -> int:
 def _page(result: Result, seconds: float) -> str:
     spikes = result.recording.spikes
     subtitle = (
-        f"{count_of(spikes.shape[1], 'unit')}, {spikes.duration.sum():.0f} s, {spikes.n_spikes} spikes, bins "
-        "of "
+        f"{count_of(spikes.shape[1], 'unit')}, {spikes.duration.sum():.0f} s, {spikes.n_spikes} spikes, bins of "
         f"{1e3 * result.bin_width:g} ms. skneuro {skneuro.__version__}"
     )
     drawn = _can_draw()
@@ -162,18 +158,15 @@ def _simulation(result: Result) -> Section:
     r, halves = psth_agreement(result.recorded, result.simulated, result.alignment)
     recorded, simulated = (s.n_spikes / s.duration.sum() / s.shape[1] for s in (result.recorded, result.simulated))
     text = (
-        f"{len(result.simulated)} trials drawn from the fitted {MODEL} in closed loop: its own spikes are "
-        "its past. "
-        f"A unit fires at {simulated:.2f} Hz on average, {recorded:.2f} Hz as recorded. "
+        f"{len(result.simulated)} trials drawn from the fitted {MODEL} in closed loop: its own spikes are its past. A "
+        f"unit fires at {simulated:.2f} Hz on average, {recorded:.2f} Hz as recorded. "
     )
     if not 2 / 3 < simulated / recorded < 3 / 2:
         text += "The loop is not stable: do not trust these trials. "
     if np.isfinite(r) and np.isfinite(halves):
         text += (
-            f"Mean rates around the {result.alignment.name} correlate with the recorded ones by {r:.2f} "
-            "(mean over "
-            f"units); two halves of the recording correlate by {halves:.2f}, which a perfect model would "
-            "reach."
+            f"Mean rates around the {result.alignment.name} correlate with the recorded ones by {r:.2f} (mean over "
+            f"units); two halves of the recording correlate by {halves:.2f}, which a perfect model would reach."
         )
     body = paragraph(text)
     body += picture(

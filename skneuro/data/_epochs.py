@@ -32,10 +32,8 @@ def require_epochs(epochs: Any, trial_ids: Any, what: str) -> tuple[np.ndarray, 
     """`read_epochs`, or the error for spikes that do not say when the recording began and ended."""
     if epochs is None:
         raise ValueError(
-            f"epochs must be given: {what} does not say when the recording began and ended, and the first "
-            f"and "
-            "last spike do not tell. Pass epochs=[(start, stop), ...] in seconds, for one continuous "
-            "recording "
+            f"epochs must be given: {what} does not say when the recording began and ended, and the first and last "
+            "spike do not tell. Pass epochs=[(start, stop), ...] in seconds, for one continuous recording "
             "epochs=[(0.0, duration)]."
         )
     return read_epochs(epochs, trial_ids)

@@ -23,15 +23,12 @@ if TYPE_CHECKING:
 def from_lists(trials: Sequence[Sequence[Any]], t_start: Any, t_stop: Any, unit_ids: Any) -> dict[str, Any]:
     """Flatten ``trials[k][j]``."""
     if isinstance(trials, Mapping):
-        raise TypeError(
-            "trials must be a list of trials. Got a dict; use SpikeTrains.from_unit_times(dict, epochs)."
-        )
+        raise TypeError("trials must be a list of trials. Got a dict; use SpikeTrains.from_unit_times(dict, epochs).")
     n_units = len(unit_ids) if unit_ids is not None else (len(trials[0]) if len(trials) else 0)
     for number, trial in enumerate(trials):
         if isinstance(trial, (Mapping, str)) or not hasattr(trial, "__len__") or len(trial) != n_units:
             raise ValueError(
-                f"Every trial must list the spike times of the same {n_units} units, empty where a unit was "
-                "silent. "
+                f"Every trial must list the spike times of the same {n_units} units, empty where a unit was silent. "
                 f"Trial {number} is {trial!r:.80}."
             )
     cells = [as_times(cell, "Spike times") for trial in trials for cell in trial]
@@ -42,8 +39,7 @@ def from_lists(trials: Sequence[Sequence[Any]], t_start: Any, t_stop: Any, unit_
     if len(wrong):
         trial, unit = divmod(cell[wrong[0]], n_units)
         raise ValueError(
-            f"times must ascend within a trial. Unit {unit} of trial {trial} has {times[wrong[0] + 1]:.9g} s "
-            "after "
+            f"times must ascend within a trial. Unit {unit} of trial {trial} has {times[wrong[0] + 1]:.9g} s after "
             f"{times[wrong[0]]:.9g} s; sort them (np.sort), or use SpikeTrains.from_events, which sorts."
         )
     trial_of = cell // max(n_units, 1)
@@ -78,9 +74,7 @@ def stack_counts(counts: Any) -> tuple[np.ndarray, np.ndarray]:
         if len(trials) == 0:
             return np.zeros((0, array.shape[-1]), dtype=np.int64), pointer(np.empty(0))
     flat = np.concatenate(trials)
-    return whole_counts(flat, "strict", "SpikeTrains.from_counts"), pointer(
-        np.array([len(part) for part in trials])
-    )
+    return whole_counts(flat, "strict", "SpikeTrains.from_counts"), pointer(np.array([len(part) for part in trials]))
 
 
 def from_counts(counts: Any, bin_width: float, t_start: Any, unit_ids: Any, observed: Any) -> dict[str, Any]:
@@ -94,9 +88,7 @@ def from_counts(counts: Any, bin_width: float, t_start: Any, unit_ids: Any, obse
         mask = np.concatenate(parts) if parts else np.asarray(observed)
         mask = mask.reshape(flat.shape) if mask.size == flat.size else mask.reshape(-1)
         if len(mask) != len(flat):
-            raise ValueError(
-                f"observed must be boolean with one entry per bin or per count. Got {mask.size} entries."
-            )
+            raise ValueError(f"observed must be boolean with one entry per bin or per count. Got {mask.size} entries.")
         if flat[~mask].any():
             raise ValueError("counts must be 0 in bins that were not observed; correct counts or observed.")
         observed = Observation.from_mask(mask, bins, start, bin_width)
@@ -191,8 +183,7 @@ def epoch_borders(epochs: Any) -> tuple[np.ndarray, np.ndarray]:
         table = table.reshape(0, 2)
     if table.ndim != 2 or table.shape[1] != 2:
         raise ValueError(
-            "epochs must be an (n_trials, 2) array of start and stop in seconds; for one continuous "
-            "recording "
+            "epochs must be an (n_trials, 2) array of start and stop in seconds; for one continuous recording "
             f"epochs=[(0.0, duration)]. Got shape {table.shape} instead."
         )
     return trial_borders(table[:, 0], table[:, 1], len(table))
@@ -208,11 +199,7 @@ def _columns_of(labels: np.ndarray, unit_ids: np.ndarray) -> np.ndarray:
     """Column of each label, -1 where it is not among the unit ids."""
     if len(unit_ids) == 0 or len(labels) == 0:
         return np.full(len(labels), -1, dtype=np.int32)
-    if (
-        labels.dtype.kind in "iu"
-        and unit_ids.dtype.kind == "i"
-        and np.ptp(unit_ids) < 10 * len(labels) + 1000
-    ):
+    if labels.dtype.kind in "iu" and unit_ids.dtype.kind == "i" and np.ptp(unit_ids) < 10 * len(labels) + 1000:
         # A table is several times faster than a search where ids are small, as sorters' cluster numbers are.
         low = unit_ids.min()
         table = np.full(np.ptp(unit_ids) + 1, -1, dtype=np.int32)
@@ -260,9 +247,8 @@ def concatenate(parts: list[SpikeTrains]) -> dict[str, Any]:
     for number, part in enumerate(parts):
         if not np.array_equal(part.unit_ids, first.unit_ids):
             raise ValueError(
-                f"All parts must have the same unit ids in the same order. Part {number} differs from part "
-                "0; "
-                f"bring them in order with .select_units(ids)."
+                f"All parts must have the same unit ids in the same order. Part {number} differs from part 0; bring "
+                "them in order with .select_units(ids)."
             )
         if part.resolution != first.resolution:
             raise ValueError(

@@ -313,6 +313,4 @@ class SpikeTrainsForms(RowContainer):
         lengths = np.diff(binned.ptr)
         if len(lengths) and (lengths == lengths[0]).all():
             return binned.dense().reshape(len(lengths), lengths[0], self.shape[1])
-        return [
-            binned.dense(start, stop) for start, stop in zip(binned.ptr[:-1], binned.ptr[1:], strict=True)
-        ]
+        return [binned.dense(start, stop) for start, stop in zip(binned.ptr[:-1], binned.ptr[1:], strict=True)]

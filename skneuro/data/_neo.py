@@ -30,9 +30,8 @@ def from_neo(obj: Any, epochs: Any, trial_ids: Any) -> SpikeTrains:
     if epochs is not None:
         if len(segments) > 1:
             raise ValueError(
-                f"epochs cut one segment, and there are {len(segments)}, which are trials already. Convert "
-                f"one "
-                "segment at a time, or leave epochs out."
+                f"epochs cut one segment, and there are {len(segments)}, which are trials already. Convert one segment "
+                "at a time, or leave epochs out."
             )
         table, trial_ids = read_epochs(epochs, trial_ids)
     ids = [_unit_ids(trains) for trains in segments]
@@ -100,9 +99,7 @@ def _unit_ids(trains: Sequence[Any]) -> list[Any]:
         [t.name for t in trains],
     ):
         plain = [name.item() if isinstance(name, np.generic) else name for name in names]
-        if all(isinstance(name, (int, str)) and name != "" for name in plain) and len(set(plain)) == len(
-            plain
-        ):
+        if all(isinstance(name, (int, str)) and name != "" for name in plain) and len(set(plain)) == len(plain):
             return plain
     return list(range(len(trains)))
 

@@ -26,8 +26,7 @@ def from_units_table(units: pd.DataFrame, epochs: Any, trial_ids: Any) -> SpikeT
     observed = None
     if "obs_intervals" in units.columns:
         observed = {
-            unit: np.asarray(table, dtype=np.float64).reshape(-1, 2)
-            for unit, table in units["obs_intervals"].items()
+            unit: np.asarray(table, dtype=np.float64).reshape(-1, 2) for unit, table in units["obs_intervals"].items()
         }
     if epochs is not None:
         table, trial_ids = read_epochs(epochs, trial_ids)
@@ -36,9 +35,8 @@ def from_units_table(units: pd.DataFrame, epochs: Any, trial_ids: Any) -> SpikeT
         table = np.array([[edges[:, 0].min(), edges[:, 1].max()]])
     else:
         raise ValueError(
-            "epochs must be given: a table of units without obs_intervals does not say when the recording "
-            "began "
-            "and ended. Pass the trials (nwb.trials.to_dataframe()) or epochs=[(start, stop)] in seconds."
+            "epochs must be given: a table of units without obs_intervals does not say when the recording began and "
+            "ended. Pass the trials (nwb.trials.to_dataframe()) or epochs=[(start, stop)] in seconds."
         )
     return SpikeTrains.from_unit_times(
         unit_times,
@@ -139,9 +137,7 @@ def _plain_series(objects: Any) -> Iterator[tuple[str, Any]]:
 
 def _cut_series(one: Any, t_start: np.ndarray, t_stop: np.ndarray) -> TimeSeries:
     """Samples of each trial, and one more on either side, which stand at its borders."""
-    values = np.asarray(one.data[:], dtype=np.float64) * (one.conversion or 1.0) + (
-        getattr(one, "offset", 0.0) or 0.0
-    )
+    values = np.asarray(one.data[:], dtype=np.float64) * (one.conversion or 1.0) + (getattr(one, "offset", 0.0) or 0.0)
     if one.timestamps is not None:
         times = np.asarray(one.timestamps[:], dtype=np.float64)
     else:

@@ -24,8 +24,7 @@ def from_ts_group(group: Any, epochs: Any, trial_ids: Any) -> SpikeTrains:
     if epochs is None:
         if observed is None:
             raise ValueError(
-                "epochs must be given: the time support of this TsGroup runs from its first to its last "
-                "spike, so "
+                "epochs must be given: the time support of this TsGroup runs from its first to its last spike, so "
                 "pynapple has guessed it. Pass epochs=IntervalSet(start, end), or build the TsGroup with "
                 "time_support=IntervalSet(0, duration)."
             )

@@ -29,9 +29,7 @@ def concatenated_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return ``concatenate([arange(s, s + n) for s, n in zip(starts, lengths)])`` without a loop."""
     lengths = np.asarray(lengths, dtype=np.int64)
     offsets = np.cumsum(lengths) - lengths
-    return np.arange(lengths.sum(), dtype=np.int64) + np.repeat(
-        np.asarray(starts, np.int64) - offsets, lengths
-    )
+    return np.arange(lengths.sum(), dtype=np.int64) + np.repeat(np.asarray(starts, np.int64) - offsets, lengths)
 
 
 def pointer(lengths: np.ndarray) -> np.ndarray:
@@ -54,9 +52,7 @@ def row_indices(key: Any, n_rows: int, owner: str) -> np.ndarray:
             raise IndexError(f"{owner} has {n_rows} trials; there is no trial {row}.")
         return np.array([row % n_rows], dtype=np.int64)
     if rows.ndim != 1:
-        raise IndexError(
-            f"{owner} is indexed by one dimension of trials; got a key with {rows.ndim} dimensions."
-        )
+        raise IndexError(f"{owner} is indexed by one dimension of trials; got a key with {rows.ndim} dimensions.")
     if rows.dtype == bool:
         if len(rows) != n_rows:
             raise IndexError(f"{owner} has {n_rows} trials, but the boolean mask has length {len(rows)}.")
@@ -125,8 +121,7 @@ class _Packed:
 def _pack(frame: pd.DataFrame) -> _Packed:
     series = [frame.iloc[:, k] for k in range(frame.shape[1])]
     values = [
-        frozen(x.to_numpy()) if isinstance(x.dtype, np.dtype) and x.dtype != object else x.tolist()
-        for x in series
+        frozen(x.to_numpy()) if isinstance(x.dtype, np.dtype) and x.dtype != object else x.tolist() for x in series
     ]
     return _Packed(frame.index.tolist(), frame.columns.tolist(), [x.dtype for x in series], values)
 
@@ -160,18 +155,14 @@ class RowContainer:
         if isinstance(key, tuple):
             rest = tuple(part for part in key if part is not Ellipsis)
             if len(rest) > 1:
-                raise IndexError(
-                    f"{type(self).__name__} is indexed by trials only. Got {len(rest)} indices instead."
-                )
+                raise IndexError(f"{type(self).__name__} is indexed by trials only. Got {len(rest)} indices instead.")
             key = rest[0] if rest else slice(None)
         elif key is Ellipsis:
             key = slice(None)
         return self._take(row_indices(key, len(self), type(self).__name__))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(
-            f"{type(self).__name__} is immutable; make a new one instead of setting {name!r}."
-        )
+        raise AttributeError(f"{type(self).__name__} is immutable; make a new one instead of setting {name!r}.")
 
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable; {name!r} cannot be deleted.")

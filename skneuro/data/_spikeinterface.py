@@ -53,9 +53,8 @@ def from_spikeinterface(sorting: Any, epochs: Any = None, *, trial_ids: Any = No
     if epochs is not None:
         if n_segments > 1:
             raise ValueError(
-                f"epochs cut one segment, and this sorting has {n_segments}, which are trials already. "
-                f"Select one "
-                "with sorting.select_segments([k]), or leave epochs out."
+                f"epochs cut one segment, and this sorting has {n_segments}, which are trials already. Select one with "
+                "sorting.select_segments([k]), or leave epochs out."
             )
         table, trial_ids = read_epochs(epochs, trial_ids)
         tables = [table]

@@ -21,20 +21,14 @@ TOLERANCE = 1e-6
 
 def check_width(value: Any, name: str, resolution: float | None = None, unit: str = "seconds") -> float:
     """Return a positive number that is a multiple of `resolution`, where there is one."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, Real)
-        or not np.isfinite(float(value))
-        or float(value) <= 0
-    ):
+    if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(float(value)) or float(value) <= 0:
         raise ValueError(f"{name} must be a positive number of {unit}. Got {value!r} instead.")
     width = float(value)
     if resolution is not None:
         ratio = width / resolution
         if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-6 * ratio:
             raise ValueError(
-                f"These spikes come from counts in bins of {resolution:g} s, so {name} must be a whole "
-                "multiple of "
+                f"These spikes come from counts in bins of {resolution:g} s, so {name} must be a whole multiple of "
                 f"{resolution:g} s. Got {width:g} s instead."
             )
     return width
@@ -61,25 +55,19 @@ def per_trial(value: Any, n_trials: int, name: str) -> np.ndarray:
     """Return a number, or one number per trial, as an array of shape (n_trials,)."""
     array = as_times(np.atleast_1d(np.asarray(value)), name)
     if len(array) != n_trials and np.ndim(value) != 0:
-        raise ValueError(
-            f"{name} must be a number or one number for each of {n_trials} trials. Got {len(array)}."
-        )
+        raise ValueError(f"{name} must be a number or one number for each of {n_trials} trials. Got {len(array)}.")
     return np.broadcast_to(array, (n_trials,)).copy()
 
 
 def trial_borders(t_start: Any, t_stop: Any, n_trials: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the borders as arrays of shape (n_trials,), checked."""
     if t_stop is None:
-        raise ValueError(
-            "t_stop must be given, in seconds: it cannot be told from the spikes without biasing rates."
-        )
+        raise ValueError("t_stop must be given, in seconds: it cannot be told from the spikes without biasing rates.")
     start, stop = per_trial(t_start, n_trials, "t_start"), per_trial(t_stop, n_trials, "t_stop")
     wrong = np.flatnonzero(stop < start)
     if len(wrong):
         k = wrong[0]
-        raise ValueError(
-            f"Trial {k} must not stop before it starts. Got t_start={start[k]:g}, t_stop={stop[k]:g} s."
-        )
+        raise ValueError(f"Trial {k} must not stop before it starts. Got t_start={start[k]:g}, t_stop={stop[k]:g} s.")
     return start, stop
 
 
@@ -91,15 +79,11 @@ def whole_counts(array: np.ndarray, counts: str, owner: str) -> np.ndarray:
         try:
             array = array.astype(np.float64)
         except (TypeError, ValueError) as error:
-            raise TypeError(
-                f"counts must be numbers. Got an array of dtype {array.dtype} instead."
-            ) from error
+            raise TypeError(f"counts must be numbers. Got an array of dtype {array.dtype} instead.") from error
     if array.size == 0:
         return array.astype(np.int64)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(
-            "counts must be finite. Got NaN or infinity; mark missing bins with observed=... instead."
-        )
+        raise ValueError("counts must be finite. Got NaN or infinity; mark missing bins with observed=... instead.")
     if array.min() < 0:
         # The beginning is scikit-learn's own sentence, which its check of non-negative input looks for.
         raise ValueError(
@@ -122,9 +106,7 @@ def whole_counts(array: np.ndarray, counts: str, owner: str) -> np.ndarray:
 def check_layout(times: Any, units: Any, ptr: Any, t_start: Any, t_stop: Any) -> tuple[np.ndarray, ...]:
     """Check types and lengths of the flat arrays; returns them as arrays of the container's own."""
     if isinstance(times, dict):
-        raise TypeError(
-            "times must be an array. Got a dict; use SpikeTrains.from_unit_times(dict, epochs=...)."
-        )
+        raise TypeError("times must be an array. Got a dict; use SpikeTrains.from_unit_times(dict, epochs=...).")
     # Copied, so that later changes to the user's array do not reach into an immutable container.
     times = as_times(times, "times").copy()
     units = np.array(units)
@@ -137,9 +119,7 @@ def check_layout(times: Any, units: Any, ptr: Any, t_start: Any, t_stop: Any) ->
         raise ValueError("ptr must be a 1-D array of n_trials + 1 ints.")
     ptr = ptr.astype(np.int64)
     if len(times) != len(units):
-        raise ValueError(
-            f"times and units must have the same length. Got {len(times)} times and {len(units)} units."
-        )
+        raise ValueError(f"times and units must have the same length. Got {len(times)} times and {len(units)} units.")
     if ptr[0] != 0 or ptr[-1] != len(times) or (np.diff(ptr) < 0).any():
         raise ValueError(f"ptr must ascend from 0 to the number of spikes, {len(times)}. Got {ptr!r:.80}.")
     start, stop = trial_borders(t_start, t_stop, len(ptr) - 1)
@@ -167,11 +147,9 @@ def check_spikes(
         first = outside[0]
         k = np.searchsorted(ptr, first, side="right") - 1
         raise ValueError(
-            f"{len(outside)} of {len(times)} spikes lie outside [t_start, t_stop) of their trial: first, "
-            "unit "
-            f"{unit_ids[units[first]]!s} at {times[first]:.9g} s in trial {k}, [{t_start[k]:.9g}, "
-            f"{t_stop[k]:.9g}) s. "
-            f"Correct the borders or the unit of time (seconds), or use from_events, which clips and reports."
+            f"{len(outside)} of {len(times)} spikes lie outside [t_start, t_stop) of their trial: first, unit "
+            f"{unit_ids[units[first]]!s} at {times[first]:.9g} s in trial {k}, [{t_start[k]:.9g}, {t_stop[k]:.9g}) s. "
+            "Correct the borders or the unit of time (seconds), or use from_events, which clips and reports."
         )
     descends = np.diff(times) < 0
     borders = ptr[1:-1]
@@ -180,9 +158,8 @@ def check_spikes(
         first = np.flatnonzero(descends)[0]
         k = np.searchsorted(ptr, first, side="right") - 1
         raise ValueError(
-            f"times must ascend within a trial. Trial {k} has {times[first + 1]:.9g} s after "
-            f"{times[first]:.9g} s; "
-            f"use SpikeTrains.from_events, which sorts."
+            f"times must ascend within a trial. Trial {k} has {times[first + 1]:.9g} s after {times[first]:.9g} s; use "
+            "SpikeTrains.from_events, which sorts."
         )
 
 
@@ -200,9 +177,7 @@ def check_unit_info(info: Any, unit_ids: np.ndarray) -> pd.DataFrame:
     if info is None:
         return pd.DataFrame(index=index)
     if not isinstance(info, pd.DataFrame):
-        raise TypeError(
-            f"unit_info must be a DataFrame indexed by unit id. Got {type(info).__name__} instead."
-        )
+        raise TypeError(f"unit_info must be a DataFrame indexed by unit id. Got {type(info).__name__} instead.")
     missing = [unit_id for unit_id in unit_ids.tolist() if unit_id not in info.index]
     if missing or not info.index.is_unique:
         raise ValueError(
@@ -225,9 +200,8 @@ def check_observation(spikes: SpikeTrains, observation: Observation) -> None:
         first = inside[0]
         raise ValueError(
             f"{len(inside)} of {spikes.n_spikes} spikes lie in time that was not observed: first, unit "
-            f"{spikes.unit_ids[spikes.units[first]]!s} at {spikes.times[first]:.9g} s in trial "
-            f"{trial[first]}. "
-            f"Correct the observed intervals, or use from_events, which leaves such spikes out and reports."
+            f"{spikes.unit_ids[spikes.units[first]]!s} at {spikes.times[first]:.9g} s in trial {trial[first]}. Correct "
+            "the observed intervals, or use from_events, which leaves such spikes out and reports."
         )
 
 
@@ -238,9 +212,7 @@ def unit_columns(units: Any, unit_ids: np.ndarray) -> np.ndarray:
         raise ValueError("Units must be selected by a 1-D array of unit ids or a boolean mask.")
     if wanted.dtype == bool:
         if len(wanted) != len(unit_ids):
-            raise ValueError(
-                f"The mask must have one entry for each of {len(unit_ids)} units. Got {len(wanted)}."
-            )
+            raise ValueError(f"The mask must have one entry for each of {len(unit_ids)} units. Got {len(wanted)}.")
         return np.flatnonzero(wanted)
     columns = {unit_id: column for column, unit_id in enumerate(unit_ids.tolist())}
     unknown = [unit_id for unit_id in wanted.tolist() if unit_id not in columns]

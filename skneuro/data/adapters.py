@@ -95,9 +95,8 @@ def as_spike_trains(
         return _from_counts(obj, counts, epochs, bin_width, trial_ids)
     if bin_width is not None:
         raise ValueError(
-            f"bin_width is the width of counts, but obj is {type(obj).__name__} and holds spike times. Leave "
-            f"it "
-            "out; bin afterwards with .bin(bin_width)."
+            f"bin_width is the width of counts, but obj is {type(obj).__name__} and holds spike times. Leave it out; "
+            "bin afterwards with .bin(bin_width)."
         )
     if isinstance(obj, SpikeTrains):
         return _recut(obj, epochs, trial_ids)
@@ -154,15 +153,13 @@ def _recut(spikes: SpikeTrains, epochs: Any, trial_ids: Any) -> SpikeTrains:
         return spikes
     if len(spikes) != 1 or spikes.context.any():
         raise ValueError(
-            f"epochs cut one continuous trial, and these SpikeTrains have {len(spikes)}. Convert the "
-            f"recording "
-            "before it is cut, or use .cut(duration)."
+            f"epochs cut one continuous trial, and these SpikeTrains have {len(spikes)}. Convert the recording before "
+            "it is cut, or use .cut(duration)."
         )
     if spikes.resolution is not None:
         raise ValueError(
-            "These SpikeTrains were made from counts, whose bins need not begin where an epoch does. Slice "
-            "the "
-            "counts and convert the slices."
+            "These SpikeTrains were made from counts, whose bins need not begin where an epoch does. Slice the counts "
+            "and convert the slices."
         )
     table, ids = read_epochs(epochs, trial_ids)
     unit_ids = spikes.unit_ids
@@ -183,14 +180,11 @@ def _unknown(obj: Any) -> str:
     kind = f"{type(obj).__module__.split('.')[0]} {type(obj).__name__}"
     if isinstance(obj, (list, tuple)):
         return (
-            "A list is converted if it holds counts (2-D arrays), neo segments or neo spike trains. For "
-            "spike "
-            "times of trials and units use SpikeTrains.from_lists(trials, t_start, t_stop)."
+            "A list is converted if it holds counts (2-D arrays), neo segments or neo spike trains. For spike times of "
+            "trials and units use SpikeTrains.from_lists(trials, t_start, t_stop)."
         )
     return (
-        "Spikes are converted from a pynapple TsGroup, a neo Segment or Block, a DataFrame with spike_times, "
-        "a "
-        f"SpikeInterface sorting, a dict of spike times, or counts. Got {kind} instead; gather its spike "
-        f"times "
-        "in a dict {unit_id: times} and give epochs."
+        "Spikes are converted from a pynapple TsGroup, a neo Segment or Block, a DataFrame with spike_times, a "
+        f"SpikeInterface sorting, a dict of spike times, or counts. Got {kind} instead; gather its spike times in a "
+        "dict {unit_id: times} and give epochs."
     )

@@ -68,9 +68,7 @@ class BinnedSpikes:
     bin_recorded: np.ndarray | None = None
 
     @classmethod
-    def from_counts(
-        cls, counts: np.ndarray, bins: np.ndarray, bin_width: float, unit_ids: Any = None
-    ) -> BinnedSpikes:
+    def from_counts(cls, counts: np.ndarray, bins: np.ndarray, bin_width: float, unit_ids: Any = None) -> BinnedSpikes:
         """Wrap an array of whole, non-negative counts whose every bin was observed.
 
         Parameters
@@ -270,9 +268,7 @@ def bin_spikes(spikes: SpikeTrains, bin_width: float) -> BinnedSpikes:
     counts = _count(spikes, bins, bin_width)
     bin_observed = cell_observed = None
     if spikes.observation is not None:
-        bin_observed, cell_observed = spikes.observation.bin_masks(
-            spikes.t_start, bins, bin_width, n_units, TOLERANCE
-        )
+        bin_observed, cell_observed = spikes.observation.bin_masks(spikes.t_start, bins, bin_width, n_units, TOLERANCE)
     bin_recorded = None if bin_observed is None else frozen(bin_observed.copy())
     partial = n_bins > np.floor(width_in_bins + TOLERANCE)
     past = np.minimum(np.ceil(spikes.context / bin_width - TOLERANCE).astype(np.int64), n_bins)

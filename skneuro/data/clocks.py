@@ -57,8 +57,7 @@ class ClockMap:
         source, target = _check_pulses(self.source, "source"), _check_pulses(self.target, "target")
         if len(source) != len(target):
             raise ValueError(
-                f"A ClockMap needs one target time per source pulse; got {len(source)} source and "
-                f"{len(target)} target "
+                f"A ClockMap needs one target time per source pulse; got {len(source)} source and {len(target)} target "
                 "pulses. Pair them with align_clocks(source_pulses, target_pulses)."
             )
         object.__setattr__(self, "source", source)
@@ -226,9 +225,7 @@ def _check_pulses(pulses: ArrayLike, name: str) -> np.ndarray:
             f"{pulses.shape}. One pulse fixes an offset but no rate."
         )
     if not np.isfinite(pulses).all():
-        raise ValueError(
-            f"The {name} pulses must be finite; number {np.flatnonzero(~np.isfinite(pulses))[0]} is not."
-        )
+        raise ValueError(f"The {name} pulses must be finite; number {np.flatnonzero(~np.isfinite(pulses))[0]} is not.")
     falls = np.flatnonzero(np.diff(pulses) <= 0)
     if len(falls):
         at = falls[0]
@@ -294,10 +291,9 @@ def _match_by_pattern(source: np.ndarray, target: np.ndarray, tolerance: float, 
     # One pair more means two losses fewer, one on each side.
     if len(ranked) > 1 and len(ranked[1]) >= len(best):
         raise ValueError(
-            f"{len(source)} source and {len(target)} target pulses can be paired in more than one way: the "
-            "intervals are too regular to tell which pulse is missing. Remove the pulse without a partner by "
-            "hand, lower tolerance and max_drift if the clocks are known better, or use pulses at random "
-            "intervals."
+            f"{len(source)} source and {len(target)} target pulses can be paired in more than one way: the intervals "
+            "are too regular to tell which pulse is missing. Remove the pulse without a partner by hand, lower "
+            "tolerance and max_drift if the clocks are known better, or use pulses at random intervals."
         )
     _check_steps_unique(source, target, best, tolerance, rate)
     return best

@@ -78,9 +78,7 @@ class ModelInput:
         """
         per_bin = np.asarray(per_bin)
         if len(per_bin) != self.spikes.n_bins:
-            raise ValueError(
-                f"per_bin must have one row for each of {self.spikes.n_bins} bins. Got {len(per_bin)}."
-            )
+            raise ValueError(f"per_bin must have one row for each of {self.spikes.n_bins} bins. Got {len(per_bin)}.")
         if self.layout == "bins":
             return per_bin
         ptr = self.spikes.ptr
@@ -119,9 +117,7 @@ class ModelInput:
             return per_bin
         ptr = self.spikes.ptr
         # Trial by trial: from one cumulative sum, a trial's result would depend on the trials before it.
-        return np.array(
-            [per_bin[a:b].sum() for a, b in zip(ptr[:-1], ptr[1:], strict=True)], dtype=np.float64
-        )
+        return np.array([per_bin[a:b].sum() for a, b in zip(ptr[:-1], ptr[1:], strict=True)], dtype=np.float64)
 
 
 def read_input(
@@ -177,9 +173,7 @@ def read_input(
     layout: Layout
     if isinstance(X, Recording):
         if y is not None and X.modalities is not None:
-            raise ValueError(
-                "stimuli given twice: X is a Recording with modalities, and y is not None. Give one."
-            )
+            raise ValueError("stimuli given twice: X is a Recording with modalities, and y is not None. Give one.")
         if X.modalities is not None:
             y = X.modalities
         X = X.spikes
@@ -213,15 +207,12 @@ def _read_counts(X: Any, bin_width: float, counts: str, estimator: str) -> tuple
         unit_ids = np.array(list(columns), dtype=str)
     lengths = np.array([len(array)]) if array.ndim == 2 else np.full(len(array), array.shape[1])
     flat = array.reshape(-1, array.shape[-1])
-    return BinnedSpikes.from_counts(
-        flat, pointer(lengths), bin_width, unit_ids
-    ), "bins" if array.ndim == 2 else "array"
+    return BinnedSpikes.from_counts(flat, pointer(lengths), bin_width, unit_ids), "bins" if array.ndim == 2 else "array"
 
 
 _LISTS = (
-    "X is a list of spike times, which does not say when the trials end. Use "
-    "SpikeTrains.from_lists(X, t_start=..., t_stop=...), or SpikeTrains.from_counts(X, bin_width) for a list "
-    "of counts."
+    "X is a list of spike times, which does not say when the trials end. Use SpikeTrains.from_lists(X, t_start=..., "
+    "t_stop=...), or SpikeTrains.from_counts(X, bin_width) for a list of counts."
 )
 
 
@@ -240,17 +231,13 @@ def _refuse_other_forms(X: Any) -> None:
             "Recording(spikes, Modalities(**others))."
         )
     if isinstance(X, (Modalities, Video, TimeSeries)):
-        raise TypeError(
-            f"X must be the spikes. Got {type(X).__name__}, which belongs in y: fit(spikes, stimuli)."
-        )
+        raise TypeError(f"X must be the spikes. Got {type(X).__name__}, which belongs in y: fit(spikes, stimuli).")
     if isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], (list, tuple, np.ndarray)):
         try:
             np.asarray(X, dtype=np.float64)
         except (ValueError, TypeError):
             # Ragged, or not numbers; only the first is a list of spike times.
-            if any(
-                np.ndim(cell) == 1 or hasattr(cell, "__len__") and not isinstance(cell, str) for cell in X[0]
-            ):
+            if any(np.ndim(cell) == 1 or hasattr(cell, "__len__") and not isinstance(cell, str) for cell in X[0]):
                 raise TypeError(_LISTS) from None
 
 
@@ -266,9 +253,7 @@ def _read_modalities(y: Any, binned: BinnedSpikes, layout: Layout) -> Modalities
             f"TimeSeries(values, timestamps, ptr)."
         )
     if isinstance(y, Mapping):
-        raise TypeError(
-            "y must be Modalities, a Video, a TimeSeries or an array. Got a dict; use Modalities(**y)."
-        )
+        raise TypeError("y must be Modalities, a Video, a TimeSeries or an array. Got a dict; use Modalities(**y).")
     if isinstance(y, (SpikeTrains, Recording)):
         raise TypeError(f"y must be the stimuli or behaviour. Got {type(y).__name__}, which belongs in X.")
     array = check_array(
@@ -285,22 +270,18 @@ def _series(y: np.ndarray, binned: BinnedSpikes, layout: Layout) -> TimeSeries:
     if layout == "bins":
         check_consistent_length(binned.counts, y)
         if y.ndim > 2:
-            raise ValueError(
-                f"y must be of shape (n_bins,) or (n_bins, d). Got {y.shape}; for frames use Video."
-            )
+            raise ValueError(f"y must be of shape (n_bins,) or (n_bins, d). Got {y.shape}; for frames use Video.")
         return TimeSeries(y, times, binned.ptr)
     if len(y) != binned.n_trials:
         raise ValueError(
-            f"Found input variables with inconsistent numbers of samples: {[binned.n_trials, len(y)]}. y "
-            "must have one "
-            f"row per trial."
+            f"Found input variables with inconsistent numbers of samples: {[binned.n_trials, len(y)]}. y must have one "
+            "row per trial."
         )
     if y.ndim <= 2:
         return TimeSeries(y, binned.t_start, np.arange(binned.n_trials + 1))
     if y.ndim != 3 or (lengths != y.shape[1]).any():
         raise ValueError(
-            "y must be of shape (n_trials, n_bins, d), or (n_trials,) or (n_trials, d) where it is constant "
-            "over a "
+            "y must be of shape (n_trials, n_bins, d), or (n_trials,) or (n_trials, d) where it is constant over a "
             f"trial. Got {y.shape} for trials of {np.unique(lengths)} bins."
         )
     return TimeSeries(y.reshape(-1, y.shape[2]), times, binned.ptr)

@@ -100,8 +100,7 @@ class Observation(RowContainer):
         per_trial = not isinstance(observed, Mapping) and not _is_table(observed)
         if per_trial and len(observed) != n_trials:
             raise ValueError(
-                "observed must be one (n, 2) table of intervals, a dict of tables by unit id, or one of "
-                "these for "
+                "observed must be one (n, 2) table of intervals, a dict of tables by unit id, or one of these for "
                 f"each of the {n_trials} trials. Got a sequence of {len(observed)} instead."
             )
         parts = []
@@ -121,9 +120,7 @@ class Observation(RowContainer):
         return cls(start[order], stop[order], unit[order], pointer(np.bincount(trial, minlength=n_trials)))
 
     @classmethod
-    def from_mask(
-        cls, mask: np.ndarray, bins: np.ndarray, t_start: np.ndarray, bin_width: float
-    ) -> Observation | None:
+    def from_mask(cls, mask: np.ndarray, bins: np.ndarray, t_start: np.ndarray, bin_width: float) -> Observation | None:
         """Read the gaps from a boolean array of bins, True where observed.
 
         Parameters
@@ -339,8 +336,7 @@ def _table(value: Any) -> np.ndarray:
         return np.empty((0, 2))
     if table.ndim != 2 or table.shape[1] != 2 or not (table[:, 0] < table[:, 1]).all():
         raise ValueError(
-            f"Observed intervals must be rows (start, stop) in seconds with start < stop. Got {value!r:.80} "
-            "instead."
+            f"Observed intervals must be rows (start, stop) in seconds with start < stop. Got {value!r:.80} instead."
         )
     return _union(table)
 
@@ -379,9 +375,7 @@ def _covered(
     candidate = np.flatnonzero(np.isin(time_group, np.unique(group)))
     keys = np.concatenate([group, group, time_group[candidate]])
     when = np.concatenate([start, stop, times[candidate]])
-    step = np.concatenate([np.ones(len(start)), -np.ones(len(stop)), np.zeros(len(candidate))]).astype(
-        np.int64
-    )
+    step = np.concatenate([np.ones(len(start)), -np.ones(len(stop)), np.zeros(len(candidate))]).astype(np.int64)
     is_point = np.repeat([0, 0, 1], [len(start), len(stop), len(candidate)])
     order = np.lexsort((is_point, when, keys))
     depth = np.empty(len(order), dtype=np.int64)

@@ -66,10 +66,8 @@ class Modalities(RowContainer):
         for name, modality in named.items():
             if not isinstance(modality, (Video, TimeSeries)):
                 raise TypeError(
-                    f"The modality {name!r} must be a Video or a TimeSeries. Got {type(modality).__name__} "
-                    "instead; "
-                    "for arrays use TimeSeries.from_lists(list_of_trials, rate=...) or Video(frames, "
-                    "fps=...)."
+                    f"The modality {name!r} must be a Video or a TimeSeries. Got {type(modality).__name__} instead; "
+                    "for arrays use TimeSeries.from_lists(list_of_trials, rate=...) or Video(frames, fps=...)."
                 )
         lengths = {name: len(modality) for name, modality in named.items()}
         if len(set(lengths.values())) > 1:
@@ -154,14 +152,11 @@ class Recording(RowContainer):
     def __init__(self, spikes: SpikeTrains, modalities: Modalities | None = None) -> None:
         if not isinstance(spikes, SpikeTrains):
             raise TypeError(
-                f"spikes must be SpikeTrains. Got {type(spikes).__name__} instead; use "
-                "as_spike_trains(spikes)."
+                f"spikes must be SpikeTrains. Got {type(spikes).__name__} instead; use as_spike_trains(spikes)."
             )
         if modalities is not None:
             if not isinstance(modalities, Modalities):
-                remedy = (
-                    "Modalities(**modalities)" if isinstance(modalities, Mapping) else "Modalities(name=...)"
-                )
+                remedy = "Modalities(**modalities)" if isinstance(modalities, Mapping) else "Modalities(name=...)"
                 raise TypeError(
                     f"modalities must be Modalities. Got {type(modalities).__name__} instead; use {remedy}."
                 )
@@ -229,9 +224,8 @@ def check_coverage(modalities: Modalities, t_start: np.ndarray, t_stop: np.ndarr
     """Refuse modalities that have another number of trials or do not reach over one of them."""
     if len(modalities) != len(t_start):
         raise IncompatibleModalityError(
-            f"The modalities ({', '.join(modalities.names)}) have {len(modalities)} trials, the spikes "
-            f"{len(t_start)}. "
-            f"They must be of the same trials, in the same order."
+            f"The modalities ({', '.join(modalities.names)}) have {len(modalities)} trials, the spikes {len(t_start)}. "
+            "They must be of the same trials, in the same order."
         )
     for name, modality in modalities.items():
         first, last = modality.span
@@ -244,9 +238,7 @@ def check_coverage(modalities: Modalities, t_start: np.ndarray, t_stop: np.ndarr
             remedy = "add blank frames" if isinstance(modality, Video) else "mark missing samples as NaN"
             reach = f"[{first[k]:.6g}, {last[k]:.6g}] s" if np.isfinite(first[k]) else "nothing"
             raise IncompatibleModalityError(
-                f"The modality {name!r} does not cover {len(wrong)} of {len(t_start)} trials: first, trial "
-                f"{k}, which "
-                f"lasts [{t_start[k]:.6g}, {t_stop[k]:.6g}] s while {name!r} covers {reach}. Check that both "
-                "are "
-                f"in seconds on the same clock (align_clocks); {remedy}, or cut the trials."
+                f"The modality {name!r} does not cover {len(wrong)} of {len(t_start)} trials: first, trial {k}, which "
+                f"lasts [{t_start[k]:.6g}, {t_stop[k]:.6g}] s while {name!r} covers {reach}. Check that both are in "
+                f"seconds on the same clock (align_clocks); {remedy}, or cut the trials."
             )

@@ -87,25 +87,19 @@ class TimeSeries(RowContainer):
                 f"{values.shape} and {len(times)} timestamps."
             )
         if ptr.ndim != 1 or len(ptr) < 1 or ptr[0] != 0 or ptr[-1] != len(times) or (np.diff(ptr) < 0).any():
-            raise ValueError(
-                f"ptr must ascend from 0 to the number of samples, {len(times)}. Got {ptr!r:.80}."
-            )
+            raise ValueError(f"ptr must ascend from 0 to the number of samples, {len(times)}. Got {ptr!r:.80}.")
         if np.isinf(values).any():
             raise ValueError("values must be finite, or NaN where missing. Got infinity.")
         if missing not in ("mask", "hold"):
             raise ValueError(f"missing must be 'mask' or 'hold'. Got {missing!r} instead.")
         if names is not None and (isinstance(names, str) or len(names) != values.shape[1]):
-            raise ValueError(
-                f"names must have one name for each of {values.shape[1]} columns. Got {names!r}."
-            )
+            raise ValueError(f"names must have one name for each of {values.shape[1]} columns. Got {names!r}.")
         step = np.diff(times)
         within = np.ones(len(step), dtype=bool)
         borders = ptr[1:-1]
         within[borders[(borders > 0) & (borders < len(times))] - 1] = False
         if (step[within] <= 0).any():
-            raise ValueError(
-                "timestamps must ascend strictly within a trial. Sort the samples and drop duplicates."
-            )
+            raise ValueError("timestamps must ascend strictly within a trial. Sort the samples and drop duplicates.")
         self._set(
             values=frozen(values),
             timestamps=frozen(times),
@@ -165,9 +159,7 @@ class TimeSeries(RowContainer):
         lengths = np.array([len(array) for array in arrays], dtype=np.int64)
         if timestamps is not None:
             if len(timestamps) != len(arrays):
-                raise ValueError(
-                    f"timestamps must have one array per trial. Got {len(timestamps)} for {len(arrays)}."
-                )
+                raise ValueError(f"timestamps must have one array per trial. Got {len(timestamps)} for {len(arrays)}.")
             stamps = [as_times(part, "timestamps") for part in timestamps]
             times = np.concatenate(stamps) if stamps else np.empty(0)
             if [len(part) for part in timestamps] != lengths.tolist():
@@ -255,9 +247,7 @@ class TimeSeries(RowContainer):
         array([ 2.,  5., nan, nan])
         """
         if binned.n_trials != len(self):
-            raise ValueError(
-                f"The bins must be of the same {len(self)} trials. Got {binned.n_trials} trials."
-            )
+            raise ValueError(f"The bins must be of the same {len(self)} trials. Got {binned.n_trials} trials.")
         n_bins = np.diff(binned.ptr)
         # One slot in front of each trial's bins takes the samples from before its start.
         slots = binned.ptr + np.arange(len(binned.ptr))
@@ -272,9 +262,7 @@ class TimeSeries(RowContainer):
         until = self.until()[used]
         for column in range(self.shape[1]):
             value = self.values[used, column]
-            result[:, column] = _fill(value, until, slot, slot_trial, slots, binned, self.missing == "hold")[
-                own
-            ]
+            result[:, column] = _fill(value, until, slot, slot_trial, slots, binned, self.missing == "hold")[own]
         return result
 
     def until(self) -> np.ndarray:
@@ -301,10 +289,7 @@ class TimeSeries(RowContainer):
 
 
 def _median_steps(times: np.ndarray, ptr: np.ndarray) -> np.ndarray:
-    medians = [
-        np.median(np.diff(times[a:b])) if b - a > 1 else np.inf
-        for a, b in zip(ptr[:-1], ptr[1:], strict=True)
-    ]
+    medians = [np.median(np.diff(times[a:b])) if b - a > 1 else np.inf for a, b in zip(ptr[:-1], ptr[1:], strict=True)]
     return np.array(medians, dtype=np.float64)
 
 

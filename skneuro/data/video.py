@@ -89,9 +89,7 @@ class Video(RowContainer):
         if index.ndim != 1 or index.dtype.kind not in "iu":
             raise ValueError("index must be a 1-D array with the clip (int) of each trial.")
         if len(index) and not (0 <= index.min() and index.max() < len(frames)):
-            raise ValueError(
-                f"index must name clips 0 .. {len(frames) - 1}. Got {index.min()} .. {index.max()}."
-            )
+            raise ValueError(f"index must name clips 0 .. {len(frames) - 1}. Got {index.min()} .. {index.max()}.")
         self._set(
             frames=frozen(frames),
             timestamps=frozen(_frame_times(fps, timestamps, frames.shape[0], frames.shape[1])),
@@ -164,9 +162,7 @@ class Video(RowContainer):
         array([0, 0, 1, 1])
         """
         if binned.n_trials != len(self):
-            raise ValueError(
-                f"The bins must be of the same {len(self)} trials. Got {binned.n_trials} trials."
-            )
+            raise ValueError(f"The bins must be of the same {len(self)} trials. Got {binned.n_trials} trials.")
         trial = np.repeat(np.arange(len(self)), np.diff(binned.ptr))
         number = np.arange(binned.n_bins) - binned.ptr[trial]
         times = binned.t_start[trial] + (number + 0.5) * binned.bin_width - self.t_start[trial]
@@ -189,9 +185,8 @@ def _check_finite(frames: np.ndarray) -> None:
     for number, clip in enumerate(frames):
         if not np.isfinite(clip).all():
             raise ValueError(
-                f"frames must be finite. Clip {number} holds {int((~np.isfinite(clip)).sum())} NaN or "
-                "infinite "
-                f"pixels; drop the frames and give timestamps, so that the frame before is held."
+                f"frames must be finite. Clip {number} holds {int((~np.isfinite(clip)).sum())} NaN or infinite pixels; "
+                "drop the frames and give timestamps, so that the frame before is held."
             )
 
 
@@ -209,7 +204,5 @@ def _frame_times(fps: Any, timestamps: Any, n_clips: int, n_frames: int) -> np.n
         )
     as_times(times.ravel(), "timestamps")
     if (np.diff(times, axis=-1) <= 0).any():
-        raise ValueError(
-            "timestamps must ascend strictly within a clip: each frame begins after the one before."
-        )
+        raise ValueError("timestamps must ascend strictly within a clip: each frame begins after the one before.")
     return np.broadcast_to(times, (n_clips, n_frames)).copy()

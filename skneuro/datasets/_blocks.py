@@ -52,9 +52,7 @@ def make_block_groups(spikes: SpikeTrains | Any, n_groups: int = 10) -> tuple[np
             f"array of shape {durations.shape} with {np.sum(~(durations > 0))} not positive."
         )
     if isinstance(n_groups, bool) or not isinstance(n_groups, (int, np.integer)) or n_groups < 1:
-        raise ValueError(
-            f"The 'n_groups' parameter must be an int in the range [1, inf). Got {n_groups!r} instead."
-        )
+        raise ValueError(f"The 'n_groups' parameter must be an int in the range [1, inf). Got {n_groups!r} instead.")
     borders = np.concatenate([[0.0], np.cumsum(durations)])
     wanted = np.arange(n_groups + 1) * (borders[-1] / n_groups)
     right = np.clip(np.searchsorted(borders, wanted), 1, len(borders) - 1)
@@ -124,9 +122,7 @@ def block_split(
             f"the groups {sorted(set(groups.tolist()))} can be in one of them."
         )
     is_validation, is_test = np.isin(groups, list(validation)), np.isin(groups, list(test))
-    split = Bunch(
-        train=~is_validation & ~is_test & ~gap, validation=is_validation & ~gap, test=is_test & ~gap
-    )
+    split = Bunch(train=~is_validation & ~is_test & ~gap, validation=is_validation & ~gap, test=is_test & ~gap)
     wanted = {"train": True, "validation": len(validation) > 0, "test": len(test) > 0}
     empty = [name for name in wanted if wanted[name] and not split[name].any()]
     if empty:

@@ -75,9 +75,7 @@ appears only in the last ten minutes.
 )
 
 
-def fetch_linear_track(
-    *, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True
-) -> Bunch:
+def fetch_linear_track(*, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True) -> Bunch:
     """Load a recording of rat hippocampus on a linear track and at rest (1.6 MB).
 
     Parameters
@@ -114,9 +112,7 @@ def fetch_linear_track(
     >>> blocks = data.spikes.cut(10.0)  # doctest: +SKIP
     """
     paths = [
-        fetch_file(
-            file, "hippocampus_linear_track", data_home=data_home, download_if_missing=download_if_missing
-        )
+        fetch_file(file, "hippocampus_linear_track", data_home=data_home, download_if_missing=download_if_missing)
         for file in LINEAR_TRACK_FILES
     ]
     return _load(paths, LINEAR_TRACK_DESCR)
@@ -185,13 +181,9 @@ def _load(paths: list[Path], description: str) -> Bunch:
     info["mean_rate"] = [len(t) / (t_stop - t_start) for t in times]
     info["quality"] = np.where(info["mean_rate"] > NOISE_RATE, "noise", "good")
     # One sample from before the trial, so that the position is known from its first moment on.
-    kept = slice(
-        max(np.searchsorted(stamps, t_start, side="right") - 1, 0), np.searchsorted(stamps, t_stop) + 1
-    )
+    kept = slice(max(np.searchsorted(stamps, t_start, side="right") - 1, 0), np.searchsorted(stamps, t_stop) + 1)
     return Bunch(
-        spikes=SpikeTrains.from_lists(
-            [times], t_start, t_stop, unit_ids=np.arange(len(times)), unit_info=info
-        ),
+        spikes=SpikeTrains.from_lists([times], t_start, t_stop, unit_ids=np.arange(len(times)), unit_info=info),
         modalities=Modalities(
             position=TimeSeries.from_lists(
                 [position[kept]], timestamps=[stamps[kept]], names=["x", "y"], missing="hold"

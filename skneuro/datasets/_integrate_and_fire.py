@@ -141,9 +141,7 @@ class LeakyNetwork:
             self._pending = arrivals[n:]
         return np.array(steps, dtype=np.int64), np.array(states, dtype=np.int64)
 
-    def _run_block(
-        self, arrivals: np.ndarray, n_steps: int, start: int, steps: list[int], states: list[int]
-    ) -> None:
+    def _run_block(self, arrivals: np.ndarray, n_steps: int, start: int, steps: list[int], states: list[int]) -> None:
         modes, decay = self._modes, self._decay
         slow, fast = modes[: self._n_states], modes[self._n_states :]
         potential = np.empty(self._n_states)

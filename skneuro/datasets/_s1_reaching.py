@@ -40,9 +40,7 @@ in Computational Neuroscience 12:56.
 """
 
 
-def fetch_s1_reaching(
-    *, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True
-) -> Bunch:
+def fetch_s1_reaching(*, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True) -> Bunch:
     """Load a recording of macaque somatosensory cortex during reaching (1.4 MB).
 
     Parameters

@@ -133,9 +133,7 @@ def make_stimulus_driven_population(
     weights *= unit_rng.random((n_units, n_units)) < COUPLING_PROBABILITY
     np.fill_diagonal(weights, 0.0)
     index = np.repeat(np.arange(n_clips), n_repeats)
-    log_gain = (
-        shared_gain * ornstein_uhlenbeck(n_frames, (len(index),), GAIN_TAU, 1.0 / frame_rate, gain_rng).T
-    )
+    log_gain = shared_gain * ornstein_uhlenbeck(n_frames, (len(index),), GAIN_TAU, 1.0 / frame_rate, gain_rng).T
     gain = np.exp(log_gain - shared_gain**2 / 2.0)  # mean 1
     trial, unit, times = _draw_spikes(rates, index, gain, weights, refractory, frame_rate, spike_rng)
     spikes = SpikeTrains(
@@ -229,9 +227,7 @@ def _draw_fields(
     y, x = offset[:, 0, :, None], offset[:, 1, None, :]
     sd, wavelength = size / 6.0, size / 1.6
     along = x * np.cos(angle)[:, None, None] + y * np.sin(angle)[:, None, None]
-    patch = np.exp(-(x**2 + y**2) / (2 * sd**2)) * np.cos(
-        2 * np.pi * along / wavelength + phase[:, None, None]
-    )
+    patch = np.exp(-(x**2 + y**2) / (2 * sd**2)) * np.cos(2 * np.pi * along / wavelength + phase[:, None, None])
 
     lags = (np.arange(max(1, round(FIELD_DURATION * frame_rate))) + 0.5) / frame_rate
     ages = np.linspace(0.0, 2.0, 2001)
@@ -285,8 +281,6 @@ def _draw_spikes(
         drawn.append((np.full(len(trial), step), trial, unit))
     at_step, trial, unit = (np.concatenate(column) for column in zip(*drawn, strict=True))
     # A step that the end of the clip cuts short is not longer than the clip.
-    times = np.minimum(
-        (at_step + rng.random(len(at_step))) * TIME_STEP, np.nextafter(n_frames / frame_rate, 0.0)
-    )
+    times = np.minimum((at_step + rng.random(len(at_step))) * TIME_STEP, np.nextafter(n_frames / frame_rate, 0.0))
     order = np.lexsort((unit, times, trial))
     return trial[order], unit[order], times[order]

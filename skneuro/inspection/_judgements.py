@@ -66,8 +66,7 @@ def presence(units: pd.DataFrame) -> Judged:
     for unit, row in shown[lost].iterrows():
         message = (
             f"unit {unit} is silent for {row['silence']:.0f} s (from {row['silence_start']:.0f} s of "
-            f"{row['observed']:.0f} s) "
-            f"where about {due[unit]:.0f} spikes were due"
+            f"{row['observed']:.0f} s) where about {due[unit]:.0f} spikes were due"
         )
         remedy = (
             "if the electrode lost it, mark the stretch as not observed (SpikeTrains observed=) or leave the unit out"
@@ -95,14 +94,12 @@ def gaps(spikes: SpikeTrains) -> Judged:
         for g in gaps.itertuples()
     ]
     message = (
-        f"{len(gaps)} gap{'s' * (len(gaps) > 1)} ({(gaps['stop'] - gaps['start']).sum():.1f} s) in which no "
-        "unit fired though "
-        f"{gaps['expected'].sum():.0f} spikes were due: {_names(where, 3)}"
+        f"{len(gaps)} gap{'s' * (len(gaps) > 1)} ({(gaps['stop'] - gaps['start']).sum():.1f} s) in which no unit fired "
+        f"though {gaps['expected'].sum():.0f} spikes were due: {_names(where, 3)}"
     )
     remedy = (
-        "mark it as not observed (SpikeTrains observed=), or cut trials there; at a trial's edge correct "
-        "t_start "
-        "or t_stop: a model would learn the silence"
+        "mark it as not observed (SpikeTrains observed=), or cut trials there; at a trial's edge correct t_start or "
+        "t_stop: a model would learn the silence"
     )
     return [Finding("gaps", "serious", message, remedy)]
 
@@ -195,9 +192,8 @@ def coincidences(spikes: SpikeTrains) -> dict[str, Judged]:
         )
         findings.append(Finding("zero-lag peaks", "warning", message, remedy, _members(holes)))
     most = (
-        f"at most {pairs['share'].fillna(0).clip(lower=0).max():.1%} of a unit's spikes coincide with "
-        "another's within 0.5 "
-        "ms beyond chance"
+        f"at most {pairs['share'].fillna(0).clip(lower=0).max():.1%} of a unit's spikes coincide with another's within "
+        "0.5 ms beyond chance"
     )
     results["zero-lag peaks"] = findings or [most]
     return results
@@ -254,11 +250,9 @@ def clocks(source: ArrayLike, target: ArrayLike) -> Judged:
             )
         ]
     text = (
-        f"{q['n_pulses']} pulses, drift {q['drift']:+.1f} ppm; a pulse lies {1e3 * q['jitter']:.2f} ms "
-        "(median) to "
-        f"{1e3 * q['worst']:.2f} ms (at {q['worst_at']:.1f} s) from where its neighbours put it, and the "
-        "clocks bend by "
-        f"{1e3 * q['bend']:.2f} ms about one straight line"
+        f"{q['n_pulses']} pulses, drift {q['drift']:+.1f} ppm; a pulse lies {1e3 * q['jitter']:.2f} ms (median) to "
+        f"{1e3 * q['worst']:.2f} ms (at {q['worst_at']:.1f} s) from where its neighbours put it, and the clocks bend "
+        f"by {1e3 * q['bend']:.2f} ms about one straight line"
     )
     findings = []
     lost = q["unmatched_source"].size + q["unmatched_target"].size

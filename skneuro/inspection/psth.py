@@ -271,8 +271,7 @@ def aligned_counts(
     if not counts:
         n_events = sum(np.size(at) for at in events)
         raise ValueError(
-            f"expected events whose window of {window[0]:g} to {window[1]:g} s lies inside their trial, got "
-            f"none among {n_events}; "
-            "give a shorter window"
+            f"expected events whose window of {window[0]:g} to {window[1]:g} s lies inside their trial, got none among "
+            f"{n_events}; give a shorter window"
         )
     return window[0] + bin_width * (np.arange(n_bins) + 0.5), np.stack(counts)

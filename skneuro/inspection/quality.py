@@ -59,8 +59,7 @@ def check_recording(
     """
     if spikes.times.size == 0:
         raise ValueError(
-            f"expected a recording with spikes, got {spikes.shape[1]} units and {len(spikes)} trials without "
-            "one; "
+            f"expected a recording with spikes, got {spikes.shape[1]} units and {len(spikes)} trials without one; "
             "check that times are in seconds and lie between t_start and t_stop"
         )
     units = unit_quality(spikes)

@@ -58,9 +58,7 @@ class SpikeBinner(TransformerMixin, BaseEstimator):
         "counts": [StrOptions({"round", "strict"})],
     }
 
-    def __init__(
-        self, bin_width: float = 0.01, *, input_bin_width: float | None = None, counts: str = "round"
-    ) -> None:
+    def __init__(self, bin_width: float = 0.01, *, input_bin_width: float | None = None, counts: str = "round") -> None:
         self.bin_width = bin_width
         self.input_bin_width = input_bin_width
         self.counts = counts
@@ -196,16 +194,12 @@ class SpikeBinner(TransformerMixin, BaseEstimator):
         return given, (1 if given.layout == "trials" else factor)
 
 
-def _merge_rows(
-    counts: np.ndarray, mask: np.ndarray, ptr: np.ndarray, factor: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _merge_rows(counts: np.ndarray, mask: np.ndarray, ptr: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
     """Sum `factor` rows into one within each trial; a bin without all of its rows is not observed."""
     lengths = np.diff(ptr)
     merged_before = np.concatenate([[0], np.cumsum(-(-lengths // factor))])
     trial = np.repeat(np.arange(len(lengths)), lengths)
     merged = merged_before[trial] + (np.arange(len(counts)) - ptr[trial]) // factor
     shape = (merged_before[-1], len(counts))
-    sum_rows = sparse.csr_array(
-        (np.ones(len(counts), dtype=np.int64), (merged, np.arange(len(counts)))), shape
-    )
+    sum_rows = sparse.csr_array((np.ones(len(counts), dtype=np.int64), (merged, np.arange(len(counts)))), shape)
     return sum_rows @ counts, (sum_rows @ mask.astype(np.int64)) == factor

@@ -159,9 +159,7 @@ class SpikeTokenizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         """
         check_is_fitted(self)
         if not isinstance(X, Tokens):
-            raise TypeError(
-                f"inverse_transform expects the Tokens that transform returned; got {type(X).__name__}."
-            )
+            raise TypeError(f"inverse_transform expects the Tokens that transform returned; got {type(X).__name__}.")
         if X.frame is not None:
             return _put_spikes(X, X.frame)
         counts = X.counts().toarray()

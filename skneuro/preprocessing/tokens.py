@@ -289,18 +289,15 @@ def tokenize(
 def _check_sequences(tokens: Tokens) -> None:
     dt, unit, window_ptr, n_bins = tokens.dt, tokens.unit, tokens.window_ptr, tokens.window_bins
     if len(window_ptr) == 0 or window_ptr[0] != 0 or window_ptr[-1] != len(dt) or len(dt) != len(unit):
-        raise ValueError(
-            "window_ptr must run from 0 to the number of tokens, and dt and unit must be equally long."
-        )
+        raise ValueError("window_ptr must run from 0 to the number of tokens, and dt and unit must be equally long.")
     last = np.zeros(len(dt), dtype=bool)
     lengths = np.diff(window_ptr)
     if (lengths >= 1).all():
         last[window_ptr[1:] - 1] = True
     if not np.array_equal(last, dt == n_bins) or not np.array_equal(last, unit == EOS_UNIT):
         raise ValueError(
-            f"Every window must end with its only EOS token (dt={n_bins}, unit={EOS_UNIT}); cut sequences "
-            f"must not "
-            "be turned back into counts."
+            f"Every window must end with its only EOS token (dt={n_bins}, unit={EOS_UNIT}); cut sequences must not be "
+            "turned back into counts."
         )
     spike = ~last
     wrong = spike & ((dt < 0) | (dt >= n_bins) | (unit < 0) | (unit >= tokens.n_units))
@@ -310,13 +307,9 @@ def _check_sequences(tokens: Tokens) -> None:
             f"Token {at} is (dt={dt[at]}, unit={unit[at]}); dt must lie in 0..{n_bins - 1} and unit in "
             f"0..{tokens.n_units - 1}."
         )
-    falls = np.flatnonzero(
-        spike[1:] & spike[:-1] & ((np.diff(dt) < 0) | ((np.diff(dt) == 0) & (np.diff(unit) < 0)))
-    )
+    falls = np.flatnonzero(spike[1:] & spike[:-1] & ((np.diff(dt) < 0) | ((np.diff(dt) == 0) & (np.diff(unit) < 0))))
     if len(falls):
-        raise ValueError(
-            f"Token {falls[0] + 1} comes before token {falls[0]} in canonical order (dt, then unit)."
-        )
+        raise ValueError(f"Token {falls[0] + 1} comes before token {falls[0]} in canonical order (dt, then unit).")
     room = np.diff(tokens.ptr)[tokens.window_trial] - tokens.window_start
     beyond = np.flatnonzero(spike & (dt >= room[tokens.token_window]))
     if len(beyond):
