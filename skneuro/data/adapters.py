@@ -34,19 +34,15 @@ def as_spike_trains(
         One of
 
         - `SpikeTrains`: returned as they are, or, if of one trial, cut into `epochs`;
-        - a pynapple ``TsGroup``; its metadata become `unit_info`, and time outside its time support counts as
-        not
+        - a pynapple ``TsGroup``; its metadata become `unit_info`, and time outside its time support counts as not
           observed;
-        - a neo ``Segment``, ``Block`` (each segment is a trial), list of segments, or list of ``SpikeTrain``
-        (one
+        - a neo ``Segment``, ``Block`` (each segment is a trial), list of segments, or list of ``SpikeTrain`` (one
           trial);
-        - a DataFrame with a column ``spike_times`` and one row per unit, as NWB's
-        ``nwb.units.to_dataframe()``;
+        - a DataFrame with a column ``spike_times`` and one row per unit, as NWB's ``nwb.units.to_dataframe()``;
           ``obs_intervals`` become the observation, other plain columns `unit_info`;
         - a SpikeInterface sorting, see `from_spikeinterface`;
         - a dict ``{unit_id: times}``;
-        - counts: an array of shape (n_bins, n_units) or (n_trials, n_bins, n_units), a list of 2-D arrays, or
-        a
+        - counts: an array of shape (n_bins, n_units) or (n_trials, n_bins, n_units), a list of 2-D arrays, or a
           DataFrame with one column per unit. They need `bin_width`.
     epochs : array-like of shape (n_trials, 2) or (2,), IntervalSet, or DataFrame, in seconds, default=None
         Start and stop of each trial; a DataFrame has columns ``start_time`` and ``stop_time``, as NWB's
@@ -98,6 +94,11 @@ def as_spike_trains(
             f"bin_width is the width of counts, but obj is {type(obj).__name__} and holds spike times. Leave it out; "
             "bin afterwards with .bin(bin_width)."
         )
+    return _from_times(obj, epochs, trial_ids)
+
+
+def _from_times(obj: Any, epochs: Any, trial_ids: Any) -> SpikeTrains:
+    """Spikes in whichever form that holds their times."""
     if isinstance(obj, SpikeTrains):
         return _recut(obj, epochs, trial_ids)
     if is_ts_group(obj):

@@ -122,19 +122,11 @@ def make_stimulus_driven_population(
     video_rng, unit_rng, gain_rng, spike_rng = as_generator(random_state).spawn(4)
     frames = _draw_frames(n_clips, n_frames, frame_size, frame_rate, stimulus, video_rng)
     fields, latency, centers = _draw_fields(n_units, frame_size, frame_rate, unit_rng)
-    drive = _filter(frames, fields)
-    scale = stimulus_gain / np.maximum(drive.std(axis=(0, 1)), 1e-12)
-    fields, drive = fields * scale[:, None, None, None], drive * scale
-    unit_rate = mean_rate * np.exp(RATE_LOG_SD * unit_rng.standard_normal(n_units))
-    baseline = np.log(unit_rate / np.exp(drive).mean(axis=(0, 1)))
-    rates = np.minimum(np.exp(baseline + drive), MAX_RATE)
-
-    weights = coupling * unit_rng.standard_normal((n_units, n_units))
-    weights *= unit_rng.random((n_units, n_units)) < COUPLING_PROBABILITY
-    np.fill_diagonal(weights, 0.0)
+    fields, drive = _scale_drive(fields, _filter(frames, fields), stimulus_gain)
+    baseline, rates = _draw_rates(drive, mean_rate, unit_rng)
+    weights = _draw_coupling(n_units, coupling, unit_rng)
     index = np.repeat(np.arange(n_clips), n_repeats)
-    log_gain = shared_gain * ornstein_uhlenbeck(n_frames, (len(index),), GAIN_TAU, 1.0 / frame_rate, gain_rng).T
-    gain = np.exp(log_gain - shared_gain**2 / 2.0)  # mean 1
+    gain = _draw_gain(len(index), n_frames, frame_rate, shared_gain, gain_rng)
     trial, unit, times = _draw_spikes(rates, index, gain, weights, refractory, frame_rate, spike_rng)
     spikes = SpikeTrains(
         times,
@@ -248,6 +240,33 @@ def _filter(frames: np.ndarray, fields: np.ndarray) -> np.ndarray:
     for lag in range(min(fields.shape[1], n_frames)):
         drive[:, lag:] += pixels[:, : n_frames - lag] @ fields[:, lag].reshape(len(fields), -1).T
     return drive
+
+
+def _scale_drive(fields: np.ndarray, drive: np.ndarray, stimulus_gain: float) -> tuple[np.ndarray, np.ndarray]:
+    """Fields and what they see, (clip, time, unit), so that its standard deviation over the clips is the gain."""
+    scale = stimulus_gain / np.maximum(drive.std(axis=(0, 1)), 1e-12)
+    return fields * scale[:, None, None, None], drive * scale
+
+
+def _draw_rates(drive: np.ndarray, mean_rate: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Log rate of each unit for a grey screen, and the rates that the stimulus causes, (clip, time, unit) in Hz."""
+    unit_rate = mean_rate * np.exp(RATE_LOG_SD * rng.standard_normal(drive.shape[2]))
+    baseline = np.log(unit_rate / np.exp(drive).mean(axis=(0, 1)))
+    return baseline, np.minimum(np.exp(baseline + drive), MAX_RATE)
+
+
+def _draw_coupling(n_units: int, size: float, rng: np.random.Generator) -> np.ndarray:
+    """Jumps in log rate, (target, source)."""
+    weights = size * rng.standard_normal((n_units, n_units))
+    weights *= rng.random((n_units, n_units)) < COUPLING_PROBABILITY
+    np.fill_diagonal(weights, 0.0)
+    return weights
+
+
+def _draw_gain(n_trials: int, n_frames: int, frame_rate: float, sd: float, rng: np.random.Generator) -> np.ndarray:
+    """Gain that all units share, (trial, time), of mean 1 and with this standard deviation of its log."""
+    log_gain = sd * ornstein_uhlenbeck(n_frames, (n_trials,), GAIN_TAU, 1.0 / frame_rate, rng).T
+    return np.exp(log_gain - sd**2 / 2.0)
 
 
 def _draw_spikes(
