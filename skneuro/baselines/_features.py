@@ -10,7 +10,6 @@ import numpy as np
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput
 from skneuro.data.recording import Modalities
-from skneuro.data.spike_trains import SpikeTrains
 from skneuro.data.video import Video
 from skneuro.exceptions import IncompatibleModalityError
 
@@ -79,17 +78,7 @@ def visible_cells(inp: ModelInput) -> np.ndarray:
     spikes = inp.trials
     if spikes is None or not spikes.context.any():
         return inp.spikes.mask()
-    whole = SpikeTrains(
-        spikes.times,
-        spikes.units,
-        spikes.ptr,
-        spikes.t_start,
-        spikes.t_stop,
-        unit_ids=spikes.unit_ids,
-        observed=spikes.observation,
-        resolution=spikes.resolution,
-    )
-    return whole.bin(inp.spikes.bin_width).mask()
+    return spikes._with(context=0.0).bin(inp.spikes.bin_width).mask()
 
 
 @dataclass(frozen=True)

@@ -115,17 +115,5 @@ def _blocks(trials: Recording, gap: float) -> Recording:
         )
     blocks = trials.cut(duration)
     cut = blocks.spikes
-    masked = SpikeTrains(
-        cut.times,
-        cut.units,
-        cut.ptr,
-        cut.t_start,
-        cut.t_stop,
-        unit_ids=cut.unit_ids,
-        trial_ids=cut.trial_ids,
-        unit_info=cut.unit_info,
-        observed=cut.observation,
-        resolution=cut.resolution,
-        context=np.minimum(np.maximum(cut.context, np.ceil(gap / step - 1e-6) * step), cut.duration),
-    )
-    return Recording(masked, blocks.modalities)
+    context = np.minimum(np.maximum(cut.context, np.ceil(gap / step - 1e-6) * step), cut.duration)
+    return Recording(cut._with(context=context), blocks.modalities)

@@ -54,19 +54,7 @@ def from_neo(obj: Any, epochs: Any, trial_ids: Any) -> SpikeTrains:
 
 def _stack(parts: list[SpikeTrains], trial_ids: Any) -> SpikeTrains:
     spikes = parts[0] if len(parts) == 1 else SpikeTrains.concatenate(parts)
-    if trial_ids is None:
-        return spikes
-    return SpikeTrains(
-        spikes.times,
-        spikes.units,
-        spikes.ptr,
-        spikes.t_start,
-        spikes.t_stop,
-        unit_ids=spikes.unit_ids,
-        trial_ids=trial_ids,
-        unit_info=spikes.unit_info,
-        observed=spikes.observation,
-    )
+    return spikes if trial_ids is None else spikes._with(trial_ids=trial_ids)
 
 
 def _is_segment(obj: Any) -> bool:

@@ -243,6 +243,12 @@ class SpikeTrains(SpikeTrainsForms):
         new._set(**{name: frozen(x) if isinstance(x, np.ndarray) else x for name, x in fields.items()})
         return new
 
+    def _with(self, **changes: Any) -> Self:
+        """Copy with other arguments of the constructor, which checks them."""
+        same = ("times", "units", "ptr", "t_start", "t_stop", "unit_ids", "trial_ids", "unit_info")
+        kept = {name: getattr(self, name) for name in (*same, "resolution", "context")}
+        return type(self)(**{**kept, "observed": self.observation, **changes})
+
     def select_units(self, units: Any) -> Self:
         """Keep some units.
 

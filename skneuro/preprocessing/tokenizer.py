@@ -176,18 +176,7 @@ class SpikeTokenizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 
 def _without_spikes(trials: SpikeTrains) -> SpikeTrains:
     """Borders, identities and observation of the trials only: the spikes are in the tokens."""
-    return SpikeTrains(
-        [],
-        [],
-        np.zeros(len(trials) + 1, dtype=np.int64),
-        trials.t_start,
-        trials.t_stop,
-        unit_ids=trials.unit_ids,
-        trial_ids=trials.trial_ids,
-        unit_info=trials.unit_info,
-        observed=trials.observation,
-        context=trials.context,
-    )
+    return trials._with(times=[], units=[], ptr=np.zeros(len(trials) + 1, dtype=np.int64), resolution=None)
 
 
 def _put_spikes(tokens: Tokens, frame: SpikeTrains) -> SpikeTrains:
@@ -211,16 +200,9 @@ def _put_spikes(tokens: Tokens, frame: SpikeTrains) -> SpikeTrains:
                 )
             times[k] = inside[np.argmax(widths)].mean()
     order = np.lexsort((units, times, trial))
-    return SpikeTrains(
-        times[order],
-        units[order],
-        np.searchsorted(trial, np.arange(len(frame) + 1)),
-        frame.t_start,
-        frame.t_stop,
-        unit_ids=frame.unit_ids,
-        trial_ids=frame.trial_ids,
-        unit_info=frame.unit_info,
-        observed=frame.observation,
+    return frame._with(
+        times=times[order],
+        units=units[order],
+        ptr=np.searchsorted(trial, np.arange(len(frame) + 1)),
         resolution=tokens.bin_width,
-        context=frame.context,
     )
