@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 MIN_LOG_INTENSITY, MAX_LOG_INTENSITY = -16.0, 6.0
-MAX_REPEATS = 10_000  # reached only where top_p makes every repeat certain
+CLAMP = 5.0  # of a learned shift of the log odds, so that every run of repeats ends
+FIRST_REPEATS, MAX_REPEATS = 16, 10_000  # the second is reached only where top_p makes every repeat certain
 
 
 def _log_repeat_odds(log_rate: Tensor, k: Tensor) -> Tensor:
@@ -53,8 +56,8 @@ def poisson_repeat_log_odds(log_rate: Tensor, k: Tensor) -> Tensor:
 
 
 def repeat_log_odds(log_rate: Tensor, k: Tensor, shift: Tensor) -> Tensor:
-    """Log odds of a repeat: Poisson's, plus a learned shift (clamped to +-5, so that every run of repeats ends)."""
-    return poisson_repeat_log_odds(log_rate, k) + shift.clamp(-5.0, 5.0)
+    """Log odds of a repeat: Poisson's, plus a learned shift (clamped)."""
+    return poisson_repeat_log_odds(log_rate, k) + shift.clamp(-CLAMP, CLAMP)
 
 
 def silent_log_probability(log_intensity: Tensor) -> Tensor:
@@ -72,6 +75,50 @@ def table_shift(table: Tensor, unit: Tensor, k: Tensor) -> Tensor:
     return table[unit, (k - 1).clamp(0, table.shape[1] - 1)]
 
 
+def poisson_repeat_table(log_rate: Tensor, n: int) -> Tensor:
+    """:func:`poisson_repeat_log_odds` after 1, ..., n spikes at once, without gradients.
+
+    The odds t_k of a Poisson count obey ``t_{k-1} = (1 + t_k) rate / k``, which loses its start where k exceeds the
+    rate; so one sweep down from a count that is far above it gives all of them.
+
+    Parameters
+    ----------
+    log_rate : Tensor of shape (...)
+
+    Returns
+    -------
+    Tensor of shape (n, ...)
+    """
+    rate = log_rate.detach().double().exp()
+    largest = float(rate.max()) if rate.numel() else 0.0
+    odds, found = torch.zeros_like(rate), []
+    for k in range(max(n, math.ceil(2 * largest)) + 40, 0, -1):
+        odds = (1 + odds) * (rate / (k + 1))
+        if k <= n:
+            found.append(odds)
+    return torch.stack(found[::-1]).log().to(log_rate.dtype)
+
+
+def repeat_log_probabilities(log_rate: Tensor, shift: Tensor, temperature: float = 1.0, top_p: float = 1.0) -> Tensor:
+    """Log probabilities of one more spike after 1, ..., n, of the shape of `shift` (n, ...).
+
+    Parameters
+    ----------
+    log_rate : Tensor of shape (...)
+    shift : Tensor of shape (n, ...)
+        Learned shift of the log odds.
+    temperature, top_p : float
+        The odds are flattened, and a choice that `top_p` of the mass does not need is never taken.
+    """
+    odds = poisson_repeat_table(log_rate, len(shift)) + shift.clamp(-CLAMP, CLAMP)
+    again = F.logsigmoid(odds / temperature)
+    if top_p < 1:
+        p = again.exp()
+        again = torch.where((p <= 0.5) & (1 - p >= top_p), float("-inf"), again)
+        again = torch.where((p > 0.5) & (p >= top_p), 0.0, again)
+    return again
+
+
 def expected_count(log_intensity: Tensor, shift: Tensor, table: Tensor, n_terms: int) -> Tensor:
     """Mean count of every cell: sum over k of P(N >= k), the first `n_terms` of them.
 
@@ -82,13 +129,9 @@ def expected_count(log_intensity: Tensor, shift: Tensor, table: Tensor, n_terms:
     n_terms : int
     """
     log_rate = log_intensity.clamp(MIN_LOG_INTENSITY, MAX_LOG_INTENSITY)
-    alive = fired_log_probability(log_rate)  # log P(N >= 1)
-    total = alive.exp()
-    for k in range(1, n_terms):
-        shifts = shift + table[:, min(k - 1, table.shape[1] - 1)]
-        alive = alive + F.logsigmoid(repeat_log_odds(log_rate, torch.full_like(log_rate, k), shifts))
-        total = total + alive.exp()
-    return total
+    columns = torch.arange(n_terms - 1, device=table.device).clamp_max(table.shape[1] - 1)
+    again = repeat_log_probabilities(log_rate, shift + table.T[columns, None])  # (n_terms - 1, R, N)
+    return fired_log_probability(log_rate).exp() * (1 + again.cumsum(0).exp().sum(0))
 
 
 def draw_repeats(
@@ -107,8 +150,7 @@ def draw_repeats(
     log_intensity, shift, unit, uniform : Tensor of shape (R,)
     table : Tensor of shape (N, max_count)
     temperature, top_p : float
-        As for the next event: the odds are flattened, and a choice that `top_p` of the mass does not need is
-        never taken.
+        As for the next event: see :func:`repeat_log_probabilities`.
 
     Returns
     -------
@@ -116,17 +158,13 @@ def draw_repeats(
     """
     log_rate = log_intensity.clamp(MIN_LOG_INTENSITY, MAX_LOG_INTENSITY)
     count = torch.ones_like(unit)
-    alive = torch.zeros_like(log_rate)  # log P(N >= count | N >= 1)
-    threshold = uniform.log()
-    going = torch.ones_like(unit, dtype=torch.bool)
-    while bool(going.any()):
-        shifts = shift + table_shift(table, unit, count)
-        again = F.logsigmoid(repeat_log_odds(log_rate, count.to(log_rate.dtype), shifts) / temperature)
-        if top_p < 1:
-            p = again.exp()
-            again = torch.where((p <= 0.5) & (1 - p >= top_p), float("-inf"), again)
-            again = torch.where((p > 0.5) & (p >= top_p), 0.0, again)
-        alive = alive + again
-        going = going & (threshold < alive) & (count < MAX_REPEATS)
-        count = count + going
+    going = torch.arange(len(unit), device=unit.device)
+    n = FIRST_REPEATS
+    while len(going) and n <= MAX_REPEATS:  # few counts reach the end of the first table
+        columns = torch.arange(n, device=table.device).clamp_max(table.shape[1] - 1)
+        shifts = table[unit[going]][:, columns].T + shift[going]
+        alive = repeat_log_probabilities(log_rate[going], shifts, temperature, top_p).cumsum(0)
+        more = (uniform[going].log() < alive).long().cumprod(0).sum(0)
+        count[going] = 1 + more
+        going, n = going[more == n], n * 8
     return count

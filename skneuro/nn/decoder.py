@@ -51,14 +51,14 @@ class WindowDecoder(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def embed(self, session: SessionUnits, unit: Tensor, bin_: Tensor, count: Tensor, state: Tensor) -> Tensor:
-        """Tokens (R, K) to inputs (R, K, D); `state` (R, K, D) is the context of each token's bin."""
-        x = session.embedding[unit] + self.bin[bin_] + state
+        """Tokens (...) to inputs (..., D); `state` (..., D) is the context of each token's bin."""
+        x = F.embedding(unit, session.embedding) + F.embedding(bin_, self.bin) + state
         if not self.merged:
             x = x + self.number[(count - 1).clamp(0, len(self.number) - 1)]
         return x
 
     def forward(self, session: SessionUnits, tokens: WindowTokens, state: Tensor) -> Tensor:
-        """State after every prefix.
+        """State after every prefix, windows one after the other: nothing is computed for padding.
 
         Parameters
         ----------
@@ -67,13 +67,19 @@ class WindowDecoder(nn.Module):
 
         Returns
         -------
-        Tensor of shape (W, K + 1, D)
+        Tensor of shape (P, D)
+            One row for each of the prefixes of :meth:`WindowTokens.prefixes`.
         """
-        rows = torch.arange(len(state), device=state.device)[:, None]
-        x = self.embed(session, tokens.unit, tokens.bin, tokens.count, state[rows, tokens.bin])
-        x = torch.cat([(state[:, 0] + self.start)[:, None], x], dim=1)
+        window, position = tokens.prefixes()
+        follows = (position > 0).nonzero()[:, 0]
+        here, last = window[follows], position[follows] - 1
+        unit, bin_, count = tokens.unit[here, last], tokens.bin[here, last], tokens.count[here, last]
+        x = self.embed(session, unit, bin_, count, state.flatten(0, 1).index_select(0, here * state.shape[1] + bin_))
+        x = state.new_empty(len(window), state.shape[2]).index_put((follows,), x)
+        x = x.index_put((tokens.prefix_start,), state[:, 0] + self.start)
+        shape = (len(state), tokens.unit.shape[1] + 1)
         for block in self.blocks:
-            x = block(x)
+            x = block(x, window, position, shape)
         return self.out(self.norm(x))
 
     def begin(self, state: Tensor, n_tokens: int = 16) -> tuple[Tensor, DecoderCache]:

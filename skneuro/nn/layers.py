@@ -75,10 +75,21 @@ class CausalBlock(nn.Module):
         self.dropout = Dropout(dropout, source)
         self.feed_forward = FeedForward(d_model, dropout, source)
 
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(self.norm(x)).chunk(3, dim=-1))
-        attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.feed_forward(x + self.dropout(self.out(join_heads(attended))))
+    def forward(self, x: Tensor, window: Tensor, position: Tensor, shape: tuple[int, int]) -> Tensor:
+        """Advance all prefixes of all windows; only attention itself works on padded rows.
+
+        Parameters
+        ----------
+        x : Tensor of shape (P, D)
+        window, position : Tensor of shape (P,)
+            Place of each prefix in a table of the given shape (windows, prefixes of the longest one).
+        """
+        inner = self.qkv(self.norm(x))
+        padded = inner.new_zeros(*shape, inner.shape[1]).index_put((window, position), inner)
+        q, k, v = (split_heads(part, self.n_heads) for part in padded.chunk(3, dim=-1))
+        attended = join_heads(F.scaled_dot_product_attention(q, k, v, is_causal=True))
+        attended = attended.reshape(-1, x.shape[1]).index_select(0, window * shape[1] + position)
+        return self.feed_forward(x + self.dropout(self.out(attended)))
 
     def step(self, x: Tensor, keys: Tensor, values: Tensor, rows: Tensor, length: Tensor) -> Tensor:
         """Advance some rows by one spike.

@@ -226,10 +226,10 @@ class Neuroformer(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, int]:
         session, n_units = self.session, counts.shape[-1]
         tokens = window_tokens(counts, merged=True)
-        hidden = self.decoder(session, tokens, state)  # (W, K + 1, D)
-        token_logits = hidden @ session.embedding.T  # (W, K + 1, N)
-        before = tokens_before(counts).reshape(counts.shape)  # (W, B, N)
-        log_intensity = base + token_logits.gather(1, before)
+        hidden = self.decoder(session, tokens, state)  # (P, D)
+        token_logits = hidden @ session.embedding.T  # (P, N)
+        prefix = tokens.prefix_start[:, None] + tokens_before(counts)  # (W, B * N)
+        log_intensity = base + token_logits.gather(0, prefix.reshape(-1, n_units)).reshape(base.shape)
         standardised = session.standardise(counts, observed)
         if session.coupled:
             log_intensity = log_intensity + session.same_bin_drive(standardised, state)
@@ -250,7 +250,7 @@ class Neuroformer(nn.Module):
         self, counts: Tensor, observed: Tensor, base: Tensor, state: Tensor, split: bool
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, int]:
         tokens = window_tokens(counts, merged=False)
-        hidden = self.decoder(self.session, tokens, state)
+        hidden = tokens.padded(self.decoder(self.session, tokens, state))
         base = self.session.bounded(base)
         table = self.head(self.session, all_prefixes(self.session, tokens, base, state), hidden, observed)
         time, total, cells = window_likelihood(table, tokens, observed)

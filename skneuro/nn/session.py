@@ -9,11 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skneuro.nn.config import N_COMPONENTS, NeuroformerConfig
-from skneuro.nn.counts import poisson_repeat_log_odds
+from skneuro.nn.counts import CLAMP, poisson_repeat_log_odds
 
 SAME_BIN_WIDTH = 24
 N_BASIS = 5
-CLAMP = 5.0
 
 
 def lag_basis(n_bins: int) -> Tensor:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from skneuro.nn.config import NeuroformerConfig
-from skneuro.nn.counts import table_shift
-from skneuro.nn.session import CLAMP, SessionUnits
+from skneuro.nn.counts import CLAMP, table_shift
+from skneuro.nn.session import SessionUnits
 from skneuro.nn.windows import WindowTokens
 
 IMPOSSIBLE = -1e30

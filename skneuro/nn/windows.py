@@ -31,6 +31,22 @@ class WindowTokens:
         """(W, K), True where a position holds no token."""
         return torch.arange(self.unit.shape[1], device=self.unit.device) >= self.length[:, None]
 
+    @property
+    def prefix_start(self) -> Tensor:
+        """(W,), where the ``length + 1`` prefixes of each window begin in a list of all prefixes of all windows."""
+        return (self.length + 1).cumsum(0) - (self.length + 1)
+
+    def prefixes(self) -> tuple[Tensor, Tensor]:
+        """Window and number of tokens of every prefix, windows one after the other, both (P,)."""
+        window = torch.arange(len(self.length), device=self.length.device).repeat_interleave(self.length + 1)
+        position = torch.arange(len(window), device=self.length.device) - self.prefix_start[window]
+        return window, position
+
+    def padded(self, rows: Tensor) -> Tensor:
+        """A list over all prefixes (P, ...) as one row a window, (W, K + 1, ...), zeros where padded."""
+        shape = (len(self.length), self.unit.shape[1] + 1, *rows.shape[1:])
+        return rows.new_zeros(shape).index_put(self.prefixes(), rows)
+
 
 def window_tokens(counts: Tensor, *, merged: bool) -> WindowTokens:
     """Tokens of windows in canonical order: bins ascending, ids ascending within a bin.

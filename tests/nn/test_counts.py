@@ -120,3 +120,13 @@ def test_silence_and_firing_are_complements_at_every_intensity():
     np.testing.assert_allclose((silent.exp() + fired.exp()).detach(), 1.0, atol=1e-12)
     (silent.sum() + fired.sum()).backward()
     assert bool(torch.isfinite(x.grad).all())
+
+
+@settings(max_examples=60, deadline=None)
+@given(rate=st.floats(1e-6, 300.0), n=st.integers(1, 60))
+def test_the_table_of_odds_holds_the_single_ones(rate, n):
+    x = torch.tensor([rate, 0.3], dtype=torch.float64).log()
+    table = counts.poisson_repeat_table(x, n)
+    for k in (1, n // 2 + 1, n):
+        single = counts.poisson_repeat_log_odds(x, torch.full((2,), float(k), dtype=torch.float64))
+        torch.testing.assert_close(table[k - 1], single, rtol=1e-8, atol=1e-8)

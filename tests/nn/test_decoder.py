@@ -17,7 +17,7 @@ def test_cached_and_uncached_states_agree(tiny, head, n_layers):
     tokens = window_tokens(counts, merged=head == "hazard")
     state = torch.from_numpy(rng.standard_normal((4, 3, 8)))
     with torch.no_grad():
-        whole = model.decoder(model.session, tokens, state)
+        whole = tokens.padded(model.decoder(model.session, tokens, state))
         first, cache = model.decoder.begin(state[:, 0], n_tokens=4)
         torch.testing.assert_close(first, whole[:, 0], rtol=0, atol=1e-10)
         for k in range(int(tokens.length.max())):
@@ -36,7 +36,8 @@ def test_a_prefix_does_not_see_the_tokens_after_it(tiny, head):
     other[0, 2] = torch.tensor([0, 3])
     state = torch.randn(1, 3, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        a, b = (model.decoder(model.session, window_tokens(c, merged=head == "hazard"), state) for c in (counts, other))
+        sequences = [window_tokens(c, merged=head == "hazard") for c in (counts, other)]
+        a, b = (tokens.padded(model.decoder(model.session, tokens, state)) for tokens in sequences)
     n_same = 4 if head == "hazard" else 5  # the empty prefix, and those that end in the first two bins
     torch.testing.assert_close(a[:, :n_same], b[:, :n_same], rtol=0, atol=1e-12)
     assert float((a[:, n_same] - b[:, n_same]).abs().max()) > 1e-6

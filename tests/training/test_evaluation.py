@@ -1,7 +1,10 @@
 """Facts about scoring whole trials: no window crosses a trial, and how the work is cut up leaves no trace."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+import torch
 
 from skneuro.data import Recording, SpikeTrains
 from skneuro.training import evaluation
@@ -121,3 +124,50 @@ def test_the_mode_of_the_model_is_left_as_it_was(tiny):
     trained = score(tiny, fitted, recording)
     fitted.network.eval()
     np.testing.assert_array_equal(score(tiny, fitted, recording), trained)
+
+
+# ---- the ceiling ---------------------------------------------------------------------------------------------------
+
+
+def whole(recording, tiny):
+    n_bins = np.diff(tiny.read(recording).spikes.ptr)
+    return Segments(np.arange(len(n_bins)), np.zeros(len(n_bins), dtype=int), n_bins)
+
+
+def highest(fitted, recording, tiny):
+    builder = fitted.builder(tiny.read(recording))
+    outputs = list(evaluation.stretch_outputs(fitted.network, builder, whole(recording, tiny)))
+    return torch.cat([output.intensity.flatten(0, 1) for output in outputs])
+
+
+def test_the_ceiling_is_the_quantile_of_each_units_own_intensities(tiny, head, monkeypatch):
+    fitted, recording = world(tiny, head)
+    session = fitted.network.session
+    before = highest(fitted, recording, tiny)
+    loose = session.ceiling.clone()
+    monkeypatch.setattr(evaluation, "TRUSTED", 0.9)
+    evaluation.set_ceiling(fitted.network, fitted.builder(tiny.read(recording)), whole(recording, tiny))
+    n_bins = sum(LENGTHS)
+    for unit in range(before.shape[1]):
+        seen = before[:, unit][before[:, unit].isfinite()].sort(descending=True).values
+        assert len(seen) == n_bins
+        assert float(session.ceiling[unit]) == pytest.approx(float(seen[round(0.1 * n_bins) - 1]), abs=1e-12)
+    assert bool((session.ceiling < loose).all())
+    assert float((highest(fitted, recording, tiny) - session.ceiling).max()) <= 1e-12
+
+
+def test_a_unit_without_observed_bins_keeps_the_loose_ceiling(tiny):
+    fitted = tiny.fitted("hazard", 1)
+    counts = np.random.default_rng(0).poisson(0.5, (30, 3))
+    observed = np.ones((1, 30, 3), dtype=bool)
+    observed[..., 2] = False
+    binned = tiny.read(SpikeTrains.from_counts([counts], tiny.BIN_WIDTH))
+    binned = dataclasses.replace(
+        binned, spikes=dataclasses.replace(binned.spikes, cell_observed=observed.reshape(-1, 3))
+    )
+    loose = fitted.network.session.ceiling.clone()
+    evaluation.set_ceiling(
+        fitted.network, fitted.builder(binned), Segments(np.array([0]), np.array([0]), np.array([30]))
+    )
+    changed = ((fitted.network.session.ceiling - loose).abs() > 1e-6).tolist()
+    assert changed == [True, True, False]

@@ -1,0 +1,61 @@
+"""What an untrained model knows, and what a trained one never leaves: the counts of the training data."""
+
+import numpy as np
+import pytest
+import torch
+
+from skneuro import NeuroformerEstimator, SpikeTrains
+from skneuro.baselines import ConstantMarginal
+from skneuro.training.fitted import build_network, count_statistics
+from skneuro.training.segments import Segments
+
+WIDTH = 0.05
+
+
+@pytest.fixture(scope="module")
+def bursts():
+    """Units whose counts are far from Poisson, of very different size."""
+    rng = np.random.default_rng(0)
+    counts = rng.negative_binomial([0.3, 2.0, 1.0], [0.4, 0.3, 0.9], (12, 200, 3))
+    return SpikeTrains.from_counts(counts, WIDTH)
+
+
+def test_an_untrained_model_scores_like_the_units_own_histograms(bursts):
+    """Learning starts at the constant count distribution, not at Poisson's."""
+    model = NeuroformerEstimator(
+        bin_width=WIDTH, window_bins=1, gamma=0, mu=0.5, max_epochs=1, learning_rate=1e-12, weight_decay=0,
+        early_stopping=False, random_state=0,
+    ).fit(bursts)  # fmt: skip
+    constant = ConstantMarginal(bin_width=WIDTH).fit(bursts)
+    assert constant.score(bursts) > 0.1  # so that Poisson's start would show
+    assert model.score(bursts) == pytest.approx(constant.score(bursts), abs=0.003)
+
+
+def test_every_unit_has_a_largest_count_of_its_own(bursts):
+    binned = bursts.bin(WIDTH)
+    n_bins = np.diff(binned.ptr)
+    whole = Segments(np.arange(len(n_bins)), np.zeros(len(n_bins), dtype=int), n_bins)
+    mean, sd, histogram = count_statistics(binned, whole)
+    config = NeuroformerEstimator(bin_width=WIDTH, window_bins=1, gamma=0, mu=0.5, max_epochs=1).fit(bursts)
+    config = config.model_.network.config
+    network = build_network(config, mean, sd, 0, torch.device("cpu"), torch.float64, histogram)
+    largest = binned.dense(0, binned.n_bins).max(0)
+    assert len(set(largest)) > 1
+    assert network.session.most.tolist() == largest.tolist()
+
+
+def test_a_closed_loop_that_would_feed_itself_stays_at_the_rates_of_training(bursts):
+    """Units that excite one another without bound: simulated rates stay where training was."""
+    model = NeuroformerEstimator(
+        bin_width=WIDTH, window_bins=1, gamma=0, mu=0.5, max_epochs=2, early_stopping=False, random_state=0
+    ).fit(bursts)
+    session = model.model_.network.session
+    with torch.no_grad():
+        session.coupling += 2.0  # every spike raises everybody
+    recorded = bursts.bin(WIDTH).dense(0, 2400).mean()
+    held = model.sample(n_samples=4, duration=20.0, random_state=0).bin(WIDTH)
+    session.loosen()
+    free = model.sample(n_samples=4, duration=20.0, random_state=0).bin(WIDTH)
+    held, free = (b.dense(0, b.n_bins).mean() for b in (held, free))
+    assert free > 3 * recorded  # the couplings do explode
+    assert held < 3 * recorded
