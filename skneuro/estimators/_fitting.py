@@ -20,6 +20,8 @@ from skneuro.training.modality_table import Scale, describe
 from skneuro.training.segments import BatchBuilder, Segments
 from skneuro.training.split import hold_out, whole_trials
 
+MOST_PAIRED_UNITS, AUTO_RANK = 1_000, 64  # up to so many units every pair has a coupling of its own
+
 
 def bins_of(seconds: float, bin_width: float) -> int:
     """Whole bins that cover a time."""
@@ -83,6 +85,15 @@ def _has_spikes(binned: BinnedSpikes, stretches: Segments) -> bool:
     return bool((counts.indptr[high] - counts.indptr[low]).sum() > 0)
 
 
+def coupling_rank(est: Any, n_units: int) -> int:
+    """Rank of the coupling matrices, 0 for one weight a pair; "auto" keeps the pairs where they are not too many."""
+    if not est.coupling or est.coupling_rank is None:
+        return 0
+    if est.coupling_rank == "auto":
+        return AUTO_RANK if n_units > MOST_PAIRED_UNITS and est.head == "hazard" else 0
+    return int(est.coupling_rank)
+
+
 def make_config(est: Any, inp: ModelInput, max_count: int) -> NeuroformerConfig:
     """Sizes of the network from the estimator's parameters and the data."""
     modalities = () if inp.modalities is None else tuple(describe(n, m) for n, m in inp.modalities.items())
@@ -93,6 +104,7 @@ def make_config(est: Any, inp: ModelInput, max_count: int) -> NeuroformerConfig:
         recent_bins=bins_of(est.recent_context, est.bin_width),
         context_bins=bins_of(est.context, est.bin_width),
         coupling_bins=bins_of(est.coupling_lag, est.bin_width) if est.coupling else 0,
+        coupling_rank=coupling_rank(est, inp.spikes.n_units),
         stimulus_context=float(est.stimulus_context),
         head=est.head,
         d_model=est.d_model,

@@ -20,6 +20,7 @@ CONSTRAINTS: dict[str, list] = {
     "head": [StrOptions({"hazard", "chained", "independent"})],
     "coupling": ["boolean"],
     "coupling_lag": [Interval(Real, 0, None, closed="neither")],
+    "coupling_rank": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
     "coupling_penalty": [Interval(Real, 0, None, closed="left")],
     "d_model": [Interval(Integral, 1, None, closed="left")],
     "n_heads": [Interval(Integral, 1, None, closed="left")],
@@ -54,7 +55,7 @@ def check_together(est: Any) -> None:
     Raises
     ------
     InvalidParameterError
-        If gamma + mu >= 1, or the heads do not divide the width.
+        If gamma + mu >= 1, the heads do not divide the width, or a softmax head is to have a low-rank coupling.
     """
     if est.gamma + est.mu >= 1 - 1e-9:
         raise InvalidParameterError(
@@ -65,4 +66,9 @@ def check_together(est: Any) -> None:
         raise InvalidParameterError(
             f"The 'n_heads' parameter of {type(est).__name__} must divide 'd_model'. Got n_heads={est.n_heads}, "
             f"d_model={est.d_model} instead."
+        )
+    if est.head != "hazard" and isinstance(est.coupling_rank, Integral):
+        raise InvalidParameterError(
+            f"The 'coupling_rank' parameter of {type(est).__name__} must be None or 'auto' with head={est.head!r}: a "
+            f"softmax over all units takes the couplings of every pair. Got {est.coupling_rank} instead."
         )

@@ -55,8 +55,12 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         Coupling attention between pairs of units beside the transformer, and same-bin terms.
     coupling_lag : float, in seconds, default=0.1
         Longest lag of the coupling.
+    coupling_rank : int, "auto" or None, default="auto"
+        Rank of the coupling matrices; None gives every pair of units a weight of its own, and memory and time that
+        grow with the square of their number. "auto" does so up to 1,000 units, and takes 64 beyond.
     coupling_penalty : float, in standard errors, default=2.0
-        Strength of the sparse (Laplace) prior on every coupling: what its noise alone would give stays at zero.
+        Strength of the sparse (Laplace) prior on every coupling of a pair: what its noise alone would give stays at
+        zero. Couplings of low rank fall under `weight_decay` instead.
     d_model : int, default=64
         Width of the model.
     n_heads : int, default=4
@@ -179,6 +183,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         head: str = "hazard",
         coupling: bool = True,
         coupling_lag: float = 0.1,
+        coupling_rank: int | str | None = "auto",
         coupling_penalty: float = 2.0,
         d_model: int = 64,
         n_heads: int = 4,
@@ -217,6 +222,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         self.head = head
         self.coupling = coupling
         self.coupling_lag = coupling_lag
+        self.coupling_rank = coupling_rank
         self.coupling_penalty = coupling_penalty
         self.d_model = d_model
         self.n_heads = n_heads
@@ -386,7 +392,10 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
 
     @property
     def coupling_kernels_(self) -> np.ndarray:
-        """Coupling attention, (target, source, lag): log intensity per spike at lags of 1, 2, ... bins."""
+        """Coupling attention, (target, source, lag): log intensity per spike at lags of 1, 2, ... bins.
+
+        All pairs of units, also where the coupling is of low rank.
+        """
         check_is_fitted(self)
         if not self.model_.network.config.coupling_bins:
             raise AttributeError("coupling_kernels_ is there only after a fit with coupling=True")

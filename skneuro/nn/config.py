@@ -30,7 +30,10 @@ class ModalityConfig:
 
 @dataclass(frozen=True)
 class NeuroformerConfig:
-    """Sizes of a :class:`~skneuro.nn.Neuroformer`; times are in bins but for `stimulus_context` (seconds)."""
+    """Sizes of a :class:`~skneuro.nn.Neuroformer`; times are in bins but for `stimulus_context` (seconds).
+
+    A `coupling_rank` of 0 stands for one coupling for each pair of units.
+    """
 
     n_units: int
     bin_width: float
@@ -38,6 +41,7 @@ class NeuroformerConfig:
     recent_bins: int
     context_bins: int
     coupling_bins: int
+    coupling_rank: int
     stimulus_context: float
     head: str
     d_model: int

@@ -75,7 +75,7 @@ def time_log_likelihood(
     spikes: Spikes,
     *,
     base: Tensor,
-    token_logits: Tensor,
+    hidden: Tensor,
     standardised: Tensor,
     state: Tensor,
     observed: Tensor,
@@ -93,8 +93,8 @@ def time_log_likelihood(
     Parameters
     ----------
     base, standardised, observed, log_intensity : Tensor of shape (W, B, N)
-    token_logits : Tensor of shape (P, N)
-        One row a prefix, windows one after the other.
+    hidden : Tensor of shape (P, D)
+        Decoder state after every prefix, windows one after the other.
     state : Tensor of shape (W, B, D)
     spikes : Spikes
         Of the counts in shape (W * B, N).
@@ -128,7 +128,7 @@ def time_log_likelihood(
     first_open = torch.where(after, unit + 1, 0)[:, None]
     here = observed[window, bin_]
     open_ = (ids >= first_open) & here
-    a = base[window, bin_] + token_logits[tokens.prefix_start[window] + position[cell] + after.long()]
+    a = base[window, bin_] + hidden[tokens.prefix_start[window] + position[cell] + after.long()] @ session.embedding.T
     if session.coupled:
         nothing = (-session.mean / session.sd) * here
         seen = torch.where(ids < first_open, standardised[window, bin_], nothing)

@@ -22,6 +22,7 @@ from skneuro.nn.config import NeuroformerConfig
 from skneuro.nn.decoder import WindowDecoder
 from skneuro.nn.encoders import TOLERANCE, Fusion, LinearDrive, PastEncoder, TimedKeys
 from skneuro.nn.layers import Dropout, RandomSource
+from skneuro.nn.prefix_logits import prefix_logits
 from skneuro.nn.session import SessionUnits
 from skneuro.nn.softmax_heads import SoftmaxHead, all_prefixes, window_likelihood
 from skneuro.nn.windows import tokens_before, window_tokens
@@ -227,9 +228,9 @@ class Neuroformer(nn.Module):
         session, n_units = self.session, counts.shape[-1]
         tokens = window_tokens(counts, merged=True)
         hidden = self.decoder(session, tokens, state)  # (P, D)
-        token_logits = hidden @ session.embedding.T  # (P, N)
         prefix = tokens.prefix_start[:, None] + tokens_before(counts)  # (W, B * N)
-        log_intensity = base + token_logits.gather(0, prefix.reshape(-1, n_units)).reshape(base.shape)
+        added = prefix_logits(hidden, session.embedding, prefix.reshape(-1, n_units))
+        log_intensity = base + added.reshape(base.shape)
         standardised = session.standardise(counts, observed)
         if session.coupled:
             log_intensity = log_intensity + session.same_bin_drive(standardised, state)
@@ -241,7 +242,7 @@ class Neuroformer(nn.Module):
         time = None
         if split:
             time = hazard.time_log_likelihood(
-                session, tokens, spikes, base=base, token_logits=token_logits, standardised=standardised,
+                session, tokens, spikes, base=base, hidden=hidden, standardised=standardised,
                 state=state, observed=observed, log_intensity=log_intensity,
             )  # fmt: skip
         return cells, log_intensity, cells.sum(), time, len(spikes.cell) + len(counts)

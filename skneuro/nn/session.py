@@ -97,9 +97,14 @@ class SessionUnits(nn.Module):
         self.coupled = config.coupling_bins > 0
         if self.coupled:
             self.register_buffer("basis", lag_basis(config.coupling_bins).to(self.embedding.dtype))
+        self.pairwise = self.coupled and config.coupling_rank == 0
+        if self.pairwise:
             self.coupling = nn.Parameter(torch.zeros(len(self.basis), n_units, n_units))  # (basis, source, target)
             self.same_bin = nn.Parameter(torch.zeros(n_units, n_units))  # (source, target)
             self.register_buffer("lower", torch.ones(n_units, n_units).triu(1))  # source id below target id
+        elif self.coupled:
+            self.coupling_source = nn.Parameter(torch.randn(n_units, config.coupling_rank) * n_units**-0.5)
+            self.coupling_target = nn.Parameter(torch.zeros(len(self.basis), config.coupling_rank, n_units))
         if self.coupled and config.bin_clock:  # the softmax heads have the linear same-bin term only
             self.same_bin_embedding = nn.Parameter(torch.randn(n_units, SAME_BIN_WIDTH) * n_units**-0.5)
             self.same_bin_state = nn.Linear(d_model, SAME_BIN_WIDTH)
@@ -121,7 +126,8 @@ class SessionUnits(nn.Module):
         """Coupling attention: what the spikes of the past bins add to every unit's log intensity.
 
         ``u[b, i] = sum over lags l >= 1 and units j of A_k[i, j] phi_k(l) (n_j[b - l] - mean_j) / sd_j``, one query
-        per candidate target, ids as keys, signed, without a softmax.
+        per candidate target, ids as keys, signed, without a softmax. With a `coupling_rank` the matrices A_k are
+        products of a matrix of sources, common to all k, and one of targets.
 
         Parameters
         ----------
@@ -136,6 +142,8 @@ class SessionUnits(nn.Module):
         Tensor of shape (C, L, N)
         """
         excess = self.standardise(counts, observed)  # (C, T, N)
+        if not self.pairwise:
+            excess = excess @ self.coupling_source  # (C, T, rank)
         n_lags = self.basis.shape[1]
         padded = F.pad(excess, (0, 0, n_lags, 0))  # bin b of the segment stands at b + n_lags
         lags = torch.arange(1, n_lags + 1, device=index.device)
@@ -143,7 +151,7 @@ class SessionUnits(nn.Module):
         source = index[:, :, None] - lags  # (C, L, lags)
         past = padded[rows, source + n_lags] * (source < known[:, :, None])[..., None]  # (C, L, lags, N)
         filtered = torch.einsum("kl,cbln->cbkn", self.basis, past)
-        return torch.einsum("cbkj,kji->cbi", filtered, self.coupling)
+        return torch.einsum("cbkj,kji->cbi", filtered, self.coupling if self.pairwise else self.coupling_target)
 
     def coupling_size(self) -> Tensor:
         """Absolute couplings, each in units of the slope that one spike more or less would give it.
@@ -156,10 +164,13 @@ class SessionUnits(nn.Module):
 
     def kernels(self) -> Tensor:
         """Coupling in log intensity per spike, (target, source, lag) for lags of 1, 2, ... bins."""
-        return torch.einsum("kji,kl->ijl", self.coupling / self.sd[:, None], self.basis)
+        coupling = self.coupling if self.pairwise else self.coupling_source @ self.coupling_target
+        return torch.einsum("kji,kl->ijl", coupling / self.sd[:, None], self.basis)
 
     def same_bin_drive(self, standardised: Tensor, state: Tensor, units: slice = slice(None)) -> Tensor:
         """What the lower ids of the same bin add: a linear part and a nonlinear one that depends on the state.
+
+        The linear part is there for pairwise coupling only.
 
         Parameters
         ----------
@@ -173,12 +184,13 @@ class SessionUnits(nn.Module):
         -------
         Tensor of shape (..., n) for the n units, clamped to +-5 so that a bin's events end
         """
-        linear = standardised @ (self.same_bin * self.lower)[:, units]
         before = standardised[..., : units.start or 0] @ self.same_bin_embedding[: units.start or 0]  # (..., S)
         terms = standardised[..., units, None] * self.same_bin_embedding[units]  # (..., n, S)
         start = (before + self.same_bin_state(state))[..., None, :]
         nonlinear = (F.gelu(start + terms.cumsum(-2) - terms) * self.same_bin_readout[units]).sum(-1)
-        return (linear + nonlinear).clamp(-CLAMP, CLAMP)
+        if self.pairwise:
+            nonlinear = nonlinear + standardised @ (self.same_bin * self.lower)[:, units]
+        return nonlinear.clamp(-CLAMP, CLAMP)
 
     def repeat_shift(self, state: Tensor) -> Tensor:
         """State-dependent shift of the log odds of one more spike in a bin, (..., N)."""

@@ -149,9 +149,7 @@ def train_epoch(
     return state.loss_curve[-1]
 
 
-def batch_loss(
-    model: Neuroformer, batch: Batch, settings: TrainingSettings, n_bins: int
-) -> tuple[torch.Tensor, int]:
+def batch_loss(model: Neuroformer, batch: Batch, settings: TrainingSettings, n_bins: int) -> tuple[torch.Tensor, int]:
     """The poster's equation 6, in nats per token, and the sparse prior on the couplings.
 
     The dt part is computed apart only where the weights differ. Over the `n_bins` bins of the training data the prior
@@ -165,7 +163,7 @@ def batch_loss(
     if split:
         weighted = weighted + (time_weight - id_weight) * output.time
     loss = -weighted / output.n_tokens
-    if settings.coupling_penalty and model.session.coupled:
+    if settings.coupling_penalty and model.session.pairwise:
         bins = int(batch.scored.sum()) / math.sqrt(n_bins)
         sparse = settings.coupling_penalty * bins * model.session.coupling_size()
         loss = loss + 0.5 * (id_weight + time_weight) * sparse / output.n_tokens

@@ -95,3 +95,28 @@ def test_a_model_starts_from_the_count_distributions_of_training():
         np.testing.assert_allclose(p[:4], np.bincount(row, minlength=4)[:4] / n, atol=2e-3)
     assert (table.abs() <= 5).all()
     assert bool(torch.isfinite(bias).all())
+
+
+def pairwise_twin(tiny, low):
+    """A model with a coupling for each pair that are those of a model of low rank."""
+    twin = tiny.model("hazard", 3, 4)
+    with torch.no_grad():
+        weights = {name: value for name, value in low.state_dict().items() if "coupling_" not in name}
+        missing, unexpected = twin.load_state_dict(weights, strict=False)
+        assert set(missing) == {"session.coupling", "session.same_bin", "session.lower"}
+        assert not unexpected
+        twin.session.coupling.copy_(low.session.coupling_source @ low.session.coupling_target)
+        twin.session.same_bin.zero_()
+    return twin
+
+
+def test_a_low_rank_coupling_is_the_pairwise_one_of_its_product(tiny):
+    low = tiny.model("hazard", 3, 4, coupling_rank=2, noise=0.4)
+    twin = pairwise_twin(tiny, low)
+    assert float(low.session.kernels().detach().abs().max()) > 0.05  # it acts
+    torch.testing.assert_close(low.session.kernels(), twin.session.kernels(), rtol=0, atol=1e-12)
+    counts = [np.random.default_rng(k).poisson(0.6, (12, 4)) for k in range(2)]
+    for one, other in zip(tiny.cells(low, counts), tiny.cells(twin, counts), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-10)
+    size = sum(p.numel() for name, p in low.session.named_parameters() if "coupling" in name)
+    assert size == 4 * 2 + len(low.session.basis) * 2 * 4  # linear in the number of units
