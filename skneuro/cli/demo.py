@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -62,14 +63,12 @@ def run_demo(
         If the input is not usable.
     """
     start = time.perf_counter()
-    if seed < 0:
-        raise CommandError(f"--seed must be 0 or more, got {seed}")
+    if not 0 <= seed < 2**32:
+        raise CommandError(f"--seed must lie between 0 and {2**32 - 1}, got {seed}")
     recording = load(source, seed=seed, quick=quick)
     split = split_recording(recording)
     bin_width = _checked_bin_width(recording, split, bin_width)
-    folder = Path(output)
-    with as_command_error(f"--output {output}"):
-        folder.mkdir(parents=True, exist_ok=True)
+    folder = _output_folder(output)
     held = held_out(split.train.spikes, split.test.spikes, bin_width)
     shown = pieces(split.test, most=20 if quick else 40, n_steps=1500 if quick else 4000)
     alignment = choose_alignment(recording, shown)
@@ -106,6 +105,18 @@ def run_demo(
     for path, what in write_report(result, folder, seconds=time.perf_counter() - start):
         print(f"{what}: {path}")
     return 0
+
+
+def _output_folder(output: str) -> Path:
+    """Make it now: minutes of training must not end at a folder that cannot be written to."""
+    folder = Path(output)
+    if folder.is_file():
+        raise CommandError(f"--output {output}: is a file; name a folder")
+    with as_command_error(f"--output {output}"):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise CommandError(f"--output {output}: this folder cannot be written to; name another")
+    return folder
 
 
 def _checked_bin_width(recording: Loaded, split: Split, bin_width: float | None) -> float:

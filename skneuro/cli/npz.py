@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 
@@ -52,21 +54,46 @@ def read_npz(path: Path) -> tuple[SpikeTrains, Modalities | None, Pulses | None]
     >>> read_npz(path)[0]
     SpikeTrains(1 trials, 2 units, 2 spikes, 1 s)
     """
-    with as_command_error(f"{path}: not a readable .npz file"), np.load(path, allow_pickle=False) as file:
-        arrays = {key: np.asarray(file[key]) for key in file.files}
+    arrays = _arrays(path)
     missing = [key for key in ("times", "units", "t_start", "t_stop") if key not in arrays]
     if missing:
         found = ", ".join(sorted(arrays)) or "nothing"
         raise CommandError(f"{path}: {' and '.join(missing)} missing, found {found}. {NPZ_KEYS}")
     with as_command_error(str(path)):
+        pulses = _pulses(arrays)
         spikes = _spikes(arrays)
         modalities = _series(arrays, spikes)
-    pulses = (arrays["sync_source"], arrays["sync_target"]) if {"sync_source", "sync_target"} <= set(arrays) else None
+    _warn_about_the_rest(path, arrays, modalities)
     return spikes, modalities, pulses
 
 
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    if not is_zipfile(path):
+        raise CommandError(f"{path}: not a readable .npz file: numpy.savez did not write it, or it was cut short")
+    arrays = {}
+    with as_command_error(f"{path}: not a readable .npz file"), np.load(path, allow_pickle=False) as file:
+        for key in file.files:
+            with as_command_error(f"{path}: {key} is not a plain array of numbers or text and is not read"):
+                arrays[key] = np.asarray(file[key])
+    return arrays
+
+
+def _pulses(arrays: dict[str, np.ndarray]) -> Pulses | None:
+    found = [key for key in ("sync_source", "sync_target") if key in arrays]
+    if len(found) == 1:
+        raise ValueError(f"found {found[0]} alone; clocks are compared by sync_source with sync_target")
+    return (arrays["sync_source"], arrays["sync_target"]) if found else None
+
+
+def _warn_about_the_rest(path: Path, arrays: dict[str, np.ndarray], modalities: Modalities | None) -> None:
+    names = () if modalities is None else modalities.names
+    rest = sorted(set(arrays) - _OWN - set(names) - {f"{name}_times" for name in names})
+    if rest:
+        warnings.warn(f"{path}: {', '.join(rest)} not used; a series is NAME with NAME_times", stacklevel=3)
+
+
 def _spikes(arrays: dict[str, np.ndarray]) -> SpikeTrains:
-    times, units = arrays["times"].ravel().astype(float), arrays["units"].ravel()
+    times, units = _column(arrays, "times").astype(float), _column(arrays, "units")
     if units.dtype.kind == "f" and np.all(units == np.round(units)):  # ids that passed through MATLAB
         units = units.astype(np.int64)
     t_start, t_stop = (np.atleast_1d(arrays[key]).astype(float) for key in ("t_start", "t_stop"))
@@ -74,7 +101,7 @@ def _spikes(arrays: dict[str, np.ndarray]) -> SpikeTrains:
     _same_length(t_start=t_start, t_stop=t_stop)
     if "trial" not in arrays:
         return SpikeTrains.from_events(times, units, epochs=np.column_stack([t_start, t_stop]))
-    trial = arrays["trial"].ravel().astype(np.int64)
+    trial = _column(arrays, "trial").astype(np.int64)
     _same_length(times=times, trial=trial)
     if trial.size and not (trial.min() >= 0 and trial.max() < len(t_start)):
         raise ValueError(f"trial must number the {len(t_start)} trials from 0, got {trial.min()} to {trial.max()}")
@@ -82,6 +109,14 @@ def _spikes(arrays: dict[str, np.ndarray]) -> SpikeTrains:
     order = np.lexsort((times, trial))
     ptr = np.concatenate([[0], np.cumsum(np.bincount(trial, minlength=len(t_start)))])
     return SpikeTrains(times[order], columns[order], ptr, t_start, t_stop, unit_ids=ids)
+
+
+def _column(arrays: dict[str, np.ndarray], key: str) -> np.ndarray:
+    """A list of values; MATLAB writes it as a matrix of one row or column."""
+    array = arrays[key]
+    if array.size != max(array.shape, default=1):
+        raise ValueError(f"{key} must be a list with one entry for each spike, got an array of shape {array.shape}")
+    return array.ravel()
 
 
 def _series(arrays: dict[str, np.ndarray], spikes: SpikeTrains) -> Modalities | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ import numpy as np
 from skneuro.cli.errors import CommandError, as_command_error
 from skneuro.cli.npz import NPZ_KEYS, read_npz
 from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries
-from skneuro.exceptions import DatasetNotFoundError
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,13 @@ def load(source: str, *, seed: int = 0, quick: bool = False) -> Loaded:
     if source == "hub":
         return _hub(seed, quick)
     if source in DATASETS:
-        try:
+        with as_command_error(source):
             return DATASETS[source]()
-        except DatasetNotFoundError as error:
-            raise CommandError(" ".join(str(error).split())) from error
     if not path.is_file():
-        raise CommandError(f"{source}: no such file; give an .npz or .nwb file, or one of {', '.join(DATASETS)}")
+        what = "a folder" if path.is_dir() else "no such file"
+        close = difflib.get_close_matches(source.lower().replace("_", "-"), DATASETS, n=1)
+        meant = f"did you mean {close[0]}? Give" if close else "give"
+        raise CommandError(f"{source}: {what}; {meant} an .npz or .nwb file, or one of {', '.join(DATASETS)}")
     if path.suffix == ".npz":
         spikes, modalities, pulses = read_npz(path)
         return _from_file(path, spikes, modalities, sync_pulses=pulses)

@@ -84,6 +84,11 @@ def get_data_home(data_home: str | os.PathLike[str] | None = None) -> Path:
     'recordings'
     """
     home = Path(data_home or os.environ.get("SKNEURO_DATA") or "~/skneuro_data").expanduser()
+    if home.is_file():
+        raise NotADirectoryError(
+            f"The recordings are kept in a directory, but {home} is a file. Name another place by data_home= or the "
+            "environment variable SKNEURO_DATA."
+        )
     home.mkdir(parents=True, exist_ok=True)
     return home
 

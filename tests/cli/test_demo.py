@@ -10,6 +10,7 @@ import pytest
 from skneuro import load
 from skneuro.baselines import ConstantMarginal, CoupledGLM, HomogeneousPoisson
 from skneuro.cli.demo import run_demo
+from skneuro.cli.errors import CommandError
 from skneuro.cli.models import Plan, make_plan
 from skneuro.cli.recordings import Loaded
 from skneuro.cli.recordings import load as load_recording
@@ -108,3 +109,20 @@ def test_the_plan_compares_with_every_kind_of_baseline(quick):
     assert list(models)[-1] == "Neuroformer"
     assert {m.bin_width for m in models.values()} == {0.02}
     assert "PSTH" not in make_plan(Loaded("rat", spikes), 0.02, quick=quick, seed=3).quick
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"seed": -1}, "--seed must lie between 0 and 4294967295, got -1"),
+        ({"seed": 2**32}, "--seed must lie between"),
+        ({"output": "taken"}, "--output taken: is a file; name a folder"),
+    ],
+)
+def test_an_option_that_cannot_be_met_is_refused_before_anything_is_fitted(
+    arguments, words, file, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(CommandError, match=words):
+        run_demo(file, quick=True, **{"output": "demo", "bin_width": BIN_WIDTH, **arguments})

@@ -67,7 +67,9 @@ def test_pulses_are_read(write):
         ({**GOOD, "t_stop": -1.0}, "rat.npz"),
         ({**GOOD, "speed": [1.0, 2.0], "speed_times": [0.0]}, "as many speed as speed_times"),
         ({**GOOD, "trial": [0, 0, 0], "speed": [1.0, 2.0], "speed_times": [0.0, 1.0]}, "one clock"),
-        ({**GOOD, "units": np.array([{}, 1, 2], dtype=object)}, "not a readable"),
+        ({**GOOD, "units": np.array([{}, 1, 2], dtype=object)}, "units is not a plain array"),
+        ({**GOOD, "times": [[0.1, 0.2], [0.3, 0.4]]}, "times must be a list with one entry for each spike"),
+        ({**GOOD, "sync_source": [1.0, 2.0]}, "found sync_source alone"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(write, arrays, words):
@@ -82,3 +84,13 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path):
     path.write_text("times,units\n")
     with pytest.raises(CommandError, match="not a readable .npz"):
         read_npz(path)
+
+
+def test_a_list_may_be_a_matrix_of_one_row_or_column(write):
+    spikes, _, _ = read_npz(write(**{**GOOD, "times": [[0.3, 0.1, 1.2]], "units": [[4], [9], [4]]}))
+    assert [t.tolist() for t in spikes.trial(0)] == [[0.3, 1.2], [0.1]]
+
+
+def test_an_array_that_is_not_used_is_named(write):
+    with pytest.warns(UserWarning, match="pupil_times, speed not used; a series is NAME with NAME_times"):
+        read_npz(write(**GOOD, speed=[1.0, 2.0], pupil_times=[0.0, 1.0]))

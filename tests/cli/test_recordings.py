@@ -50,3 +50,24 @@ def test_an_unknown_ending_is_refused_with_the_formats_there_are(tmp_path):
     path.write_text("times,units\n")
     with pytest.raises(CommandError, match="ends in .npz or .nwb"):
         load(str(path))
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [("s1_reaching", "did you mean s1-reaching"), ("HUB", "did you mean hub"), ("rat.csv", "no such file; give")],
+)
+def test_a_name_that_is_almost_right_is_recognised(source, words):
+    with pytest.raises(CommandError, match=words):
+        load(source)
+
+
+def test_a_data_home_that_is_a_file_is_one_line(tmp_path, monkeypatch):
+    (tmp_path / "home").write_text("")
+    monkeypatch.setenv("SKNEURO_DATA", str(tmp_path / "home"))
+    with pytest.raises(CommandError, match="s1-reaching: .* is a file.*SKNEURO_DATA"):
+        load("s1-reaching")
+
+
+def test_a_folder_is_no_recording(tmp_path):
+    with pytest.raises(CommandError, match="a folder; give an .npz"):
+        load(str(tmp_path))
