@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,14 +25,16 @@ def from_lists(trials: Sequence[Sequence[Any]], t_start: Any, t_stop: Any, unit_
     """Flatten ``trials[k][j]``."""
     if isinstance(trials, Mapping):
         raise TypeError("trials must be a list of trials. Got a dict; use SpikeTrains.from_unit_times(dict, epochs).")
+    _check_nesting(trials)
     n_units = len(unit_ids) if unit_ids is not None else (len(trials[0]) if len(trials) else 0)
     for number, trial in enumerate(trials):
-        if isinstance(trial, (Mapping, str)) or not hasattr(trial, "__len__") or len(trial) != n_units:
+        if len(trial) != n_units:
+            whose = "that unit_ids names" if unit_ids is not None else "that trial 0 lists"
             raise ValueError(
-                f"Every trial must list the spike times of the same {n_units} units, empty where a unit was silent. "
-                f"Trial {number} is {trial!r:.80}."
+                f"Every trial must list the spike times of the same units, empty where a unit was silent. Trial "
+                f"{number} lists {len(trial)} units, not the {n_units} {whose}."
             )
-    cells = [as_times(cell, "Spike times") for trial in trials for cell in trial]
+    cells = [as_times(cell, f"Spike times of unit {j}") for trial in trials for j, cell in enumerate(trial)]
     lengths = np.array([len(cell) for cell in cells], dtype=np.int64)
     times = np.concatenate(cells) if cells else np.empty(0)
     cell = np.repeat(np.arange(len(cells)), lengths)
@@ -54,6 +57,19 @@ def from_lists(trials: Sequence[Sequence[Any]], t_start: Any, t_stop: Any, unit_
         "t_stop": stop,
         "unit_ids": np.arange(n_units) if unit_ids is None else unit_ids,
     }
+
+
+def _check_nesting(trials: Any) -> None:
+    wanted = "trials[k][j] must be the spike times of unit j in trial k: a list of trials, each a list of units"
+    if isinstance(trials, str) or not hasattr(trials, "__len__"):
+        raise TypeError(f"{wanted}. Got {type(trials).__name__} instead.")
+    for number, trial in enumerate(trials):
+        if isinstance(trial, (Mapping, str)) or not hasattr(trial, "__len__"):
+            raise ValueError(f"{wanted}. Trial {number} is {trial!r:.80}.")
+        if not all(hasattr(cell, "__len__") for cell in trial):
+            raise ValueError(
+                f"{wanted}. Trial {number} is {trial!r:.80}; times of one unit stand in brackets of their own."
+            )
 
 
 def stack_counts(counts: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -245,6 +261,8 @@ def concatenate(parts: list[SpikeTrains]) -> dict[str, Any]:
         raise ValueError("concatenate needs at least one SpikeTrains. Got none.")
     first = parts[0]
     for number, part in enumerate(parts):
+        if not hasattr(part, "unit_ids"):
+            raise TypeError(f"All parts must be SpikeTrains. Part {number} is {type(part).__name__}.")
         if not np.array_equal(part.unit_ids, first.unit_ids):
             raise ValueError(
                 f"All parts must have the same unit ids in the same order. Part {number} differs from part 0; bring "
@@ -289,6 +307,8 @@ def _joined_ids(ids: list[np.ndarray]) -> np.ndarray:
 def block_edges(spikes: SpikeTrains, duration: float, context: float) -> tuple[np.ndarray, ...]:
     """Trial, start, start of what is scored, and stop of consecutive blocks of every trial."""
     duration = check_width(duration, "duration", spikes.resolution)
+    if isinstance(context, Real) and context < 0:
+        raise ValueError(f"context must be 0 or more seconds. Got {context!r} instead.")
     if context != 0:
         context = check_width(context, "context", spikes.resolution)
     t_start, t_stop = spikes.t_start, spikes.t_stop

@@ -37,40 +37,40 @@ def pointer(lengths: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(np.asarray(lengths, dtype=np.int64))]).astype(np.int64)
 
 
-def row_indices(key: Any, n_rows: int, owner: str) -> np.ndarray:
+def row_indices(key: Any, n_rows: int, owner: str, what: str = "trial") -> np.ndarray:
     """Turn an index key (int, slice, integers, boolean mask) into an int64 array of rows."""
     if isinstance(key, slice):
         return np.arange(n_rows, dtype=np.int64)[key]
     if isinstance(key, (bool, np.bool_, str, bytes, float)) or key is None:
-        raise TypeError(_key_message(key, owner))
+        raise TypeError(_key_message(key, owner, what))
     try:
         row = operator.index(key)
     except TypeError:
         rows = np.asarray(key)
     else:
         if not -n_rows <= row < n_rows:
-            raise IndexError(f"{owner} has {n_rows} trials; there is no trial {row}.")
+            raise IndexError(f"{owner} has {n_rows} {what}s; there is no {what} {row}.")
         return np.array([row % n_rows], dtype=np.int64)
     if rows.ndim != 1:
-        raise IndexError(f"{owner} is indexed by one dimension of trials; got a key with {rows.ndim} dimensions.")
+        raise IndexError(f"{owner} is indexed by one dimension of {what}s; got a key with {rows.ndim} dimensions.")
     if rows.dtype == bool:
         if len(rows) != n_rows:
-            raise IndexError(f"{owner} has {n_rows} trials, but the boolean mask has length {len(rows)}.")
+            raise IndexError(f"{owner} has {n_rows} {what}s, but the boolean mask has length {len(rows)}.")
         return np.flatnonzero(rows)
     if rows.size == 0:
         return np.empty(0, dtype=np.int64)
     if rows.dtype.kind not in "iu":
-        raise TypeError(_key_message(key, owner))
+        raise TypeError(_key_message(key, owner, what))
     rows = rows.astype(np.int64)
     wrong = (rows < -n_rows) | (rows >= n_rows)
     if wrong.any():
-        raise IndexError(f"{owner} has {n_rows} trials; there is no trial {rows[wrong][0]}.")
+        raise IndexError(f"{owner} has {n_rows} {what}s; there is no {what} {rows[wrong][0]}.")
     return np.where(rows < 0, rows + n_rows, rows)
 
 
-def _key_message(key: Any, owner: str) -> str:
+def _key_message(key: Any, owner: str, what: str) -> str:
     return (
-        f"{owner} is indexed by trials: an int, a slice, an array of ints or a boolean mask. "
+        f"{owner} is indexed by {what}s: an int, a slice, an array of ints or a boolean mask. "
         f"Got {type(key).__name__} instead."
     )
 
@@ -89,9 +89,12 @@ def check_ids(ids: Any, n: int, what: str, *, unique: bool) -> np.ndarray:
     if array.size == 0:
         array = np.empty(0, dtype=array.dtype if array.dtype.kind in "iuU" else np.int64)
     if array.ndim != 1 or array.dtype.kind not in "iuU":
-        raise ValueError(f"{what} must be a 1-D array of all ints or all strings. Got {ids!r:.80} instead.")
+        floats = array.size and all(isinstance(value, float) for value in array.ravel().tolist())
+        remedy = "; convert whole numbers with np.array(..., dtype=int)" if floats else ""
+        raise ValueError(f"{what} must be a 1-D array of all ints or all strings. Got {ids!r:.80} instead{remedy}.")
     if len(array) != n:
-        raise ValueError(f"{what} must have one entry for each of {n}. Got {len(array)} entries instead.")
+        things = what.removesuffix("_ids") + "s"
+        raise ValueError(f"{what} must have one entry for each of {n} {things}. Got {len(array)} entries instead.")
     if unique and len(np.unique(array)) != n:
         values, counts = np.unique(array, return_counts=True)
         raise ValueError(f"{what} must be unique. {values[counts > 1][0].item()!r} occurs more than once.")

@@ -88,7 +88,7 @@ def whole_counts(array: np.ndarray, counts: str, owner: str) -> np.ndarray:
         # The beginning is scikit-learn's own sentence, which its check of non-negative input looks for.
         raise ValueError(
             f"Negative values in data passed to {owner}: spike counts are at least 0, got {array.min():g}. "
-            f"If this is dF/F, turn it into events first (CalciumEvents, or another deconvolution)."
+            "If this is dF/F, turn it into events first (a deconvolution)."
         )
     if array.max() >= 2**31:
         raise ValueError(f"counts must fit into 32 bits. Got {array.max():g}; give the spikes per bin.")
@@ -167,7 +167,11 @@ def check_context(context: Any, duration: np.ndarray) -> np.ndarray:
     """Return the context of each trial, which lies within it."""
     array = per_trial(context, len(duration), "context")
     if (array < 0).any() or (array > duration * (1 + TOLERANCE)).any():
-        raise ValueError("context must lie between 0 and the duration of its trial, in seconds.")
+        k = np.flatnonzero((array < 0) | (array > duration * (1 + TOLERANCE)))[0]
+        raise ValueError(
+            f"context must lie between 0 and the duration of its trial, in seconds. Got {array[k]:g} s for trial {k} "
+            f"of {duration[k]:g} s."
+        )
     return array
 
 
@@ -182,8 +186,7 @@ def check_unit_info(info: Any, unit_ids: np.ndarray) -> pd.DataFrame:
     if missing or not info.index.is_unique:
         raise ValueError(
             f"unit_info must be indexed by unit id, each once. "
-            f"{f'The unit {missing[0]!r} is missing' if missing else 'An id occurs twice'}; use "
-            ".set_index(...)."
+            f"{f'The unit {missing[0]!r} is missing' if missing else 'An id occurs twice'}; use .set_index(...)."
         )
     rows = info.loc[unit_ids.tolist()].copy()
     rows.index = index

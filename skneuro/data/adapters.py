@@ -6,6 +6,7 @@ the units goes into `unit_info`, and what they know of observed time into the ob
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -89,7 +90,7 @@ def as_spike_trains(
     counts = _as_counts(obj)
     if counts is not None:
         return _from_counts(obj, counts, epochs, bin_width, trial_ids)
-    if bin_width is not None:
+    if bin_width is not None and not isinstance(obj, np.ndarray):
         raise ValueError(
             f"bin_width is the width of counts, but obj is {type(obj).__name__} and holds spike times. Leave it out; "
             "bin afterwards with .bin(bin_width)."
@@ -135,7 +136,10 @@ def _as_counts(obj: Any) -> Any:
 
 def _from_counts(obj: Any, counts: Any, epochs: Any, bin_width: float | None, trial_ids: Any) -> SpikeTrains:
     if bin_width is None:
-        raise ValueError("Counts need bin_width, in seconds: as_spike_trains(counts, bin_width=...).")
+        message = "Counts need bin_width, in seconds: as_spike_trains(counts, bin_width=...)."
+        if isinstance(obj, pd.DataFrame):
+            message += " A table without a column spike_times is read as counts."
+        raise ValueError(message)
     if epochs is not None:
         raise ValueError(
             "Counts are cut into trials already, so epochs must be None; say when the trials start with "
@@ -178,7 +182,17 @@ def _recut(spikes: SpikeTrains, epochs: Any, trial_ids: Any) -> SpikeTrains:
 
 
 def _unknown(obj: Any) -> str:
-    kind = f"{type(obj).__module__.split('.')[0]} {type(obj).__name__}"
+    package = type(obj).__module__.split(".")[0]
+    kind = type(obj).__name__ if package == "builtins" else f"{package} {type(obj).__name__}"
+    if isinstance(obj, (str, os.PathLike)):
+        return (
+            f"Got the path {os.fspath(obj)!r}. An NWB file is read by read_nwb(path), others by neo or SpikeInterface."
+        )
+    if isinstance(obj, np.ndarray):
+        return (
+            "An array is converted if it holds counts, of shape (n_bins, n_units) or (n_trials, n_bins, n_units). "
+            f"Got shape {obj.shape} of {obj.dtype}. For spike times use SpikeTrains.from_events."
+        )
     if isinstance(obj, (list, tuple)):
         return (
             "A list is converted if it holds counts (2-D arrays), neo segments or neo spike trains. For spike times of "

@@ -7,6 +7,7 @@ units share costs one row, and one of a single unit does not need rows for the o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,11 @@ class Observation(RowContainer):
         """
         n_trials = len(t_start)
         columns = {unit_id: column for column, unit_id in enumerate(unit_ids.tolist())}
+        if isinstance(observed, str) or not hasattr(observed, "__len__") or _is_flat(observed):
+            raise ValueError(
+                "observed must be one (n, 2) table of intervals, as [(0.0, 10.0)], a dict of tables by unit id, or one "
+                f"of these for each trial. Got {observed!r:.80} instead."
+            )
         per_trial = not isinstance(observed, Mapping) and not _is_table(observed)
         if per_trial and len(observed) != n_trials:
             raise ValueError(
@@ -312,6 +318,11 @@ class Observation(RowContainer):
             own = self.unit == column
             cell_observed[:, column] = _uncovered(lo[own], hi[own], bins[-1])
         return bin_observed, cell_observed
+
+
+def _is_flat(value: Any) -> bool:
+    """Tell numbers without brackets around each pair."""
+    return isinstance(value, (list, tuple, np.ndarray)) and len(value) > 0 and all(isinstance(x, Real) for x in value)
 
 
 def _is_table(value: Any) -> bool:

@@ -192,7 +192,7 @@ class SpikeTrains(SpikeTrainsForms):
 
     def __getitem__(self, key: Any) -> Self:
         if isinstance(key, tuple) and len(key) == 2 and key[1] is not Ellipsis:
-            columns = row_indices(key[1], self.shape[1], "The unit axis")
+            columns = row_indices(key[1], self.shape[1], "SpikeTrains", "unit column")
             return super().__getitem__(key[0])._take_units(columns)
         return super().__getitem__(key)
 

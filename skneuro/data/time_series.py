@@ -152,10 +152,10 @@ class TimeSeries(RowContainer):
         """
         if (rate is None) == (timestamps is None):
             raise ValueError("Exactly one of rate (hertz) and timestamps (seconds) must be given.")
-        arrays = [np.asarray(trial, dtype=np.float64) for trial in trials]
-        arrays = [array[:, None] if array.ndim == 1 else array for array in arrays]
-        if any(array.ndim != 2 for array in arrays) or len({array.shape[1] for array in arrays}) > 1:
-            raise ValueError("Every trial must be an array of shape (T, d) with the same d.")
+        arrays = [_samples(trial, number) for number, trial in enumerate(trials)]
+        if len({array.shape[1] for array in arrays}) > 1:
+            columns = sorted({array.shape[1] for array in arrays})
+            raise ValueError(f"Every trial must have the same columns. Got trials of {columns} columns.")
         lengths = np.array([len(array) for array in arrays], dtype=np.int64)
         if timestamps is not None:
             if len(timestamps) != len(arrays):
@@ -286,6 +286,18 @@ class TimeSeries(RowContainer):
         interval = np.repeat(self.interval, lengths)
         hole = following - self.timestamps > _HOLE * interval
         return np.where(hole, self.timestamps + interval, following)
+
+
+def _samples(trial: Any, number: int) -> np.ndarray:
+    """Samples of one trial, (T, d)."""
+    wanted = f"Every trial must be an array of shape (T,) or (T, d) of numbers. Trial {number}"
+    try:
+        array = np.asarray(trial, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{wanted} holds something else: {trial!r:.60}.") from error
+    if array.ndim not in (1, 2):
+        raise ValueError(f"{wanted} has {array.ndim} dimensions; a single trial is written [samples].")
+    return array[:, None] if array.ndim == 1 else array
 
 
 def _median_steps(times: np.ndarray, ptr: np.ndarray) -> np.ndarray:

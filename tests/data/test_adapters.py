@@ -25,9 +25,7 @@ def check_trials(spikes):
 
 
 def units_table(**columns):
-    return pd.DataFrame(
-        {"spike_times": list(TIMES.values()), **columns}, index=pd.Index(list(TIMES), name="id")
-    )
+    return pd.DataFrame({"spike_times": list(TIMES.values()), **columns}, index=pd.Index(list(TIMES), name="id"))
 
 
 class TestPlainForms:
@@ -77,7 +75,7 @@ class TestPlainForms:
             (TIMES, ValueError, r"epochs=\[\(0.0, duration\)\]"),
             ([[[0.1], [0.2, 0.3]]], TypeError, "from_lists"),
             (3.0, TypeError, "float"),
-            ("session.nwb", TypeError, "str"),
+            ("session.nwb", TypeError, "read_nwb"),
             (Recording(SpikeTrains.from_lists([[[0.1]]], 0.0, 1.0)), TypeError, "obj.spikes"),
         ],
     )
@@ -157,9 +155,7 @@ class TestNeo:
         milliseconds = 1000 * np.asarray(times)
         if unit is not None:
             annotations["unit_id"] = unit
-        return neo.SpikeTrain(
-            milliseconds, units="ms", t_start=1000 * start, t_stop=1000 * stop, **annotations
-        )
+        return neo.SpikeTrain(milliseconds, units="ms", t_start=1000 * start, t_stop=1000 * stop, **annotations)
 
     def segment(self, neo, trains):
         segment = neo.Segment()
@@ -273,13 +269,9 @@ class TestNWB:
             behavior = nwb.create_processing_module("behavior", "behavior")
             for name in series:
                 n = int(duration * rate)
-                behavior.add(
-                    pynwb.TimeSeries(name=name, data=np.arange(n), unit="m/s", rate=rate, conversion=0.1)
-                )
+                behavior.add(pynwb.TimeSeries(name=name, data=np.arange(n), unit="m/s", rate=rate, conversion=0.1))
             for name in stimulus:
-                nwb.add_stimulus(
-                    pynwb.TimeSeries(name=name, data=np.eye(3), unit="1", timestamps=[-0.1, 0.9, 2.95])
-                )
+                nwb.add_stimulus(pynwb.TimeSeries(name=name, data=np.eye(3), unit="1", timestamps=[-0.1, 0.9, 2.95]))
             path = tmp_path / "session.nwb"
             with pynwb.NWBHDF5IO(str(path), "w") as file:
                 file.write(nwb)
@@ -342,3 +334,16 @@ class TestNWB:
         monkeypatch.setitem(sys.modules, "pynwb", None)
         with pytest.raises(ImportError, match=r'pip install "skneuro\[io\]"'):
             read_nwb("session.nwb")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (np.zeros(3), r"shape \(3,\) of float64.*from_events"),
+        (pd.DataFrame({"spiketimes": [[0.1]]}), "without a column spike_times is read as counts"),
+        (3, "Got int instead"),
+    ],
+)
+def test_what_is_not_read_is_named_with_what_would_be(given, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        as_spike_trains(given)

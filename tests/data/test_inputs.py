@@ -52,9 +52,7 @@ def test_rows_come_out_as_they_went_in():
 
 def test_a_trial_without_a_value_leaves_the_others_alone():
     given = read_input(SpikeTrains.from_counts(COUNTS, 0.1), bin_width=0.1)
-    np.testing.assert_array_equal(
-        given.samples(np.array([np.nan, 1, 2, 0.1, 0.2, 0.3])), [np.nan, 0.1 + 0.2 + 0.3]
-    )
+    np.testing.assert_array_equal(given.samples(np.array([np.nan, 1, 2, 0.1, 0.2, 0.3])), [np.nan, 0.1 + 0.2 + 0.3])
 
 
 def test_names_of_columns_are_unit_ids():
@@ -77,7 +75,7 @@ def test_counts_that_are_not_whole_are_rounded_one_by_one():
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [
-        (np.array([[1, -2]]), ValueError, "Negative values in data passed to MyModel.*got -2.*CalciumEvents"),
+        (np.array([[1, -2]]), ValueError, "Negative values in data passed to MyModel.*got -2.*deconvolution"),
         (np.array([[1.0, np.nan]]), ValueError, "Input X contains NaN"),
         (np.array([[1.0, np.inf]]), ValueError, "infinity"),
         (np.array([1, 2]), ValueError, "Expected 2D array, got 1D array"),

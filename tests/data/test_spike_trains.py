@@ -151,9 +151,7 @@ def test_blocks_tile_their_trials(spikes, duration):
             seen = sum(np.diff(blocks.observed_intervals(m, unit_id)).sum() for m in mine)
             assert seen == pytest.approx(np.diff(spikes.observed_intervals(k, unit_id)).sum())
     # Every spike lies in its block: the checked constructor accepts the blocks.
-    SpikeTrains(
-        blocks.times, blocks.units, blocks.ptr, blocks.t_start, blocks.t_stop, unit_ids=blocks.unit_ids
-    )
+    SpikeTrains(blocks.times, blocks.units, blocks.ptr, blocks.t_start, blocks.t_stop, unit_ids=blocks.unit_ids)
 
 
 @given(spikes=st.from_type(SpikeTrains), context=st.sampled_from([0.1, 0.4, 3.0]))
@@ -182,7 +180,7 @@ def test_blocks_of_counts_keep_to_the_bins():
     assert len(spikes.cut(0.5)) == 2
     with pytest.raises(ValueError, match="duration must be a whole multiple of 0.1 s. Got 0.25 s"):
         spikes.cut(0.25)
-    with pytest.raises(ValueError, match="context must be a positive"):
+    with pytest.raises(ValueError, match="context must be 0 or more"):
         spikes.cut(0.5, context=-1.0)
     for wrong in (0, -1.0, np.nan, "1", True, None):
         with pytest.raises(ValueError, match="duration must be a positive number of seconds"):
@@ -196,3 +194,33 @@ def test_one_long_recording_is_ordinary_input():
     blocks = spikes.cut(60.0)
     assert len(blocks) == 10
     assert blocks[[1, 3]].t_start.tolist() == [60.0, 180.0]
+
+
+@pytest.mark.parametrize(
+    ("trials", "arguments", "words"),
+    [
+        ([0.1, 0.2], {}, r"trials\[k\]\[j\] must be .*Trial 0 is 0.1"),
+        ([[0.1, 0.4]], {}, "brackets of their own"),
+        ([[[0.1], []], [[0.2]]], {}, "Trial 1 lists 1 units, not the 2 that trial 0 lists"),
+        ([[[0.1], []]], {"unit_ids": [4]}, "Trial 0 lists 2 units, not the 1 that unit_ids names"),
+        ([[[0.1], ["a"]]], {}, "Spike times of unit 1 must be numbers"),
+        ([[[0.1]]], {"unit_ids": [4.0]}, r"unit_ids .*convert whole numbers with np"),
+        ([[[0.1]]], {"context": 3.0}, "context must lie between .* Got 3 s for trial 0 of 1 s"),
+        ([[[0.1]]], {"observed": [0.0, 1.0]}, r"observed must be .*Got \[0.0, 1.0\]"),
+        ([[[0.1]]], {"observed": "all"}, "observed must be .*Got 'all'"),
+    ],
+)
+def test_lists_that_are_nested_otherwise_are_refused_with_the_form_that_is_right(trials, arguments, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        SpikeTrains.from_lists(trials, 0.0, 1.0, **arguments)
+
+
+def test_a_unit_column_that_is_not_there_is_called_one():
+    with pytest.raises(IndexError, match="SpikeTrains has 1 unit columns; there is no unit column 3"):
+        SpikeTrains.from_lists([[[0.1]]], 0.0, 1.0)[:, 3]
+
+
+def test_only_spike_trains_are_concatenated():
+    spikes = SpikeTrains.from_lists([[[0.1]]], 0.0, 1.0)
+    with pytest.raises(TypeError, match="Part 1 is ndarray"):
+        SpikeTrains.concatenate([spikes, np.zeros((3, 1))])

@@ -9,9 +9,7 @@ from skneuro.data import SpikeTrains, TimeSeries
 
 
 def bins(n_trials=1, duration=1.0, bin_width=0.1, t_start=0.0):
-    silent = SpikeTrains(
-        [], [], np.zeros(n_trials + 1, int), t_start, np.add(t_start, duration), unit_ids=[0]
-    )
+    silent = SpikeTrains([], [], np.zeros(n_trials + 1, int), t_start, np.add(t_start, duration), unit_ids=[0])
     return silent.bin(bin_width)
 
 
@@ -56,9 +54,7 @@ def test_values_on_bins_agree_with_a_slow_loop(ticks, blinks, missing, t_start):
 
 
 def test_trials_do_not_leak_into_each_other():
-    series = TimeSeries.from_lists(
-        [[1.0, 2.0], [], [5.0]], timestamps=[[0.0, 0.5], [], [0.5]], missing="hold"
-    )
+    series = TimeSeries.from_lists([[1.0, 2.0], [], [5.0]], timestamps=[[0.0, 0.5], [], [0.5]], missing="hold")
     values = series.on_bins(bins(3, 1.0, 0.5))[:, 0]
     np.testing.assert_array_equal(values, [1, 2, np.nan, np.nan, np.nan, 5])
 
@@ -139,7 +135,7 @@ def test_bad_input_is_refused(args, kwargs, message):
         ([[1.0]], {}, "Exactly one of rate"),
         ([[1.0]], {"rate": 1.0, "timestamps": [[0.0]]}, "Exactly one of rate"),
         ([[1.0]], {"rate": 0}, "rate must be a positive number of hertz"),
-        ([np.zeros((2, 1)), np.zeros((2, 2))], {"rate": 1.0}, "same d"),
+        ([np.zeros((2, 1)), np.zeros((2, 2))], {"rate": 1.0}, "same columns.*1, 2"),
         ([[1.0]], {"timestamps": []}, "one array per trial. Got 0 for 1"),
         ([[1.0, 2.0], [1.0]], {"timestamps": [[0.0], [0.0, 1.0]]}, "one time per sample in every trial"),
     ],
@@ -159,3 +155,15 @@ def test_times_may_begin_anew_in_every_trial():
 def test_bins_of_other_trials_are_refused():
     with pytest.raises(ValueError, match="same 1 trials. Got 2"):
         TimeSeries([1.0], [0.0], [0, 1]).on_bins(bins(2))
+
+
+@pytest.mark.parametrize(
+    ("trials", "words"),
+    [
+        ([1.0, 2.0], "Trial 0 has 0 dimensions; a single trial is written"),
+        ([[1.0], ["a"]], "Trial 1 holds something else"),
+    ],
+)
+def test_trials_that_are_no_samples_are_refused_by_number(trials, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        TimeSeries.from_lists(trials, rate=1.0)
