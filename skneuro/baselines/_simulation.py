@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from skneuro.baselines._features import bin_in_trial
+from skneuro.data._validation import check_width
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import Layout, ModelInput
 from skneuro.data.recording import Modalities, check_coverage
@@ -104,8 +105,8 @@ def make_plan(
     duration : float, in seconds, or None
         Length of the simulated trials.
     """
-    if duration is not None and not (np.isfinite(duration) and duration > 0):
-        raise ValueError(f"duration must be a positive number of seconds. Got {duration!r} instead.")
+    if duration is not None:
+        duration = check_width(duration, "duration")
     modalities = _read_stimuli(stimuli, bin_width, training.layout)
     if modalities is None:
         start = np.array([0.0 if training.start is None else training.start])
@@ -116,7 +117,7 @@ def make_plan(
             start = np.where((start <= training.start) & (training.start < last), training.start, start)
         length = np.minimum(last - start, training.longest)
     if duration is not None:
-        length = np.full(len(start), float(duration))
+        length = np.full(len(start), duration)
     n_bins = np.maximum(np.ceil(length / bin_width - 1e-6), 1).astype(np.int64)
     if modalities is not None and duration is not None:
         check_coverage(modalities, start, start + n_bins * bin_width)
@@ -216,7 +217,13 @@ def entropy(random_state: Any) -> np.random.SeedSequence:
     """Seeds that leave the global random state alone."""
     if isinstance(random_state, np.random.RandomState):
         return np.random.SeedSequence(random_state.randint(2**31, size=4).tolist())
-    return np.random.SeedSequence(None if random_state is None else int(random_state))
+    if random_state is None:
+        return np.random.SeedSequence()
+    if isinstance(random_state, bool) or not isinstance(random_state, Integral) or random_state < 0:
+        raise ValueError(
+            f"random_state must be an int of at least 0, a RandomState instance or None. Got {random_state!r} instead."
+        )
+    return np.random.SeedSequence(int(random_state))
 
 
 def predict_windows(

@@ -252,6 +252,8 @@ def _read_modalities(y: Any, binned: BinnedSpikes, layout: Layout) -> Modalities
             f"y must be Modalities, a Video, a TimeSeries or an array. Got a {kind} {type(y).__name__}; use "
             f"TimeSeries(values, timestamps, ptr)."
         )
+    if isinstance(y, str):
+        raise TypeError(f"y must be Modalities, a Video, a TimeSeries or an array. Got {y!r:.60}; read the file first.")
     if isinstance(y, Mapping):
         raise TypeError("y must be Modalities, a Video, a TimeSeries or an array. Got a dict; use Modalities(**y).")
     if isinstance(y, (SpikeTrains, Recording)):

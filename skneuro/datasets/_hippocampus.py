@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.io import loadmat
 from sklearn.utils import Bunch
 
+from skneuro._sklearn_compat import validate_parameter_constraints
 from skneuro.data import Modalities, SpikeTrains, TimeSeries
 from skneuro.datasets._base import RemoteFile, fetch_file
 
@@ -153,7 +154,7 @@ def fetch_w_maze(
     DatasetNotFoundError
         If a file is neither in the cache nor can be downloaded.
     ValueError
-        If the contents of a file are not those that were published.
+        If `keep_noise_unit` is not a bool, or the contents of a file are not those that were published.
 
     Examples
     --------
@@ -161,6 +162,9 @@ def fetch_w_maze(
     >>> data = fetch_w_maze()  # doctest: +SKIP
     >>> data.spikes.unit_info  # doctest: +SKIP
     """
+    validate_parameter_constraints(
+        {"keep_noise_unit": ["boolean"]}, {"keep_noise_unit": keep_noise_unit}, caller_name="fetch_w_maze"
+    )
     paths = [
         fetch_file(file, "hippocampus_w_maze", data_home=data_home, download_if_missing=download_if_missing)
         for file in W_MAZE_FILES

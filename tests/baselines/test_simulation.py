@@ -130,3 +130,18 @@ def test_a_prediction_does_not_depend_on_the_other_trials(monkeypatch):
     assert np.allclose(model.predict(COUNTS[4:5]), whole[4:5])
     monkeypatch.setattr("skneuro.baselines._simulation._CELLS_AT_ONCE", 20)
     assert np.allclose(model.predict(COUNTS), whole)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"duration": "1s"}, "duration must be a positive number of seconds. Got '1s'"),
+        ({"duration": np.nan}, "duration must be a positive number of seconds. Got nan"),
+        ({"random_state": "a"}, "random_state must be an int of at least 0.*Got 'a'"),
+        ({"random_state": -1}, "random_state must be an int of at least 0.*Got -1"),
+        ({"random_state": 1.5}, "random_state must be an int of at least 0.*Got 1.5"),
+    ],
+)
+def test_what_cannot_be_simulated_is_named(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        HomogeneousPoisson(bin_width=0.1).fit(COUNTS).sample(**arguments)

@@ -160,6 +160,8 @@ def test_what_is_not_a_modality_is_refused(recording):
     spikes, speed = recording.spikes, recording.modalities["speed"]
     with pytest.raises(TypeError, match=r"Got a dict; use Modalities\(\*\*y\)"):
         read_input(spikes, {"speed": speed}, bin_width=0.1)
+    with pytest.raises(TypeError, match="Got 'movie.mp4'; read the file first"):
+        read_input(spikes, "movie.mp4", bin_width=0.1)
     with pytest.raises(TypeError, match="SpikeTrains, which belongs in X"):
         read_input(spikes, spikes, bin_width=0.1)
     with pytest.raises(IncompatibleModalityError, match="have 11 trials, the spikes 12"):

@@ -27,9 +27,7 @@ def test_the_linear_track_is_one_long_trial_of_31_units(linear_track):
 
 def test_the_w_maze_leaves_the_noise_unit_out_unless_it_is_asked_for(w_maze, recordings):
     assert w_maze.spikes.shape == (1, 24)
-    kept = fetch_w_maze(
-        keep_noise_unit=True, data_home=recordings("hippocampus_w_maze"), download_if_missing=False
-    )
+    kept = fetch_w_maze(keep_noise_unit=True, data_home=recordings("hippocampus_w_maze"), download_if_missing=False)
     assert kept.spikes.shape == (1, 25)
     assert kept.spikes.n_spikes == 518_352
     noise = kept.spikes.unit_info["quality"] == "noise"
@@ -56,3 +54,8 @@ def test_the_position_is_known_at_every_moment(name, request):
     on_bins = position.on_bins(data.spikes.bin(0.1))
     assert np.all(np.isfinite(on_bins))
     assert on_bins.min() >= 1 and on_bins[:, 0].max() <= 640 and on_bins[:, 1].max() <= 480
+
+
+def test_whether_to_keep_the_noise_unit_is_yes_or_no():
+    with pytest.raises(ValueError, match="'keep_noise_unit' parameter of fetch_w_maze"):
+        fetch_w_maze(keep_noise_unit="no")
