@@ -1,0 +1,7 @@
+"""The architecture of the released Neuroformer, written anew from a description of it, twice over the same weights.
+
+`network` holds the parameters, `plain` computes as the released system is described to (blocks padded to their full
+size, T x T attention written out, loops over units and bins, no cache), `fast` and `fast_sampling` compute the same
+numbers as skneuro computes its own model. Nothing here is code of the released system: `plain` is a stand-in for it,
+and what is measured against `plain` is not a measurement of the released system (`reference.py` is).
+"""
