@@ -8,14 +8,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skneuro.nn import Neuroformer
+from skneuro.nn import Neuroformer, NeuroformerConfig
 from skneuro.nn.batch import Batch
 from skneuro.nn.neuroformer import Output
 from skneuro.training.segments import BatchBuilder, Segments, cut_segments
 
-PIECE_BINS = 400
+PIECE_BINS, SHORTEST_PIECE = 400, 100
 TRUSTED = 0.999  # share of the training intensities that a ceiling leaves alone
-CELLS_AT_ONCE = 400_000
+CELLS_AT_ONCE = 50_000  # more is slower (measured: 400,000 take twice the time), and takes more memory
+
+
+def piece_bins(config: NeuroformerConfig) -> int:
+    """Bins of a piece of a long trial, whole windows: shorter where the units are many."""
+    wanted = min(PIECE_BINS, max(CELLS_AT_ONCE // config.n_units, SHORTEST_PIECE))
+    return -(-max(wanted, config.history_bins) // config.window_bins) * config.window_bins
 
 
 def pieces(builder: BatchBuilder, trials: np.ndarray) -> Iterator[list[Segments]]:
@@ -24,9 +30,7 @@ def pieces(builder: BatchBuilder, trials: np.ndarray) -> Iterator[list[Segments]
     A piece holds every trial of the group that is that long; the rows of a later piece are the first rows of
     the one before it, because the longest trials come first.
     """
-    n_bins, window = builder.n_bins, builder.config.window_bins
-    piece = max(-(-PIECE_BINS // window) * window, builder.config.history_bins)
-    piece = -(-piece // window) * window
+    n_bins, piece = builder.n_bins, piece_bins(builder.config)
     trials = trials[np.argsort(-n_bins[trials], kind="stable")]
     trials = trials[n_bins[trials] > 0]
     cost = np.minimum(n_bins[trials], piece) * builder.binned.n_units
@@ -127,9 +131,9 @@ def stretch_outputs(model: Neuroformer, builder: BatchBuilder, stretches: Segmen
     """
     config = model.config
     warm_up = max(config.context_bins, config.history_bins)
-    parts = cut_segments(stretches, -(-PIECE_BINS // config.window_bins) * config.window_bins)
+    parts = cut_segments(stretches, piece_bins(config))
     parts = parts.take(np.argsort(parts.start - parts.stop, kind="stable"))
-    rows = max(CELLS_AT_ONCE // (PIECE_BINS * builder.binned.n_units), 1)
+    rows = max(CELLS_AT_ONCE // (piece_bins(config) * config.n_units), 1)
     was_training = model.training
     model.eval()
     try:

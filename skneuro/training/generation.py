@@ -15,7 +15,7 @@ from skneuro.training.evaluation import walk
 from skneuro.training.fitted import FittedModel
 from skneuro.training.segments import BatchBuilder, Segments
 
-CELLS_AT_ONCE = 200_000
+CELLS_AT_ONCE = 50_000
 PREDICTION_SEED = 20_230
 
 
