@@ -70,6 +70,8 @@ def read_nwb(path: str | Path, *, epochs: Any = None, series: str | Sequence[str
     ------
     ImportError
         If pynwb is not installed.
+    FileNotFoundError
+        If there is no such file.
     ValueError
         If the file has no units; if nothing says when trials begin and end; if there are several series and
         none is named, or the named one is not there.
@@ -91,6 +93,8 @@ def read_nwb(path: str | Path, *, epochs: Any = None, series: str | Sequence[str
         from pynwb import NWBHDF5IO
     except ImportError as error:
         raise ImportError('Reading NWB files needs pynwb: pip install "skneuro[io]"') from error
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
     with NWBHDF5IO(str(path), mode="r") as file:
         nwb = file.read()
         if nwb.units is None or "spike_times" not in nwb.units.colnames:
@@ -110,8 +114,7 @@ def _choose(nwb: Any, series: str | Sequence[str] | None, path: str | Path) -> d
             found |= dict(_plain_series(nwb.processing["behavior"].data_interfaces))
         if len(found) > 1:
             raise ValueError(
-                f"{path} has several series: {sorted(found)}. Name those to read: "
-                f"series='{sorted(found)[0]}' or a "
+                f"{path} has several series: {sorted(found)}. Name those to read: series='{sorted(found)[0]}' or a "
                 "list of names; series=[] reads none."
             )
         return found

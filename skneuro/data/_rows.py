@@ -79,6 +79,8 @@ def check_ids(ids: Any, n: int, what: str, *, unique: bool) -> np.ndarray:
     """Return `ids` as an int64 or str array of length `n`; ``None`` gives 0, 1, 2, ..."""
     if ids is None:
         return frozen(np.arange(n, dtype=np.int64))
+    if isinstance(ids, str) or not hasattr(ids, "__iter__"):
+        raise ValueError(f"{what} must be a 1-D array of all ints or all strings. Got {ids!r:.80} instead.")
     array = ids if isinstance(ids, np.ndarray) else np.array(list(ids), dtype=object)
     if array.dtype.kind in "OT":
         values = array.tolist()

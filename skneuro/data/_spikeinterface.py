@@ -36,6 +36,8 @@ def from_spikeinterface(sorting: Any, epochs: Any = None, *, trial_ids: Any = No
 
     Raises
     ------
+    TypeError
+        If `sorting` is no SpikeInterface sorting.
     ValueError
         If `epochs` is None and no recording is registered, or epochs are given for several segments.
 
@@ -49,6 +51,8 @@ def from_spikeinterface(sorting: Any, epochs: Any = None, *, trial_ids: Any = No
     >>> from_spikeinterface(sorting, epochs=[(0.0, 1.0)])
     SpikeTrains(1 trials, 2 units, 3 spikes, 1 s)
     """
+    if not is_sorting(sorting):
+        raise TypeError(f"sorting must be a SpikeInterface sorting. Got {type(sorting).__name__} instead.")
     n_segments, unit_ids = int(sorting.get_num_segments()), np.asarray(sorting.unit_ids)
     if epochs is not None:
         if n_segments > 1:

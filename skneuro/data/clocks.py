@@ -7,6 +7,7 @@ function from source time to target time that also says how far it can be truste
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -201,7 +202,7 @@ def align_clocks(
     """
     source, target = _check_pulses(source_pulses, "source"), _check_pulses(target_pulses, "target")
     for name, value in (("tolerance", tolerance), ("max_drift", max_drift)):
-        if not (np.isfinite(value) and value >= 0):
+        if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(value) or value < 0:
             raise ValueError(
                 f"The '{name}' parameter of align_clocks must be a finite number >= 0. Got {value!r} instead."
             )

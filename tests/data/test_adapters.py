@@ -347,3 +347,11 @@ class TestNWB:
 def test_what_is_not_read_is_named_with_what_would_be(given, words):
     with pytest.raises((TypeError, ValueError), match=words):
         as_spike_trains(given)
+
+
+def test_a_file_or_sorting_that_is_none_is_named():
+    pytest.importorskip("pynwb")
+    with pytest.raises(FileNotFoundError, match=r"There is no file rat\.nwb"):
+        read_nwb("rat.nwb")
+    with pytest.raises(TypeError, match="must be a SpikeInterface sorting. Got str"):
+        from_spikeinterface("phy/")

@@ -45,10 +45,7 @@ def test_the_map_passes_through_every_pulse_and_the_inverse_undoes_it():
 def test_residuals_equal_a_slow_leave_one_out_loop():
     target = drifting(PULSES) + np.random.default_rng(2).normal(0, 1e-3, len(PULSES))
     clock = align_clocks(PULSES, target)
-    slow = [
-        target[k] - ClockMap(np.delete(PULSES, k), np.delete(target, k))(PULSES[k])
-        for k in range(len(PULSES))
-    ]
+    slow = [target[k] - ClockMap(np.delete(PULSES, k), np.delete(target, k))(PULSES[k]) for k in range(len(PULSES))]
     np.testing.assert_allclose(clock.residuals, slow, atol=1e-12)
 
 
@@ -67,9 +64,7 @@ def test_two_pulses_give_a_map_without_residuals():
 
 
 def test_missing_pulses_are_named():
-    with pytest.raises(
-        ValueError, match=r"1 of 200 source and 2 of 201 target .*source pulse 50 .*target pulse 3 "
-    ):
+    with pytest.raises(ValueError, match=r"1 of 200 source and 2 of 201 target .*source pulse 50 .*target pulse 3 "):
         spurious = np.append(PULSES, [PULSES[3] - 0.2, PULSES[120] + 0.3])
         align_clocks(PULSES, drifting(np.sort(np.delete(spurious, 50))))
 
@@ -120,7 +115,7 @@ def test_bad_pulses_are_refused_with_the_reason(source, target, message):
         align_clocks(source, target)
 
 
-@pytest.mark.parametrize("argument", [{"tolerance": -1.0}, {"max_drift": np.nan}])
+@pytest.mark.parametrize("argument", [{"tolerance": -1.0}, {"max_drift": np.nan}, {"max_drift": "50"}])
 def test_bad_settings_are_refused(argument):
     with pytest.raises(ValueError, match=f"'{next(iter(argument))}' parameter of align_clocks"):
         align_clocks(PULSES, PULSES, **argument)

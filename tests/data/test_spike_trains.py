@@ -205,6 +205,7 @@ def test_one_long_recording_is_ordinary_input():
         ([[[0.1], []]], {"unit_ids": [4]}, "Trial 0 lists 2 units, not the 1 that unit_ids names"),
         ([[[0.1], ["a"]]], {}, "Spike times of unit 1 must be numbers"),
         ([[[0.1]]], {"unit_ids": [4.0]}, r"unit_ids .*convert whole numbers with np"),
+        ([[[0.1], []]], {"unit_ids": "ab"}, "unit_ids must be a 1-D array .*Got 'ab'"),
         ([[[0.1]]], {"context": 3.0}, "context must lie between .* Got 3 s for trial 0 of 1 s"),
         ([[[0.1]]], {"observed": [0.0, 1.0]}, r"observed must be .*Got \[0.0, 1.0\]"),
         ([[[0.1]]], {"observed": "all"}, "observed must be .*Got 'all'"),
