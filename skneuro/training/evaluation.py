@@ -102,6 +102,11 @@ def total_log_likelihood(model: Neuroformer, builder: BatchBuilder, trials: np.n
     return float(np.sum(totals))
 
 
+def embedding_width(config: NeuroformerConfig) -> int:
+    """Length of the vectors of :func:`neural_embedding`."""
+    return 2 * config.d_model if config.context_bins and config.aligned is None else config.d_model
+
+
 def neural_embedding(model: Neuroformer, builder: BatchBuilder, *, project: bool) -> np.ndarray:
     """Neural vector of the window that each bin lies in, (n_bins, width)."""
     binned, n_bins = builder.binned, model.config.window_bins
@@ -114,7 +119,7 @@ def neural_embedding(model: Neuroformer, builder: BatchBuilder, *, project: bool
         parts.append((segments, vectors.repeat_interleave(n_bins, dim=1).double().cpu().numpy()))
 
     walk(model, builder, np.arange(binned.n_trials), visit)
-    width = parts[0][1].shape[2] if parts else model.config.d_model
+    width = parts[0][1].shape[2] if parts else embedding_width(model.config)
     result = np.zeros((binned.n_bins, width))
     for segments, vectors in parts:
         for row, (trial, start, stop) in enumerate(zip(segments.trial, segments.start, segments.stop, strict=True)):
@@ -162,6 +167,7 @@ def set_ceiling(model: Neuroformer, builder: BatchBuilder, stretches: Segments) 
     largest = session.ceiling.new_full((beyond, model.config.n_units), float("-inf"))
     session.loosen()
     for output in stretch_outputs(model, builder, stretches):
+        assert output.intensity is not None  # in eval mode it is there
         largest = torch.cat([largest, output.intensity.flatten(0, 1)]).topk(beyond, dim=0).values
     seen = largest[-1].isfinite()
     session.ceiling.copy_(torch.where(seen, largest[-1], session.ceiling))

@@ -98,8 +98,7 @@ class FittedModel:
     @property
     def embedding_width(self) -> int:
         """Length of the vectors of :meth:`embed`."""
-        config = self.network.config
-        return 2 * config.d_model if config.context_bins and config.aligned is None else config.d_model
+        return evaluation.embedding_width(self.network.config)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All weights and scales as numpy arrays, by name."""

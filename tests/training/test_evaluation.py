@@ -171,3 +171,10 @@ def test_a_unit_without_observed_bins_keeps_the_loose_ceiling(tiny):
     )
     changed = ((fitted.network.session.ceiling - loose).abs() > 1e-6).tolist()
     assert changed == [True, True, False]
+
+
+def test_trials_without_bins_embed_to_nothing_of_the_right_width(tiny, head):
+    fitted = tiny.fitted(head, 3)
+    for lengths in ((0, 0), (4, 0)):
+        vectors = fitted.embed(tiny.read(tiny.spikes(lengths)))
+        assert vectors.shape == (sum(lengths), fitted.embedding_width)
