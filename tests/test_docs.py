@@ -80,9 +80,7 @@ def test_the_readme_has_exactly_two_setup_commands_of_one_line():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
     commands = [fence["code"] for fence in FENCE.finditer(text) if not fence["info"].startswith("python")]
-    assert [
-        fence["code"] for title in ("Run it", "Test it") for fence in FENCE.finditer(sections[title])
-    ] == commands
+    assert [fence["code"] for title in ("Run it", "Test it") for fence in FENCE.finditer(sections[title])] == commands
     assert len(commands) == 2
     for command in commands:
         assert command.count("\n") == 1 and command.startswith("pip install -c constraints.txt ")
@@ -109,9 +107,7 @@ def requirements():
 
 def test_every_dependency_is_pinned():
     text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
-    pins = dict(
-        line.lower().split("==") for line in text.splitlines() if "==" in line and not line.startswith("#")
-    )
+    pins = dict(line.lower().split("==") for line in text.splitlines() if "==" in line and not line.startswith("#"))
     assert requirements() - {"skneuro"} <= set(pins)
     assert pins["torch"] == "2.13.0"
 
@@ -205,9 +201,7 @@ def test_the_public_interface_has_type_hints(module, name, value):
     functions = [f for _, f in methods(value) if inspect.isfunction(f)] if inspect.isclass(value) else [value]
     for function in functions:
         signature = inspect.signature(function)
-        unhinted = [
-            n for n, p in signature.parameters.items() if p.annotation is p.empty and n not in ("self", "cls")
-        ]
+        unhinted = [n for n, p in signature.parameters.items() if p.annotation is p.empty and n not in ("self", "cls")]
         assert not unhinted, f"{function.__qualname__}: {unhinted} without type hints"
         assert signature.return_annotation is not signature.empty, f"{function.__qualname__} returns what?"
 

@@ -378,9 +378,7 @@ def test_a_file_of_a_later_format_names_both(tmp_path, monkeypatch):
 
 
 def test_json_nested_without_end_is_refused(tmp_path):
-    write_file(
-        tmp_path / "model.skn", {"w": X}, {"class": '"Offset"', "params": "[" * 100_000, "state": "null"}
-    )
+    write_file(tmp_path / "model.skn", {"w": X}, {"class": '"Offset"', "params": "[" * 100_000, "state": "null"})
     with pytest.raises(UnsafeFileError):
         persistence.load(tmp_path / "model.skn")
 

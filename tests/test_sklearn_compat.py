@@ -54,9 +54,7 @@ def test_another_number_of_units_is_refused_in_scikit_learns_words():
     assert ours.n_features_in_ == 5
     check_n_features(ours, 5, reset=False)
     expected = message_of(lambda: ridge.predict(np.zeros((4, 3))))
-    assert message_of(lambda: check_n_features(ours, 3, reset=False)) == expected.replace(
-        "Ridge", "BaseEstimator"
-    )
+    assert message_of(lambda: check_n_features(ours, 3, reset=False)) == expected.replace("Ridge", "BaseEstimator")
 
 
 def test_other_column_names_are_refused_in_scikit_learns_words():
@@ -68,9 +66,7 @@ def test_other_column_names_are_refused_in_scikit_learns_words():
     ours = BaseEstimator()
     check_feature_names(ours, fitted, reset=True)
     check_feature_names(ours, fitted, reset=False)
-    assert message_of(lambda: check_feature_names(ours, other, reset=False)) == message_of(
-        lambda: ridge.predict(other)
-    )
+    assert message_of(lambda: check_feature_names(ours, other, reset=False)) == message_of(lambda: ridge.predict(other))
 
 
 def test_without_callbacks_a_fit_runs_to_its_end():

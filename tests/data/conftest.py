@@ -27,19 +27,14 @@ def spike_trains(draw, max_trials=6, max_units=4, max_spikes=8):
     # In hundredths of the trial, so that ties occur.
     cell = st.lists(st.integers(0, 99), max_size=max_spikes)
     trials = [
-        [
-            np.sort(start[k] + np.array(draw(cell), dtype=float) / 100 * length[k] * 0.999)
-            for _ in range(n_units)
-        ]
+        [np.sort(start[k] + np.array(draw(cell), dtype=float) / 100 * length[k] * 0.999) for _ in range(n_units)]
         for k in range(n_trials)
     ]
     if draw(st.booleans()):
         unit_ids = [f"u{j}" for j in range(n_units)][::-1]
     else:
         unit_ids = [10 * j + 3 for j in range(n_units)]
-    info = pd.DataFrame(
-        {"area": [f"A{j % 2}" for j in range(n_units)], "depth": np.arange(n_units) * 1.5}, unit_ids
-    )
+    info = pd.DataFrame({"area": [f"A{j % 2}" for j in range(n_units)], "depth": np.arange(n_units) * 1.5}, unit_ids)
     spikes = SpikeTrains.from_lists(
         trials, start, start + length, unit_ids=unit_ids, trial_ids=np.arange(n_trials) * 7, unit_info=info
     )

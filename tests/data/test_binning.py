@@ -68,9 +68,7 @@ def test_stored_order_is_the_canonical_order_of_tokens(spikes, bin_width):
 
 @given(spikes=st.from_type(SpikeTrains), bin_width=WIDTHS, data=st.data())
 def test_selecting_trials_before_and_after_binning_is_the_same(spikes, bin_width, data):
-    rows = np.array(
-        data.draw(st.lists(st.integers(0, len(spikes) - 1), max_size=6)) if len(spikes) else [], dtype=int
-    )
+    rows = np.array(data.draw(st.lists(st.integers(0, len(spikes) - 1), max_size=6)) if len(spikes) else [], dtype=int)
     before, after = spikes[rows].bin(bin_width), spikes.bin(bin_width).select(rows)
     np.testing.assert_array_equal(before.ptr, after.ptr)
     np.testing.assert_array_equal(before.dense(), after.dense())

@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 
 from skneuro.data import Observation, SpikeTrains
 
-tables = st.lists(
-    st.tuples(st.integers(-3, 12), st.integers(1, 5)).map(lambda x: (x[0], x[0] + x[1])), max_size=4
-)
+tables = st.lists(st.tuples(st.integers(-3, 12), st.integers(1, 5)).map(lambda x: (x[0], x[0] + x[1])), max_size=4)
 
 
 def silent(n_trials=2, n_units=2, observed=None):

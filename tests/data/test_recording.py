@@ -41,9 +41,7 @@ def test_dicts_and_arrays_are_refused_with_the_call_that_converts(recording):
 
 def test_modalities_must_agree_on_the_number_of_trials(recording):
     speed, video = recording.modalities["speed"], recording.modalities["video"]
-    with pytest.raises(
-        IncompatibleModalityError, match="disagree on the number of trials: {'a': 12, 'b': 11}"
-    ):
+    with pytest.raises(IncompatibleModalityError, match="disagree on the number of trials: {'a': 12, 'b': 11}"):
         Modalities(a=speed, b=video[1:])
     with pytest.raises(IncompatibleModalityError, match=r"\(speed\) have 11 trials, the spikes 12"):
         Recording(recording.spikes, Modalities(speed=speed[1:]))
@@ -60,18 +58,14 @@ def test_modalities_must_agree_on_the_number_of_trials(recording):
     ids=["ends early", "begins late", "no samples", "other clock"],
 )
 def test_modalities_must_cover_every_trial(speed):
-    message = (
-        r"'speed' does not cover 1 of 2 trials: first, trial 1, which lasts \[0, 1\] s while 'speed' covers"
-    )
+    message = r"'speed' does not cover 1 of 2 trials: first, trial 1, which lasts \[0, 1\] s while 'speed' covers"
     with pytest.raises(IncompatibleModalityError, match=message):
         Recording(silent(), Modalities(speed=speed))
 
 
 def test_a_clip_must_cover_its_trial():
     video = Video(np.zeros((1, 5, 2, 2)), fps=10.0, index=[0, 0])
-    with pytest.raises(
-        IncompatibleModalityError, match="'video' does not cover 2 of 2 trials.*add blank frames"
-    ):
+    with pytest.raises(IncompatibleModalityError, match="'video' does not cover 2 of 2 trials.*add blank frames"):
         Recording(silent(), Modalities(video=video))
     assert len(Recording(silent(duration=0.5), Modalities(video=video))) == 2
 
@@ -98,12 +92,8 @@ def test_blocks_carry_their_part_of_every_modality():
         row = np.round((np.repeat(binned.t_start, np.diff(binned.ptr)) - 0.0) / 0.1).astype(int)
         row += np.arange(binned.n_bins) - np.repeat(binned.ptr[:-1], np.diff(binned.ptr))
         everything = spikes.bin(0.1)
-        np.testing.assert_array_equal(
-            blocks.modalities["speed"].on_bins(binned), speed.on_bins(everything)[row]
-        )
-        np.testing.assert_array_equal(
-            blocks.modalities["video"].on_bins(binned), video.on_bins(everything)[row]
-        )
+        np.testing.assert_array_equal(blocks.modalities["speed"].on_bins(binned), speed.on_bins(everything)[row])
+        np.testing.assert_array_equal(blocks.modalities["video"].on_bins(binned), video.on_bins(everything)[row])
 
 
 def test_a_recording_without_modalities_is_legal():

@@ -42,17 +42,13 @@ def container(request, recording):
 def test_indexing_twice_is_indexing_once(data, spikes):
     rows = st.integers(-len(spikes), len(spikes) - 1)
     i = np.array(data.draw(st.lists(rows, max_size=8)) if len(spikes) else [], dtype=int)
-    j = np.array(
-        data.draw(st.lists(st.integers(-len(i), len(i) - 1), max_size=8)) if len(i) else [], dtype=int
-    )
+    j = np.array(data.draw(st.lists(st.integers(-len(i), len(i) - 1), max_size=8)) if len(i) else [], dtype=int)
     assert spikes[i][j] == spikes[i[j]]
 
 
 @given(data=st.data(), spikes=st.from_type(SpikeTrains))
 def test_a_mask_selects_what_its_positions_select(data, spikes):
-    mask = np.array(
-        data.draw(st.lists(st.booleans(), min_size=len(spikes), max_size=len(spikes))), dtype=bool
-    )
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(spikes), max_size=len(spikes))), dtype=bool)
     assert spikes[mask] == spikes[np.flatnonzero(mask)]
     assert spikes[mask.tolist()] == spikes[mask] or not len(spikes)
 
@@ -177,14 +173,10 @@ def test_representation_is_short(container):
 def test_splitters_keep_the_kind(container):
     groups = np.arange(12) // 3
     for splitter in (KFold(3, shuffle=True, random_state=0), GroupKFold(4), TimeSeriesSplit(3)):
-        for train, test in splitter.split(
-            container, groups=groups if isinstance(splitter, GroupKFold) else None
-        ):
+        for train, test in splitter.split(container, groups=groups if isinstance(splitter, GroupKFold) else None):
             assert type(_safe_indexing(container, train)) is type(container)
             assert len(_safe_indexing(container, test)) == len(test)
-    train, test, train_groups, _ = train_test_split(
-        container, groups, test_size=4, random_state=0, stratify=groups
-    )
+    train, test, train_groups, _ = train_test_split(container, groups, test_size=4, random_state=0, stratify=groups)
     assert type(train) is type(test) is type(container)
     assert (len(train), len(test)) == (8, 4)
     assert len(train_groups) == 8

@@ -13,9 +13,7 @@ def clips(n_clips=2, n_frames=4):
 
 
 def bins(n_trials=1, duration=1.0, bin_width=0.1, t_start=0.0):
-    silent = SpikeTrains(
-        [], [], np.zeros(n_trials + 1, int), t_start, np.add(t_start, duration), unit_ids=[0]
-    )
+    silent = SpikeTrains([], [], np.zeros(n_trials + 1, int), t_start, np.add(t_start, duration), unit_ids=[0])
     return silent.bin(bin_width)
 
 
@@ -67,9 +65,7 @@ def test_a_still_is_on_for_good():
 def test_frames_with_nan_are_refused(bad):
     frames = np.zeros((3, 4, 2, 2), dtype=np.float32)
     frames[2, 1, 0, 0] = bad
-    with pytest.raises(
-        ValueError, match="Clip 2 holds 1 NaN or infinite pixels; drop the frames and give timestamps"
-    ):
+    with pytest.raises(ValueError, match="Clip 2 holds 1 NaN or infinite pixels; drop the frames and give timestamps"):
         Video(frames, fps=10.0)
 
 

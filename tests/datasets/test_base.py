@@ -79,9 +79,7 @@ def test_a_download_that_fails_leaves_nothing_behind(server, tmp_path, name):
 
 def test_no_network_is_an_os_error_that_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr("skneuro.datasets._base._HOST", "http://127.0.0.1:1")  # nobody listens on port 1
-    with pytest.raises(
-        DatasetNotFoundError, match="put the file from .*spikes.mat at .*SKNEURO_DATA"
-    ) as caught:
+    with pytest.raises(DatasetNotFoundError, match="put the file from .*spikes.mat at .*SKNEURO_DATA") as caught:
         fetch_file(_file(), "folder", data_home=tmp_path)
     assert isinstance(caught.value, OSError)
 

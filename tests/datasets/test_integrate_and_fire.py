@@ -67,9 +67,7 @@ def test_running_in_pieces_is_running_at_once():
     pieces = [network.run(np.full(6, 14.0), n) for n in (1000, 1, 2999, 1000)]
     starts = [0, 1000, 1001, 4000]
     assert len(steps) > 20
-    assert np.array_equal(
-        np.concatenate([s + start for (s, _), start in zip(pieces, starts, strict=True)]), steps
-    )
+    assert np.array_equal(np.concatenate([s + start for (s, _), start in zip(pieces, starts, strict=True)]), steps)
     assert np.array_equal(np.concatenate([c for _, c in pieces]), cells)
 
 
@@ -86,9 +84,7 @@ def test_copies_do_not_touch_each_other():
 
 def test_shared_drive_adds_to_the_constant_one():
     steps, _ = _run([[0.0]], [[1]], [22.0], 4000)
-    shared, _ = _run(
-        [[0.0]], [[1]], [2.0], 4000, shared=lambda start, stop: np.full((stop - start, 1, 1), 20.0)
-    )
+    shared, _ = _run([[0.0]], [[1]], [2.0], 4000, shared=lambda start, stop: np.full((stop - start, 1, 1), 20.0))
     assert np.array_equal(steps, shared)
 
 

@@ -67,9 +67,7 @@ def test_the_average_over_repeats_is_the_rate(repeated):
         for unit in range(6):
             assert np.corrcoef(psth[:, unit], repeated.rates[clip, :, unit])[0, 1] > 0.9
     in_all = np.bincount(repeated.spikes.units, minlength=6) / repeated.spikes.duration.sum()
-    assert in_all == pytest.approx(
-        repeated.rates.mean(axis=(0, 1)), rel=0.12
-    )  # refractoriness takes a little
+    assert in_all == pytest.approx(repeated.rates.mean(axis=(0, 1)), rel=0.12)  # refractoriness takes a little
 
 
 def test_mean_rates_are_near_the_one_asked_for():
@@ -88,9 +86,7 @@ def test_spike_triggered_average_recovers_the_field(white):
 
 
 def test_a_field_peaks_at_the_latency_of_its_unit():
-    data = make_stimulus_driven_population(
-        n_units=20, n_clips=2, n_repeats=1, random_state=0, frame_rate=200.0
-    )
+    data = make_stimulus_driven_population(n_units=20, n_clips=2, n_repeats=1, random_state=0, frame_rate=200.0)
     strength = np.abs(data.receptive_fields).max(axis=(2, 3))
     peak = data.lags[np.argmax(strength, axis=1)]
     assert np.all(np.abs(peak - data.latency) <= 0.005)  # one frame
@@ -102,16 +98,13 @@ def test_a_field_is_strongest_around_its_center():
     power = (data.receptive_fields**2).sum(axis=1)
     power /= power.sum(axis=(1, 2), keepdims=True)
     pixel = np.arange(24)
-    centers = np.stack(
-        [(power.sum(axis=2) * pixel).sum(axis=1), (power.sum(axis=1) * pixel).sum(axis=1)], axis=1
-    )
+    centers = np.stack([(power.sum(axis=2) * pixel).sum(axis=1), (power.sum(axis=1) * pixel).sum(axis=1)], axis=1)
     assert np.abs(centers - data.spikes.unit_info[["center_y", "center_x"]]).to_numpy().max() < 2.5
 
 
 def test_natural_frames_are_smooth_and_white_ones_are_not():
     natural, white = (
-        make_stimulus_driven_population(1, 20, 1, 0, stimulus=kind).video.frames
-        for kind in ("natural", "white")
+        make_stimulus_driven_population(1, 20, 1, 0, stimulus=kind).video.frames for kind in ("natural", "white")
     )
     for frames, low, high in [(natural, 0.5, 1.0), (white, -0.05, 0.05)]:
         assert frames.mean() == pytest.approx(0.0, abs=0.02) and frames.std() == pytest.approx(1.0, rel=0.02)

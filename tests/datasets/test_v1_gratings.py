@@ -8,9 +8,7 @@ from skneuro.datasets import fetch_v1_gratings
 
 @pytest.mark.parametrize(("session", "n_neurons"), [("mrcuts25", 53), ("mrcuts28", 56), ("mrcuts30", 39)])
 def test_each_session_has_its_trials_and_no_spikes(recordings, session, n_neurons):
-    data = fetch_v1_gratings(
-        session, data_home=recordings("v1_mouse_2p_gratings_run"), download_if_missing=False
-    )
+    data = fetch_v1_gratings(session, data_home=recordings("v1_mouse_2p_gratings_run"), download_if_missing=False)
     assert "spikes" not in data and "NOT SPIKES" in data.DESCR
     dff = data.modalities["dff"]
     assert dff.shape == (128, n_neurons)
@@ -24,9 +22,7 @@ def test_each_session_has_its_trials_and_no_spikes(recordings, session, n_neuron
 
 
 def test_neurons_prefer_directions(recordings):
-    data = fetch_v1_gratings(
-        "mrcuts28", data_home=recordings("v1_mouse_2p_gratings_run"), download_if_missing=False
-    )
+    data = fetch_v1_gratings("mrcuts28", data_home=recordings("v1_mouse_2p_gratings_run"), download_if_missing=False)
     response = np.array([data.modalities["dff"][k].values[16:].mean(axis=0) for k in range(128)])
     halves = [
         np.array([response[part][data.direction[part] == d].mean(axis=0) for d in range(0, 360, 45)])

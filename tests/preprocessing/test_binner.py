@@ -42,9 +42,7 @@ def test_merged_rows_do_not_cross_trials_and_partial_ones_are_unknown():
 
 
 def test_what_was_not_observed_is_nan():
-    spikes = SpikeTrains.from_unit_times(
-        {"a": [0.01], "b": [0.012]}, [(0, 0.1)], observed={"b": [(0, 0.055)]}
-    )
+    spikes = SpikeTrains.from_unit_times({"a": [0.01], "b": [0.012]}, [(0, 0.1)], observed={"b": [(0, 0.055)]})
     counts = SpikeBinner(0.01).fit_transform(spikes)
     np.testing.assert_array_equal(np.isnan(counts[:, 1]), np.arange(10) >= 5)
     assert not np.isnan(counts[:, 0]).any()
@@ -66,9 +64,7 @@ def test_wrong_names_are_refused():
     with pytest.raises(ValueError, match="should have length equal"):
         SpikeBinner().fit(COUNTS).get_feature_names_out(["a"])
     with pytest.raises(ValueError, match="not equal to feature_names_in_"):
-        SpikeBinner().fit(pd.DataFrame(COUNTS, columns=["p", "q", "r"])).get_feature_names_out(
-            ["a", "b", "c"]
-        )
+        SpikeBinner().fit(pd.DataFrame(COUNTS, columns=["p", "q", "r"])).get_feature_names_out(["a", "b", "c"])
 
 
 def test_bins_that_do_not_divide_are_refused():

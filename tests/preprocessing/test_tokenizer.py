@@ -35,9 +35,7 @@ def test_counts_come_back_in_their_own_shape(counts, window_bins):
     window_bins=st.integers(1, 7),
     gaps=st.booleans(),
 )
-def test_a_container_comes_back_with_the_same_counts_trials_and_observation(
-    seed, bin_width, window_bins, gaps
-):
+def test_a_container_comes_back_with_the_same_counts_trials_and_observation(seed, bin_width, window_bins, gaps):
     rng = np.random.default_rng(seed)
     start = rng.uniform(0, 2, 3)
     epochs = np.column_stack([start, start + rng.uniform(0, 1, 3)])
@@ -106,9 +104,7 @@ def test_counts_that_are_not_whole_are_rounded_or_refused():
         SpikeTokenizer(counts="strict").fit([[0.4, 1.5], [2.0, 0.0]])
 
 
-@pytest.mark.parametrize(
-    "bad", [{"window_bins": 0}, {"bin_width": -1.0}, {"window_bins": 2.5}, {"counts": "no"}]
-)
+@pytest.mark.parametrize("bad", [{"window_bins": 0}, {"bin_width": -1.0}, {"window_bins": 2.5}, {"counts": "no"}])
 def test_parameters_are_checked_in_scikit_learns_words(bad):
     with pytest.raises(ValueError, match=f"The '{next(iter(bad))}' parameter of SpikeTokenizer must be"):
         SpikeTokenizer(**bad).fit(COUNTS_2D)
