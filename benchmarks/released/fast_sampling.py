@@ -6,69 +6,93 @@ from weights is computed anew in every call, so that a change of the weights bet
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from skneuro.nn.layers import join_heads, split_heads
+
 from .choosing import Choose
 from .fast import FastNetwork, Rows, joined
 from .network import Block
 from .windows import PackedBatch
 
-KEPT = 0.85  # rows that have ended stay until fewer than this share of the batch goes on: leaving copies all caches
-FIRST_ROOM = 32
-
-
-def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """Attention of queries (R, H, n, D/H), joined to (R * n, D)."""
-    attended = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
-    return attended.transpose(1, 2).reshape(q.shape[0] * q.shape[2], -1)
+KEPT = 0.9  # rows that have ended stay until fewer than this share of the batch goes on: leaving costs some copies
+ROOM = 16  # tokens by which a cache grows
 
 
 class Step:
-    """One block, for one new token in every row; the linear maps of the same input are joined."""
+    """One block, for one new token in every row; maps of the same input are joined, and the query holds its scale."""
 
-    def __init__(self, block: Block, *, of_itself: bool) -> None:
+    def __init__(self, block: Block, n_heads: int, *, of_itself: bool) -> None:
         self.block = block
-        self.width = block.out.weight.shape[0]
-        maps = (block.query, block.key, block.value) if of_itself else (block.query,)
-        self.weight, self.bias = joined(*maps)
+        self.width = block.out.weight.shape[:1]
+        weight, bias = joined(block.query, block.key, block.value) if of_itself else joined(block.query)
+        scale = torch.ones_like(bias)
+        scale[: self.width[0]] = math.sqrt(n_heads / self.width[0])
+        self.weight, self.bias = weight * scale[:, None], bias * scale
 
     def read(self, x: Tensor) -> Tensor:
         """Query (and key and value) of every row."""
         norm = self.block.norm_attention
-        return F.linear(F.layer_norm(x, (self.width,), norm.weight, norm.bias), self.weight, self.bias)
+        return F.linear(torch.layer_norm(x, self.width, norm.weight, norm.bias), self.weight, self.bias)
 
     def write(self, x: Tensor, attended: Tensor) -> Tensor:
         """What follows attention."""
-        block, shape = self.block, (self.width,)
+        block, norm, end = self.block, self.block.norm_network, self.block.norm_end
         x = x + F.linear(attended, block.out.weight, block.out.bias)
-        inner = F.layer_norm(x, shape, block.norm_network.weight, block.norm_network.bias)
+        inner = torch.layer_norm(x, self.width, norm.weight, norm.bias)
         inner = F.gelu(F.linear(inner, block.up.weight, block.up.bias))
         x = x + F.linear(inner, block.down.weight, block.down.bias)
-        return F.layer_norm(x, shape, block.norm_end.weight, block.norm_end.bias)
+        return torch.layer_norm(x, self.width, end.weight, end.bias)
 
 
-@dataclass
 class Keys:
-    """Keys and values that a block attends to, (R, H, S, D/H), and which of them are real (None: all)."""
+    """What the rows of a block attend to.
 
-    keys: Tensor
-    values: Tensor
-    mask: Tensor | None = None
+    Attributes
+    ----------
+    both : Tensor of shape (2, R * H, S, D/H)
+        Keys and values.
+    hidden : Tensor of shape (R, S) or None
+        Minus infinity where a key is padding, else 0; None where all are real.
+    """
 
-    def take(self, rows: Tensor) -> Keys:
-        """Some of the rows."""
-        mask = None if self.mask is None else self.mask[rows]
-        return Keys(self.keys[rows], self.values[rows], mask)
+    def __init__(self, both: Tensor, n_heads: int, hidden: Tensor | None = None) -> None:
+        self.both, self.n_heads, self.hidden = both, n_heads, hidden
 
-    def with_room(self, room: int) -> Keys:
-        """The same, with more places behind."""
-        more = (0, 0, 0, room)
-        return Keys(F.pad(self.keys, more), F.pad(self.values, more))
+    def attend(self, q: Tensor, n_keys: int | None = None) -> Tensor:
+        """Attention of one scaled query a row (R, D) to the first `n_keys` keys, (R, D)."""
+        # For single queries two products are faster than torch's attention, which is made for many.
+        keys, values = self.both[:, :, :n_keys].unbind(0)
+        scores = torch.bmm(q.reshape(keys.shape[0], 1, -1), keys.transpose(1, 2))
+        if self.hidden is not None:
+            scores.view(len(q), self.n_heads, -1).add_(self.hidden[:, None])
+        return torch.bmm(scores.softmax(-1), values).view(q.shape)
+
+    def attend_many(self, q: Tensor) -> Tensor:
+        """Attention of several scaled queries a row (R, n, D), to keys that are all real."""
+        keys, values = self.both.view(2, len(q), self.n_heads, *self.both.shape[2:]).unbind(0)
+        return join_heads(F.scaled_dot_product_attention(split_heads(q, self.n_heads), keys, values, scale=1.0))
+
+    def append(self, kv: Tensor, step: int) -> None:
+        """Put the key and value (R, 2, D) of a new token behind `step` others."""
+        if step == self.both.shape[2]:
+            self.both = F.pad(self.both, (0, 0, 0, ROOM))
+        width = self.both.shape[3]
+        self.both[:, :, step].view(2, len(kv), -1, width).copy_(kv.view(len(kv), 2, -1, width).transpose(0, 1))
+
+    def keep(self, into: Tensor, of: Tensor, n_rows: int) -> None:
+        """Move some rows to the places of others, and drop all behind the first `n_rows`."""
+        rows = self.both.view(2, -1, self.n_heads, *self.both.shape[2:])
+        rows[:, into] = rows[:, of]
+        self.both = rows[:, :n_rows].flatten(1, 2)
+        if self.hidden is not None:
+            self.hidden[into] = self.hidden[of]
+            self.hidden = self.hidden[:n_rows]
 
 
 class FastSampler:
@@ -99,35 +123,39 @@ class FastSampler:
             unit_logits, dt_logits = self._advance(unit, dt, step)
             unit, dt = choose(unit_logits, dt_logits, rows, step)
             ended |= unit >= config.end
-            n_ended = int(ended.sum())
-            if n_ended == len(rows) or step + 1 == config.block - 1:
+            n_going = len(rows) - int(ended.sum())
+            if n_going == 0 or step + 1 == config.block - 1:
                 break
             drawn[0, rows, step] = torch.where(ended, config.end, unit)
             drawn[1, rows, step] = dt
-            if n_ended > (1 - KEPT) * len(rows):
-                going = (~ended).nonzero()[:, 0]
-                rows, unit, dt, ended = rows[going], unit[going], dt[going], ended[going]
-                self._keep(going)
+            if n_going < KEPT * len(rows):
+                order = torch.arange(len(rows))
+                into = ended[:n_going].nonzero()[:, 0]  # ended rows give their places to those at the end
+                of = (~ended[n_going:]).nonzero()[:, 0] + n_going
+                order[into] = of
+                order = order[:n_going]
+                rows, unit, dt, ended = rows[order], unit[order], dt[order], ended[order]
+                self._keep(into, of, order)
         n_spikes = (drawn[0] != config.end).sum(1).tolist()
         return [(drawn[0, row, :n], drawn[1, row, :n]) for row, n in enumerate(n_spikes)]
 
     def _prepare(self, batch: PackedBatch) -> None:
         """Everything that the tokens to come do not change."""
-        network = self.network
+        network, n_heads = self.network, self.n_heads
         n_rows, d_model = len(batch.length), network.config.d_model
         self._dt_vectors = network.dt_vectors()
         self._heads = torch.cat([network.head_unit.weight, network.head_dt.weight])
-        self._own = [Step(block, of_itself=True) for block in (*network.encoder, *network.decoder)]
-        empty = self._dt_vectors.new_zeros(n_rows, self.n_heads, FIRST_ROOM, d_model // self.n_heads)
-        self._caches = [Keys(empty.clone(), empty.clone()) for _ in self._own]
-        self._past = [Step(block, of_itself=False) for block in network.past_fusion]
+        self._own = [Step(block, n_heads, of_itself=True) for block in (*network.encoder, *network.decoder)]
+        empty = (2, n_rows * n_heads, ROOM, d_model // n_heads)
+        self._caches = [Keys(self._dt_vectors.new_zeros(empty), n_heads) for _ in self._own]
+        self._past = [Step(block, n_heads, of_itself=False) for block in network.past_fusion]
         past_rows = Rows.of(batch.past_length)
         position = network.past_position[past_rows.position]
         past = network.unit(batch.past_unit) + position + self._dt_vectors[batch.past_dt]
         self._past_keys = self._context_keys(network.past_fusion, past, past_rows)
         self._stimulus = []
         if batch.frames is not None:
-            self._stimulus = [Step(block, of_itself=False) for block in network.stimulus_fusion]
+            self._stimulus = [Step(block, n_heads, of_itself=False) for block in network.stimulus_fusion]
             stimulus = network.encode_stimulus(batch.frames)
             one_each = Rows.of(np.full(len(batch.frames), network.config.n_stimulus_tokens))
             self._stimulus_keys = self._context_keys(network.stimulus_fusion, stimulus, one_each)
@@ -137,53 +165,59 @@ class FastSampler:
         """Keys and values of all blocks for tokens (P, D) that do not change."""
         weight, bias = joined(*(layer for block in blocks for layer in (block.key, block.value)))
         table = rows.table(F.linear(tokens, weight, bias))
-        shape = (*rows.shape, 2 * len(blocks), self.n_heads, -1)
-        parts = table.view(shape).permute(2, 0, 3, 1, 4).contiguous()  # (2 blocks, R, H, S, D/H)
-        return [Keys(k, v, rows.keep) for k, v in zip(parts[0::2], parts[1::2], strict=True)]
+        parts = table.view(*rows.shape, len(blocks), 2, self.n_heads, -1).permute(2, 3, 0, 4, 1, 5)
+        hidden = None
+        if rows.keep is not None:
+            hidden = tokens.new_zeros(rows.shape).masked_fill(~rows.keep[:, 0, 0], float("-inf"))
+        # Each block's own copy of the mask: rows that leave move it block by block.
+        return [
+            Keys(part.flatten(1, 2).contiguous(), self.n_heads, None if hidden is None else hidden.clone())
+            for part in parts
+        ]
 
     def _share(self, stimulus: np.ndarray) -> None:
         """Rows that see the same stimulus window stand side by side as queries of one row of keys."""
+        shown, index, count = np.unique(stimulus, return_inverse=True, return_counts=True)
+        n_encoded = self._stimulus_keys[0].both.shape[1] // self.n_heads
+        if len(shown) < KEPT * n_encoded:
+            seen = torch.from_numpy(shown)
+            for keys in self._stimulus_keys:
+                keys.keep(torch.arange(len(shown)), seen, len(shown))
+            stimulus, n_encoded = index, len(shown)
         self._stimulus_of_row = stimulus
-        shown, index = np.unique(stimulus, return_inverse=True)
-        if len(shown) < len(self._stimulus_keys[0].keys):
-            self._stimulus_keys = [keys.take(torch.from_numpy(shown)) for keys in self._stimulus_keys]
-            self._stimulus_of_row = index
-        self._sharing = Rows.of(np.bincount(index))
+        order = np.argsort(index, kind="stable")
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order)) - np.repeat(np.cumsum(count) - count, count)
+        self._table = (n_encoded, int(count.max()))
+        self._place = torch.from_numpy(stimulus * self._table[1] + rank)
 
-    def _keep(self, going: Tensor) -> None:
-        self._caches = [cache.take(going) for cache in self._caches]
-        self._past_keys = [keys.take(going) for keys in self._past_keys]
+    def _keep(self, into: Tensor, of: Tensor, order: Tensor) -> None:
+        for keys in (*self._caches, *self._past_keys):
+            keys.keep(into, of, len(order))
         if self._stimulus:
-            self._share(self._stimulus_of_row[going.numpy()])
+            self._share(self._stimulus_of_row[order.numpy()])
 
     def _advance(self, unit: Tensor, dt: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Logits of what follows one more token in every row, which then holds `step` + 1 of them."""
         network = self.network
         x = F.embedding(unit, network.unit.weight) + network.position[step] + F.embedding(dt, self._dt_vectors)
         n_layers = len(network.encoder)
-        for number in range(n_layers):
-            x = self._own_step(number, x, step)
+        for layer, cache in zip(self._own[:n_layers], self._caches, strict=False):
+            x = self._own_step(layer, cache, x, step)
         for layer, keys in zip(self._past, self._past_keys, strict=True):
-            q = layer.read(x).view(len(x), self.n_heads, 1, -1)
-            x = layer.write(x, attend(q, keys.keys, keys.values, keys.mask))
+            x = layer.write(x, keys.attend(layer.read(x)))
         for number, layer in enumerate(self._stimulus):
             x = self._stimulus_step(layer, self._stimulus_keys[number], x)
-        for number in range(n_layers, len(self._own)):
-            x = self._own_step(number, x, step)
-        logits = F.linear(x, self._heads)
-        return logits[:, : network.config.n_unit_tokens], logits[:, network.config.n_unit_tokens :]
+        for layer, cache in zip(self._own[n_layers:], self._caches[n_layers:], strict=True):
+            x = self._own_step(layer, cache, x, step)
+        return F.linear(x, self._heads).split([network.config.n_unit_tokens, network.config.n_dt_tokens], dim=1)
 
-    def _own_step(self, number: int, x: Tensor, step: int) -> Tensor:
-        layer, cache = self._own[number], self._caches[number]
-        if step == cache.keys.shape[2]:
-            cache = self._caches[number] = cache.with_room(step)
-        q, k, v = layer.read(x).view(len(x), 3, self.n_heads, -1).unbind(1)
-        cache.keys[:, :, step], cache.values[:, :, step] = k, v
-        attended = attend(q[:, :, None], cache.keys[:, :, : step + 1], cache.values[:, :, : step + 1], None)
-        return layer.write(x, attended)
+    def _own_step(self, layer: Step, cache: Keys, x: Tensor, step: int) -> Tensor:
+        q, kv = layer.read(x).split([x.shape[1], 2 * x.shape[1]], dim=1)
+        cache.append(kv, step)
+        return layer.write(x, cache.attend(q, step + 1))
 
     def _stimulus_step(self, layer: Step, keys: Keys, x: Tensor) -> Tensor:
-        table = self._sharing.table(layer.read(x))  # (stimuli, rows of each, D)
-        q = table.view(*table.shape[:2], self.n_heads, -1).transpose(1, 2)
-        attended = attend(q, keys.keys, keys.values, None).view(table.shape)
-        return layer.write(x, self._sharing.tokens(attended))
+        table = x.new_zeros(math.prod(self._table), x.shape[1]).index_copy_(0, self._place, layer.read(x))
+        attended = keys.attend_many(table.view(*self._table, -1)).flatten(0, 1)
+        return layer.write(x, attended.index_select(0, self._place))

@@ -67,8 +67,11 @@ class SimulatedRecording:
         first, last = config.past_bins + config.window_bins, self.n_bins - config.window_bins
         ends = np.arange(first, last + 1, config.window_bins)
         end = rng.choice(ends, n_stimuli, replace=n_stimuli > len(ends))
-        trials = [rng.permutation(np.flatnonzero(self.clip == self.clip[k % len(self.clip)])) for k in range(n_stimuli)]
-        trial = np.concatenate([one[:sharing] for one in trials])
+        trial = []
+        for _ in range(n_stimuli):
+            same = np.flatnonzero(self.clip == rng.choice(self.clip))
+            trial.append(rng.choice(same, sharing, replace=sharing > len(same)))
+        trial = np.concatenate(trial)
         return trial[:n_windows], np.repeat(end, sharing)[:n_windows]
 
 

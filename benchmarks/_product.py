@@ -1,0 +1,35 @@
+"""Recordings and fitted models of the product for the speed benchmarks; public interface only."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from released.windows import BIN_WIDTH, FRAME_RATE, SimulatedRecording
+
+from skneuro import NeuroformerEstimator
+from skneuro.data import SpikeTrains, Video
+
+
+def containers(recording: SimulatedRecording, *, video: bool) -> tuple[SpikeTrains, Video | None]:
+    """A simulated recording in the product's form."""
+    spikes = SpikeTrains.from_counts(recording.counts.transpose(0, 2, 1).astype(np.int64), bin_width=BIN_WIDTH)
+    return spikes, Video(recording.frames, fps=FRAME_RATE, index=recording.clip) if video else None
+
+
+def estimator(**parameters) -> NeuroformerEstimator:
+    """Default parameters, but for those given."""
+    return NeuroformerEstimator(**{"random_state": 0, **parameters})
+
+
+def one_epoch(model: NeuroformerEstimator, spikes: SpikeTrains, stimuli: Video | None) -> NeuroformerEstimator:
+    """Train for one pass over the data."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # gamma without a modality
+        return model.partial_fit(spikes, stimuli)
+
+
+def n_tokens(spikes: SpikeTrains, model: NeuroformerEstimator) -> int:
+    """Spikes, and one end for each window: what the model gives a probability to."""
+    n_bins = np.ceil(np.asarray(spikes.t_stop - spikes.t_start) / model.bin_width - 1e-6)
+    return int(len(spikes.times) + np.ceil(n_bins / model.window_bins).sum())

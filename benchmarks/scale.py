@@ -1,0 +1,113 @@
+"""What the product's costs grow with: units, rate, window, video size, trials, and the length of the recording.
+
+    python benchmarks/scale.py [--quick] [--write] [--sweeps units memory]
+
+Every point is measured in a process of its own: one epoch of training, `score` and `sample` on simulated Poisson
+spikes, default parameters but for the one that is swept. CPU time, one thread; memory is the largest resident size
+beyond that of a process that only imported everything. The last column of a sweep is the exponent of the cost's growth
+between the point and the one before it: 1 is linear. Single runs: neighbouring exponents scatter by 0.2.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+
+import numpy as np
+from _machine import arguments, in_own_process, keep, provenance, show
+from _product import containers, estimator, n_tokens, one_epoch
+from released.windows import SimulatedRecording
+
+# Duration is chosen so that the longest point takes about a minute.
+BASE = {"n_units": 100, "rate": 5.0, "window_bins": 5, "n_trials": 8, "duration": 8.0, "frame": 0, "coupling": True}
+SMALL = {**BASE, "n_units": 4, "n_trials": 2, "duration": 1.0}
+SWEEPS = {
+    "units": ("n_units", [50, 100, 200, 500, 1000, 2000], {"duration": 4.0}),
+    "units, no coupling": ("n_units", [50, 100, 200, 500, 1000, 2000], {"duration": 4.0, "coupling": False}),
+    "rate": ("rate", [1.0, 2.5, 5.0, 10.0, 20.0], {}),
+    "window": ("window_bins", [1, 2, 5, 10, 20], {}),
+    "video": ("frame", [8, 16, 32, 64, 128], {"duration": 4.0}),
+    "trials": ("n_trials", [4, 8, 16, 32, 64], {"duration": 4.0}),
+    "memory": ("duration", [30.0, 120.0, 480.0, 1920.0], {"n_units": 50, "n_trials": 1}),
+}
+
+
+def measure(point: dict, seed: int, parts: tuple[str, ...]) -> dict:
+    """Costs of one point; `parts` says which. A small one goes first: what is only paid once is not measured."""
+    costs(SMALL, seed, parts)
+    return costs(point, seed, parts)
+
+
+def costs(point: dict, seed: int, parts: tuple[str, ...]) -> dict:
+    """Simulate, train, score, sample."""
+    frame = point["frame"]
+    recording = SimulatedRecording.make(
+        point["n_units"], point["rate"], seed, n_trials=point["n_trials"], duration=point["duration"],
+        frame_shape=(max(frame, 1), max(frame, 1)),
+    )  # fmt: skip
+    spikes, video = containers(recording, video=frame > 0)
+    del recording
+    model = estimator(window_bins=point["window_bins"], coupling=point["coupling"], random_state=seed)
+    row = {"tokens": n_tokens(spikes, model)}
+
+    def timed(function) -> float:
+        start = time.process_time()
+        function()
+        return time.process_time() - start
+
+    warnings.simplefilter("ignore", UserWarning)
+    row["epoch, CPU s"] = timed(lambda: one_epoch(model, spikes, video))
+    row["tokens/s"] = row["tokens"] / row["epoch, CPU s"]
+    if "score" in parts:
+        row["score, CPU s"] = timed(lambda: model.score(spikes, video))
+    if "sample" in parts:
+        seconds = min(1.0, point["duration"])
+        row["sample of 1 s a trial, CPU s"] = timed(lambda: model.sample(video, 1 if frame else 8, duration=seconds))
+    return row
+
+
+def nothing(point: dict, seed: int, parts: tuple[str, ...]) -> None:
+    """For the memory of a process that imported everything and used torch."""
+    costs(SMALL, seed, parts)
+
+
+def sweep(name: str, seed: int, *, quick: bool) -> list[dict]:
+    """All points of a sweep."""
+    parameter, values, changed = SWEEPS[name]
+    parts = ("score",) if name == "memory" else ("score", "sample")
+    if quick:
+        values, changed = values[:2], {**changed, "duration": 1.0}
+        values = [1.0, 2.0] if parameter == "duration" else values
+    rows: list[dict] = []
+    empty = in_own_process(nothing, {}, seed, parts)[2]
+    for value in values:
+        point = {**BASE, **changed, parameter: value}
+        measured, _, memory = in_own_process(measure, point, seed, parts)
+        row = {"sweep": name, parameter: value, **measured, "peak memory, MB": memory - empty, "whole process, MB": memory}
+        grown = "-"
+        if rows:
+            last = rows[-1]
+            grown = float(np.log(row["epoch, CPU s"] / last["epoch, CPU s"]) / np.log(value / last[parameter]))
+        rows.append({**row, "exponent of the epoch": grown})
+        print(f"{name} {value}: {row['epoch, CPU s']:.2f} s, {row['peak memory, MB']:.0f} MB", flush=True)
+    return rows
+
+
+def main() -> None:
+    options = arguments(__doc__, ("--sweeps", {"nargs": "+", "choices": list(SWEEPS), "default": list(SWEEPS)}))
+    tables = {}
+    for name in options.sweeps:
+        tables[name] = sweep(name, options.seed, quick=options.quick)
+    for name, rows in tables.items():
+        show(name, rows)
+        if options.write:
+            changed = {**BASE, **SWEEPS[name][2]}
+            changed.pop(SWEEPS[name][0])
+            settings = " ".join(f"{k}={v}" for k, v in changed.items())
+            kept = [{"sweep": name, "value": row[SWEEPS[name][0]], **row} for row in rows]
+            kept = [{k: v for k, v in row.items() if k != SWEEPS[name][0]} for row in kept]
+            keep("scale", [{**row, **provenance(options.seed, settings)} for row in kept], ["sweep", "value"])
+
+
+if __name__ == "__main__":
+    main()
