@@ -50,8 +50,8 @@ class Output:
         Sum of the pattern log-likelihood, and of its dt part (None where not asked for).
     n_tokens : int
         Spikes and window ends.
-    intensity : Tensor of shape (C, L, N) or None
-        Log intensities as the ceiling of the units left them, minus infinity where not observed; not in training.
+    intensity : Tensor of shape (C, L, N)
+        Log intensities as the ceiling of the units left them, minus infinity where not observed; without gradient.
     contrastive : Tensor or None
     """
 
@@ -59,7 +59,7 @@ class Output:
     total: Tensor
     time: Tensor | None
     n_tokens: int
-    intensity: Tensor | None
+    intensity: Tensor
     contrastive: Tensor | None
 
 
@@ -211,16 +211,15 @@ class Neuroformer(nn.Module):
         evaluate = self._hazard if self.config.bin_clock else self._softmax
         window_cells, intensity, total, time, n_tokens = evaluate(n_counts, n_observed, base, state, split)
         cells = torch.zeros_like(context.base).reshape(shape).index_put((keep,), window_cells)
-        bounded = None
-        if not self.training:
+        with torch.no_grad():
             bounded = torch.full_like(cells, float("-inf"))
-            bounded = bounded.index_put((keep,), intensity.masked_fill(~n_observed, float("-inf")))
-            bounded = bounded.reshape(context.base.shape)
+            bounded[keep] = intensity.masked_fill(~n_observed, float("-inf"))
         aligned = self.config.aligned
         contrastive = None
         if self.training and aligned is not None and aligned in batch.modalities:
             contrastive = self._contrastive(aligned, batch, states, keep)
-        return Output(cells.reshape(context.base.shape), total, time, n_tokens, bounded, contrastive)
+        cells, bounded = cells.reshape(context.base.shape), bounded.reshape(context.base.shape)
+        return Output(cells, total, time, n_tokens, bounded, contrastive)
 
     def _hazard(
         self, counts: Tensor, observed: Tensor, base: Tensor, state: Tensor, split: bool
