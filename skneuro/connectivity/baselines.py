@@ -163,13 +163,10 @@ def cross_correlogram_z(binned: BinnedSpikes, n_lags: int, n_peak_lags: int) -> 
     # Long lags have fewer pairs of bins where trials are short: the trend is that of the rate, not of the
     # counts.
     smooth_product, smooth_pairs = (
-        ndimage.convolve1d(series, kernel / kernel.sum(), axis=0, mode="constant")
-        for series in (product, pairs)
+        ndimage.convolve1d(series, kernel / kernel.sum(), axis=0, mode="constant") for series in (product, pairs)
     )
     trend = pairs * smooth_product / np.maximum(smooth_pairs, np.finfo(float).tiny)
     with np.errstate(invalid="ignore", divide="ignore"):
-        z = np.where(trend > 0, (product - trend) / np.sqrt(trend), np.nan)[
-            reach + 1 : reach + 1 + n_peak_lags
-        ]
+        z = np.where(trend > 0, (product - trend) / np.sqrt(trend), np.nan)[reach + 1 : reach + 1 + n_peak_lags]
     strongest = np.argmax(np.nan_to_num(np.abs(z), nan=-1.0), axis=0)
     return np.take_along_axis(z, strongest[None], axis=0)[0]

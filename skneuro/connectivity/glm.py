@@ -1,26 +1,26 @@
 """The coupled Poisson GLM: every unit's log-intensity is a sum of kernels over all units' past spikes.
 
-It is convex, so that the result does not depend on a start or on a random number. All targets are fitted side
-by side: each has its own L-BFGS, and all share the sparse design and one preconditioner, the Gram matrix of
-the past, which follows from the cross-correlograms.
+It is convex, so that the result does not depend on a start or on a random number. All targets share the sparse design
+and one preconditioner, the Gram matrix of the past, which follows from the cross-correlograms; each has its own L-BFGS.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..data import BinnedSpikes
+from ._target_fit import TargetFit
 from .lags import LaggedCounts, lagged_moments, mean_counts
 
-__all__ = ["CoupledGLM", "fit_coupled_glm", "lag_basis"]
+__all__ = ["CoupledGLM", "Evidence", "Past", "fit_coupled_glm", "fit_targets", "lag_basis"]
 
-_MEMORY = 8
-_MAX_HALVINGS = 30
-# Targets are fitted in groups of this many bins times targets, so that memory does not grow with their
-# number.
+# Targets are fitted in groups of this many bins times targets, so that memory does not grow with their number.
 _CELLS_AT_ONCE = 12_000_000
+
+PerTarget = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +35,152 @@ class CoupledGLM:
         Iterations of the slowest target.
     converged : bool
         Whether every target reached the tolerance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro.connectivity.glm import CoupledGLM
+    >>> CoupledGLM(np.zeros((2, 2, 3)), 4, True).kernels.shape
+    (2, 2, 3)
     """
 
     kernels: np.ndarray
+    n_iter: int
+    converged: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """The recent past of all units in a lag basis, and its Gram matrix.
+
+    Parameters
+    ----------
+    binned : BinnedSpikes
+        Counts of all trials.
+    lagged : LaggedCounts
+        The bins with a whole past, and their past.
+    basis : ndarray of shape (n_lags, n_basis)
+        Functions of the lag.
+    gram : ndarray of shape (n_basis * n_units, n_basis * n_units)
+        Covariance of the past per bin, basis function by basis function. Read from the cross-correlograms, which
+        ignores what edges and gaps change.
+    spectrum : tuple of ndarray
+        Its eigenvalues and eigenvectors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro.connectivity.glm import Past
+    >>> from skneuro.data import BinnedSpikes
+    >>> counts = np.random.default_rng(0).poisson(0.1, (100, 2))
+    >>> Past.of(BinnedSpikes.from_counts(counts, np.array([0, 100]), 0.005), 8, 3).gram.shape
+    (6, 6)
+    """
+
+    binned: BinnedSpikes
+    lagged: LaggedCounts
+    basis: np.ndarray
+    gram: np.ndarray
+    spectrum: tuple[np.ndarray, np.ndarray]
+
+    @classmethod
+    def of(cls, binned: BinnedSpikes, n_lags: int, n_basis: int) -> Past:
+        """Lay out the past.
+
+        Parameters
+        ----------
+        binned : BinnedSpikes
+            Counts of all trials.
+        n_lags : int
+            Reach, in bins.
+        n_basis : int
+            Number of basis functions.
+
+        Returns
+        -------
+        Past
+
+        Raises
+        ------
+        ValueError
+            If no bin has `n_lags` observed bins before it in its trial.
+        """
+        lagged, basis = LaggedCounts.of(binned, n_lags), lag_basis(n_lags, n_basis)
+        if not len(lagged.rows):
+            raise ValueError(
+                f"No bin has {n_lags} observed bins before it in its trial. Give longer trials, or lower max_lag."
+            )
+        values, vectors = np.linalg.eigh(_gram(binned, basis))
+        values = np.maximum(values, 0.0)
+        return cls(binned, lagged, basis, (vectors * values) @ vectors.T, (values, vectors))
+
+    def kernels(self, weights: np.ndarray) -> np.ndarray:
+        """Return coefficients as kernels.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_basis * n_units, n_targets)
+            Coefficients.
+
+        Returns
+        -------
+        ndarray of shape (n_targets, n_units, n_lags), in nats per spike
+        """
+        shaped = weights.reshape(self.basis.shape[1], self.binned.n_units, -1)
+        return np.einsum("lk,kji->ijl", self.basis, shaped)
+
+    def drive(self, weights: np.ndarray) -> np.ndarray:
+        """Return the influence of the past on every bin.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_basis * n_units, n_targets)
+            Coefficients.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_targets), float32, in nats
+        """
+        return self.lagged.forward(self.kernels(weights).transpose(2, 1, 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What a fit knows: each target's log-likelihood as a quadratic function of its coefficients.
+
+    ``log L_i(w) = linear[:, i] w - w (n_spikes[i] gram - cross[i] cross[i]') w / 2``, with the covariates at their
+    best for every ``w``.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_coefficients, n_targets)
+        Ridge estimate, where the log-likelihood was expanded.
+    linear : ndarray of shape (n_coefficients, n_targets)
+        Linear term.
+    cross : ndarray of shape (n_targets, n_coefficients, n_covariates)
+        What the covariates explain of the past.
+    n_spikes : ndarray of shape (n_targets,)
+        Spikes of the targets.
+    n_iter : int
+        Iterations of the slowest target.
+    converged : bool
+        Whether every target reached the tolerance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro.connectivity.glm import Past, fit_targets
+    >>> from skneuro.data import BinnedSpikes
+    >>> counts = np.random.default_rng(0).poisson(0.1, (1000, 2))
+    >>> past = Past.of(BinnedSpikes.from_counts(counts, np.array([0, 1000]), 0.005), 4, 4)
+    >>> fit_targets(past).linear.shape
+    (8, 2)
+    """
+
+    weights: np.ndarray
+    linear: np.ndarray
+    cross: np.ndarray
+    n_spikes: np.ndarray
     n_iter: int
     converged: bool
 
@@ -124,30 +267,100 @@ def fit_coupled_glm(
     >>> bool(fit.kernels[1, 0, 1] > 2.0)
     True
     """
-    past, basis = LaggedCounts.of(binned, n_lags), lag_basis(n_lags, n_basis)
-    if not len(past.rows):
-        raise ValueError(
-            f"No bin has {n_lags} observed bins before it in its trial. Give longer trials, or lower max_lag."
-        )
-    spectrum = _past_spectrum(binned, basis)
-    kernels = np.zeros((binned.n_units, binned.n_units, n_lags))
-    n_iter, converged = 0, True
-    step = max(1, _CELLS_AT_ONCE // max(binned.n_bins, 1))
-    for start in range(0, binned.n_units, step):
-        targets = np.arange(start, min(start + step, binned.n_units))
-        fit = _TargetFit(past, basis, binned, targets, alpha, spectrum)
-        fit.run(max_iter, tol)
-        kernels[targets] = np.einsum("lk,kji->ijl", basis, fit.shaped(fit.weights))
-        n_iter, converged = max(n_iter, fit.n_iter), converged and not fit.active.any()
-    return CoupledGLM(kernels, n_iter, converged)
+    past = Past.of(binned, n_lags, n_basis)
+    fit = fit_targets(past, alpha=alpha, max_iter=max_iter, tol=tol)
+    return CoupledGLM(past.kernels(fit.weights), fit.n_iter, fit.converged)
 
 
-def _past_spectrum(binned: BinnedSpikes, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and eigenvectors of the centred Gram matrix of the past, per bin, in the lag basis.
+def fit_targets(
+    past: Past,
+    *,
+    alpha: float = 20.0,
+    max_iter: int = 100,
+    tol: float = 1e-4,
+    covariates: PerTarget | None = None,
+    offset: PerTarget | None = None,
+    start: np.ndarray | None = None,
+) -> Evidence:
+    """Fit all targets, group by group, and expand their log-likelihoods at the result.
 
-    Read from the cross-correlograms, which ignores what edges and gaps change: as a preconditioner it need
-    not be exact.
+    Parameters
+    ----------
+    past : Past
+        The shared design.
+    alpha, max_iter, tol : float, int, float
+        As in `fit_coupled_glm`.
+    covariates : callable, default=None
+        Gives, for an array of targets, their own regressors: (n_rows, n_targets, n_covariates), float32.
+    offset : callable, default=None
+        Gives, for an array of targets, the known part of their log-intensity: (n_rows, n_targets), float32.
+    start : ndarray of shape (n_coefficients, n_targets), default=None
+        Coefficients to start from.
+
+    Returns
+    -------
+    Evidence
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro.connectivity.glm import Past, fit_targets
+    >>> from skneuro.data import BinnedSpikes
+    >>> counts = np.random.default_rng(0).poisson(0.1, (1000, 2))
+    >>> past = Past.of(BinnedSpikes.from_counts(counts, np.array([0, 1000]), 0.005), 4, 4)
+    >>> fit_targets(past).converged
+    True
     """
+    binned, parts = past.binned, []
+    step = max(1, _CELLS_AT_ONCE // max(binned.n_bins, 1))
+    for first in range(0, binned.n_units, step):
+        targets = np.arange(first, min(first + step, binned.n_units))
+        fit = TargetFit(
+            past.lagged,
+            past.basis,
+            binned,
+            targets,
+            alpha,
+            past.spectrum,
+            None if covariates is None else covariates(targets),
+            None if offset is None else offset(targets),
+            None if start is None else start[:, targets],
+        )
+        fit.run(max_iter, tol)
+        parts.append(_expand(fit, past))
+    return Evidence(
+        weights=np.concatenate([part.weights for part in parts], axis=1),
+        linear=np.concatenate([part.linear for part in parts], axis=1),
+        cross=np.concatenate([part.cross for part in parts]),
+        n_spikes=np.concatenate([part.n_spikes for part in parts]),
+        n_iter=max(part.n_iter for part in parts),
+        converged=all(part.converged for part in parts),
+    )
+
+
+def _expand(fit: TargetFit, past: Past) -> Evidence:
+    """The log-likelihood to second order, the covariates profiled out.
+
+    The curvature is that of a constant rate: it holds for low counts a bin, and what matters more, the slope at the
+    expansion point, is exact.
+    """
+    weights, slope = fit.weights[: fit.n_past], fit.slope()
+    between = fit.covariance_with_past() * fit.n_spikes[:, None]  # (n_past, n_targets, n_covariates)
+    linear = slope[: fit.n_past].copy()
+    cross = np.zeros((fit.n_targets, fit.n_past, between.shape[2]))
+    if fit.covariates is not None:
+        for i in range(fit.n_targets):
+            own = fit.covariates[:, i].astype(np.float64)
+            within = fit.n_spikes[i] * np.atleast_2d(np.cov(own.T, bias=True)) + fit.penalty[-1] * np.eye(own.shape[1])
+            inverse = np.linalg.inv(within)
+            cross[i] = between[:, i] @ np.linalg.cholesky(inverse)
+            linear[:, i] -= between[:, i] @ (inverse @ slope[fit.n_past :, i])
+    linear += fit.n_spikes * (past.gram @ weights)
+    linear -= np.einsum("ifk,ki->fi", cross, np.einsum("ifk,fi->ki", cross, weights))
+    return Evidence(weights, linear, cross, fit.n_spikes, fit.n_iter, not fit.active.any())
+
+
+def _gram(binned: BinnedSpikes, basis: np.ndarray) -> np.ndarray:
     n_lags, n_basis = basis.shape
     mean, n_units = mean_counts(binned), binned.n_units
     gram = np.zeros((n_basis, n_units, n_basis, n_units))
@@ -159,113 +372,4 @@ def _past_spectrum(binned: BinnedSpikes, basis: np.ndarray) -> tuple[np.ndarray,
         part = overlap[:, None, :, None] * covariance[None, :, None, :]
         gram += part if lag == 0 else part + part.transpose(2, 3, 0, 1)
     size = n_basis * n_units
-    values, vectors = np.linalg.eigh(gram.reshape(size, size))
-    return np.maximum(values, 0.0), vectors
-
-
-class _TargetFit:
-    """L-BFGS for several targets side by side; a target that is done no longer moves.
-
-    The intercept is profiled out: with ``f`` the influence of the past and ``w`` the mask of observed cells,
-    the loss of a target with ``n`` spikes is ``n log(sum_t w_t exp(f_t)) - sum_t n_t f_t`` plus the penalty.
-    """
-
-    def __init__(
-        self,
-        past: LaggedCounts,
-        basis: np.ndarray,
-        binned: BinnedSpikes,
-        targets: np.ndarray,
-        alpha: float,
-        spectrum: tuple[np.ndarray, np.ndarray],
-    ) -> None:
-        self.past, self.basis, self.alpha = past, basis, alpha
-        self.eigenvalues, self.vectors = spectrum
-        self.observed = np.ones((len(past.rows), 1))
-        if binned.cell_observed is not None:
-            self.observed = binned.cell_observed[past.rows][:, targets].astype(np.float64)
-        self.counts = binned.counts[past.rows][:, targets].toarray() * self.observed
-        self.n_spikes = self.counts.sum(axis=0)
-        self.weights = np.zeros((basis.shape[1] * binned.n_units, len(targets)))
-        self.influence = np.zeros((len(past.rows), len(targets)))
-        self.active = self.n_spikes > 0
-        self.n_iter = 0
-        self._accept(self.weights, self.influence, *self._evaluate(self.weights, self.influence))
-
-    def shaped(self, weights: np.ndarray) -> np.ndarray:
-        return weights.reshape(self.basis.shape[1], -1, weights.shape[1])
-
-    def run(self, max_iter: int, tol: float) -> None:
-        gradient = self._gradient()
-        steps: list[np.ndarray] = []
-        changes: list[np.ndarray] = []
-        for self.n_iter in range(1, max_iter + 1):
-            direction = -self._two_loop(gradient, steps, changes)
-            gain = -0.5 * (direction * gradient).sum(axis=0)
-            self.active &= gain > tol
-            if not self.active.any():
-                break
-            direction *= self.active
-            before = self.weights
-            self._line_search(direction)
-            previous, gradient = gradient, self._gradient()
-            steps = [*steps, self.weights - before][-_MEMORY:]
-            changes = [*changes, gradient - previous][-_MEMORY:]
-
-    def _line_search(self, direction: np.ndarray) -> None:
-        """Step along each target's direction, halved until its loss falls."""
-        # The influence is linear in the weights: no step length needs the design again.
-        move = self.past.forward(np.einsum("lk,kji->lji", self.basis, self.shaped(direction)))
-        length = self.active.astype(np.float64)
-        for _ in range(_MAX_HALVINGS):
-            weights, influence = self.weights + length * direction, self.influence + length * move
-            loss, expected = self._evaluate(weights, influence)
-            worse = self.active & ~(loss <= self.loss)
-            if not worse.any():
-                self._accept(weights, influence, loss, expected)
-                return
-            length[worse] *= 0.5
-        # No step of these lowers the loss in floating point: they are where they will get.
-        self.active &= ~worse
-        length[worse] = 0.0
-        weights, influence = self.weights + length * direction, self.influence + length * move
-        self._accept(weights, influence, *self._evaluate(weights, influence))
-
-    def _evaluate(self, weights: np.ndarray, influence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Loss of each target, and the expected counts that go with it."""
-        top = influence.max(axis=0, initial=0.0)
-        expected = np.exp(influence - top)
-        expected *= self.observed
-        total = np.maximum(expected.sum(axis=0), np.finfo(float).tiny)
-        expected *= self.n_spikes / total
-        fit = self.n_spikes * (top + np.log(total)) - np.einsum("ti,ti->i", self.counts, influence)
-        return fit + 0.5 * self.alpha * (weights**2).sum(axis=0), expected
-
-    def _accept(
-        self, weights: np.ndarray, influence: np.ndarray, loss: np.ndarray, expected: np.ndarray
-    ) -> None:
-        self.weights, self.influence, self.loss, self.expected = weights, influence, loss, expected
-
-    def _gradient(self) -> np.ndarray:
-        back = self.past.backward(self.expected - self.counts)
-        return (
-            np.einsum("lk,lji->kji", self.basis, back).reshape(self.weights.shape) + self.alpha * self.weights
-        )
-
-    def _precondition(self, gradient: np.ndarray) -> np.ndarray:
-        curvature = self.n_spikes * self.eigenvalues[:, None] + self.alpha
-        return self.vectors @ ((self.vectors.T @ gradient) / curvature)
-
-    def _two_loop(self, gradient: np.ndarray, steps: list, changes: list) -> np.ndarray:
-        """Inverse Hessian times gradient; a target that has not moved keeps the preconditioner alone."""
-        result, shares = gradient.copy(), []
-        for step, change in zip(reversed(steps), reversed(changes), strict=True):
-            curvature = (step * change).sum(axis=0)
-            inverse = np.where(curvature > 0, 1.0 / np.where(curvature > 0, curvature, 1.0), 0.0)
-            share = inverse * (step * result).sum(axis=0)
-            result -= share * change
-            shares.append((inverse, share))
-        result = self._precondition(result)
-        for step, change, (inverse, share) in zip(steps, changes, reversed(shares), strict=True):
-            result += step * (share - inverse * (change * result).sum(axis=0))
-        return result
+    return gram.reshape(size, size)

@@ -7,25 +7,34 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from scipy import stats
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
 
-from .._sklearn_compat import HasMethods, Interval, StrOptions, check_is_fitted, fit_context
-from ..data import BinnedSpikes, ModelInput
-from ..metrics.connectivity import adjacency_scores, auprc
-from ..preprocessing._units import check_unit_ids, read_units
-from .baselines import cross_correlogram_z, lagged_correlation, partial_correlation, pearson
-from .glm import fit_coupled_glm
+from .._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
+from ..data import BinnedSpikes, ModelInput, Recording, SpikeTrains
+from ..preprocessing._units import read_units
+from ._estimate import Estimate, Reach, estimate_convex, estimate_pairwise
+from ._report import AdjacencyReport
+from .background import model_background
 from .lags import pair_observations, whole_past
-from .model import fitted_coupling, unwrap
-from .truth import read_truth
+from .model import estimate_from_kernels, unwrap
+from .significance import significant_edges
 
 __all__ = ["CoarseCouplingWarning", "ConnectivityInference"]
 
 _COARSE = 0.010
+_ROW = 0.005  # s, of a row of counts whose width was not said
+# What each method does best with (docs/background/connectivity.md).
+_BIN_WIDTH = {
+    "coupling": 0.002,
+    "glm": 0.005,
+    "ccg": 0.001,
+    "lagged_correlation": 0.001,
+    "transfer_entropy": 0.001,
+    "partial_correlation": 0.05,
+    "pearson": 0.05,
+}
 _SAME_BIN = ("pearson", "partial_correlation")
+_CONVEX = ("coupling", "glm")
 
 
 class CoarseCouplingWarning(UserWarning):
@@ -39,54 +48,85 @@ class CoarseCouplingWarning(UserWarning):
     """
 
 
-class ConnectivityInference(BaseEstimator):
+class ConnectivityInference(AdjacencyReport, BaseEstimator):
     """Infer a directed, signed adjacency matrix of a population.
 
     Parameters
     ----------
-    estimator : fitted estimator with ``coupling_kernels_``, default=None
-        For ``method="coupling"``: the model to read, a `NeuroformerEstimator` fitted with ``coupling=True``,
-        wrapped in `sklearn.frozen.FrozenEstimator` wherever it may be cloned. None fits a coupled GLM
-        directly.
+    estimator : fitted estimator, default=None
+        For ``method="coupling"``: the model whose coupling attention is read (`NeuroformerEstimator` with
+        ``coupling=True``), or with ``background="model"`` any model with ``predict(X, stimuli)``. Wrap it in
+        `sklearn.frozen.FrozenEstimator` wherever it may be cloned. None fits a coupled GLM directly.
     method : str, default="coupling"
         How to infer:
 
-        - ``"coupling"``: coupling kernels of `estimator`, or those of ``"glm"`` where there is none;
-        - ``"glm"``: coupled Poisson GLM with a ridge penalty, a convex fit;
+        - ``"coupling"``: coupling kernels of `estimator`; where there is none, of a coupled GLM that takes shared input
+          into account and weighs each pair's kernel as edge or nuisance;
+        - ``"glm"``: the coupled Poisson GLM with a ridge penalty, and nothing else unless `background` or `dale` ask;
         - ``"ccg"``: z score of the cross-correlogram's peak over its hollow-Gaussian trend;
         - ``"lagged_correlation"``: strongest correlation with the source's count of the bins before;
+        - ``"transfer_entropy"``: the largest over delays, unsigned;
         - ``"partial_correlation"``: correlation in the same bin given all other units, symmetric;
         - ``"pearson"``: correlation in the same bin, symmetric.
-    bin_width : float, default=0.005, in seconds
-        Bins to count spikes in; the width of a row where X is counts. With `estimator`, its own ``bin_width``
-        is used instead. The symmetric methods do best at about 0.05, all others at 0.001 to 0.005.
-    max_lag : float, default=0.05, in seconds
-        How far the past is taken into account: reach of the kernels of ``"coupling"`` and ``"glm"``, two
-        standard deviations of the trend of ``"ccg"``.
+    bin_width : float or "auto", default="auto", in seconds
+        Bins to count spikes in; the width of a row where X is counts. "auto" is what the method does best with: 2 ms
+        for ``"coupling"``, 5 ms for ``"glm"``, 50 ms for the symmetric methods, 1 ms for the others; rows of counts are
+        taken as 5 ms. Where kernels of `estimator` are read, its own ``bin_width`` is used instead.
+    max_lag : float, default=0.04, in seconds
+        How far the past is taken into account: reach of the kernels of ``"coupling"`` and ``"glm"``, two standard
+        deviations of the trend of ``"ccg"``.
     readout_lag : float, default=0.015, in seconds
-        Lags up to this one count as direct influence: the kernels are summed, and peaks are looked for, over
-        one bin to here. Longer lags mostly carry shared input.
-    n_basis : int, default=4
-        Raised cosines per kernel of the GLM.
+        Lags up to this one count as direct influence where kernels are summed or peaks are looked for: ``"glm"``,
+        kernels of a model, ``"ccg"``, ``"lagged_correlation"``, ``"transfer_entropy"``. Longer lags mostly carry shared
+        input.
+    n_basis : int, default=5
+        Raised cosines per kernel of ``"coupling"`` and ``"glm"``.
     alpha : float, default=20.0
-        Ridge penalty of the GLM: inverse variance of the prior on a coefficient, in nats^-2.
+        Ridge penalty of the same: inverse variance of the prior on a coefficient, in nats^-2.
+    background : {"auto", "innovations", "model"} or None, default="auto"
+        What ``"coupling"`` and ``"glm"`` know of input that units share: ``"innovations"`` reads it from what the
+        couplings leave unexplained; ``"model"`` takes the expectation of `estimator` given the stimuli (and nothing of
+        the spikes) as known, and then innovations for the rest; None nothing. ``"auto"`` is ``"innovations"`` for
+        ``"coupling"`` and None for ``"glm"``.
+    n_factors : int or "auto", default="auto"
+        Number of factors of the innovations; "auto" takes as many as stand out.
+    dale : bool or "auto", default="auto"
+        Whether all edges of a source have one sign (Dale's law). For ``"coupling"``, "auto" decides by the evidence of
+        the data, see `dale_`. For ``"glm"`` only True has an effect: it then reads edges as ``"coupling"`` does.
+    fdr : float, default=0.05
+        Rate of false discoveries of `significant_`.
     counts : {"round", "strict"}, default="round"
         Whether counts that are not whole are rounded, with a `NonIntegerCountsWarning`, or refused.
 
     Attributes
     ----------
     adjacency_ : ndarray of shape (n_units, n_units)
-        ``[target, source]``: summed log-intensity per spike (nats x seconds) for ``"coupling"`` and
-        ``"glm"``, z scores for ``"ccg"``, correlations otherwise. NaN on the diagonal and for units that were
-        silent.
+        ``[target, source]``. For ``"coupling"`` the posterior mean of the area of the edge's kernel, for ``"glm"`` and
+        kernels of a model their sum over the lags read (nats x seconds); z scores for ``"ccg"``, bits per bin for
+        ``"transfer_entropy"``, correlations otherwise. NaN on the diagonal and for units that were silent.
+    z_scores_ : ndarray of shape (n_units, n_units)
+        How far the pair is from no edge, in standard errors; for methods that look at several lags the most extreme.
+        Not there where kernels of a model are read.
+    posterior_ : ndarray of shape (n_units, n_units)
+        Probability of an edge; only where edges were weighed.
+    significant_ : ndarray of shape (n_units, n_units), bool
+        Edges at the stated rate of false discoveries, see `skneuro.connectivity.significant_edges`.
     n_observations_ : ndarray of shape (n_units, n_units), int64
         Bins in which the target, and the source over all lags read, were observed.
     lag_kernels_ : ndarray of shape (n_units, n_units, n_lags), in nats per spike
-        ``[target, source, lag]``; only for ``"coupling"`` and ``"glm"``.
+        ``[target, source, lag]``; only for ``"coupling"`` and ``"glm"``. Not shrunk.
     lags_ : ndarray of shape (n_lags,), in seconds
         Lags of `lag_kernels_`, or those that were read.
+    dale_ : bool
+        Whether Dale's law was used; only where edges were weighed.
+    dale_evidence_ : float, in nats
+        Log Bayes factor for Dale's law; NaN where ``dale`` was not "auto".
+    shared_loadings_ : ndarray of shape (n_units, n_factors)
+        How strongly each unit shows the shared input; no column where none was found. Only for the convex methods.
     unit_ids_ : ndarray of shape (n_units,)
         Identities of the units.
+    unit_info_ : DataFrame or None
+        What was known of them.
     n_features_in_ : int
         Number of units.
     feature_names_in_ : ndarray of shape (n_units,)
@@ -94,8 +134,8 @@ class ConnectivityInference(BaseEstimator):
 
     Notes
     -----
-    Lags never cross the edge of a trial or a gap. These methods do not know the stimulus: units that it
-    drives together can look connected.
+    Lags never cross the edge of a trial or a gap. Only ``background="model"`` knows the stimulus: to all else, units
+    that it drives together can look connected.
 
     Examples
     --------
@@ -113,14 +153,16 @@ class ConnectivityInference(BaseEstimator):
 
     _parameter_constraints: dict = {
         "estimator": [None, HasMethods(["fit"])],
-        "method": [
-            StrOptions({"coupling", "glm", "ccg", "lagged_correlation", "partial_correlation", "pearson"})
-        ],
-        "bin_width": [Interval(Real, 0, None, closed="neither")],
+        "method": [StrOptions(set(_BIN_WIDTH))],
+        "bin_width": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "max_lag": [Interval(Real, 0, None, closed="neither")],
         "readout_lag": [Interval(Real, 0, None, closed="neither")],
         "n_basis": [Interval(Integral, 1, None, closed="left")],
         "alpha": [Interval(Real, 0, None, closed="neither")],
+        "background": [StrOptions({"auto", "innovations", "model"}), None],
+        "n_factors": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "dale": ["boolean", StrOptions({"auto"})],
+        "fdr": [Interval(Real, 0, 1, closed="neither")],
         "counts": [StrOptions({"round", "strict"})],
     }
 
@@ -129,11 +171,15 @@ class ConnectivityInference(BaseEstimator):
         estimator: Any = None,
         *,
         method: str = "coupling",
-        bin_width: float = 0.005,
-        max_lag: float = 0.05,
+        bin_width: float | str = "auto",
+        max_lag: float = 0.04,
         readout_lag: float = 0.015,
-        n_basis: int = 4,
+        n_basis: int = 5,
         alpha: float = 20.0,
+        background: str | None = "auto",
+        n_factors: int | str = "auto",
+        dale: bool | str = "auto",
+        fdr: float = 0.05,
         counts: str = "round",
     ) -> None:
         self.estimator = estimator
@@ -143,6 +189,10 @@ class ConnectivityInference(BaseEstimator):
         self.readout_lag = readout_lag
         self.n_basis = n_basis
         self.alpha = alpha
+        self.background = background
+        self.n_factors = n_factors
+        self.dale = dale
+        self.fdr = fdr
         self.counts = counts
 
     # The estimator is read, not fitted: its parameters were checked when it was.
@@ -153,9 +203,9 @@ class ConnectivityInference(BaseEstimator):
         Parameters
         ----------
         X : SpikeTrains, Recording, or counts of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
-            Spikes. With `estimator`, of the units it was fitted on; they give `n_observations_`.
-        y : object, default=None
-            Ignored: these methods know no stimulus. It is there because scikit-learn passes it.
+            Spikes. With `estimator`, of the units it was fitted on.
+        y : Modalities, Video, TimeSeries, array-like or None, default=None
+            Stimuli for the `estimator` of ``background="model"``, as in its own ``fit``; ignored otherwise.
 
         Returns
         -------
@@ -166,7 +216,7 @@ class ConnectivityInference(BaseEstimator):
         ------
         ValueError
             If X has no spikes or no trial longer than the lags that are read, if its units are not those of
-            `estimator`, or `estimator` has no coupling.
+            `estimator`, `estimator` has no coupling, or parameters contradict each other.
         sklearn.exceptions.NotFittedError
             If `estimator` is not fitted.
 
@@ -177,129 +227,26 @@ class ConnectivityInference(BaseEstimator):
         UserWarning
             If units were silent; their row and column are NaN.
         """
-        if self.estimator is not None and self.method != "coupling":
-            raise ValueError(
-                f"method={self.method!r} reads no estimator. Use method='coupling', or leave estimator=None."
-            )
-        model = None if self.estimator is None else unwrap(self.estimator)
-        width = float(self.bin_width if model is None else model.bin_width)
+        model = self._model()
+        reads = model is not None and self.background != "model"
+        width = float(model.bin_width) if reads else self._width(X)
         given = read_units(self, X, bin_width=width, counts=self.counts, reset=True)
-        binned = given.spikes
-        n_read = 0 if self.method in _SAME_BIN else _n_bins(self.readout_lag, width)
-        self._check_length(binned, n_read)
-        if self.method in ("coupling", "glm") and width > _COARSE * (1 + 1e-9):
+        self._bin_width, binned = width, given.spikes
+        self.unit_info_ = None if given.trials is None else given.trials.unit_info.copy()
+        reach = Reach(
+            min(_n_bins(self.max_lag, width), max(int(np.diff(binned.ptr).max(initial=0)) - 1, 1)),
+            0 if self.method in _SAME_BIN else _n_bins(self.readout_lag, width),
+        )
+        self._check_length(binned, reach.read)
+        if self.method in _CONVEX and width > _COARSE * (1 + 1e-9):
             warnings.warn(
-                f"Coupling is read at bins of {1e3 * width:g} ms. Above 10 ms most direct influences fall "
-                f"within one "
-                "bin and their direction is lost; 5 ms loses nothing.",
+                f"Coupling is read at bins of {1e3 * width:g} ms. Above 10 ms most direct influences fall within one "
+                "bin and their direction is lost; 2 to 5 ms lose little.",
                 CoarseCouplingWarning,
                 stacklevel=2,
             )
-        strength = self._infer(given, model, width, n_read)
-        self.n_observations_ = pair_observations(binned, n_read)
-        self.adjacency_ = _without_unknown(strength, binned)
+        self._keep(self._infer(given, X, y, model, reach), binned, reach)
         return self
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Average precision of ``|adjacency_|`` for finding the true edges (AUPRC), off the diagonal.
-
-        Parameters
-        ----------
-        X : SpikeTrains, Recording, or counts of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
-            Only checked to be of the units seen in `fit`; the adjacency is not inferred again.
-        y : array-like or DataFrame of shape (n_units, n_units)
-            True adjacency ``[target, source]``; 0 for no edge, NaN where it is not known. A DataFrame is
-            brought in the order of the units by its labels.
-
-        Returns
-        -------
-        float
-            NaN, with an `UndefinedMetricWarning`, where `y` is one value per row, as scikit-learn's own tools
-            pass it, or None: without a true adjacency there is nothing to score.
-
-        Raises
-        ------
-        ValueError
-            If `y` is a matrix of another shape, or of other units.
-        """
-        check_is_fitted(self)
-        read_units(self, X, bin_width=self._bin_width, counts=self.counts, reset=False)
-        if y is None or np.ndim(y) != 2:
-            warnings.warn(
-                "score needs the true adjacency, a matrix [target, source]; without one the score is NaN.",
-                UndefinedMetricWarning,
-                stacklevel=2,
-            )
-            return float("nan")
-        return auprc(self.adjacency_, read_truth(y, self.unit_ids_, self.adjacency_))
-
-    def compare(self, other: Any) -> dict[str, float]:
-        """Compare the adjacency with a known truth, or with another method's.
-
-        Parameters
-        ----------
-        other : array-like or DataFrame of shape (n_units, n_units), or fitted ConnectivityInference
-            A matrix is taken as the true adjacency ``[target, source]``, 0 for no edge and NaN where it is
-            not known.
-
-        Returns
-        -------
-        dict of str to float
-            For a truth, as `skneuro.metrics.connectivity.adjacency_scores`. For another inference, over the
-            pairs that both know: ``pearson`` and ``spearman`` correlation, ``sign_agreement`` and
-            ``n_pairs``.
-
-        Raises
-        ------
-        ValueError
-            If the units or the shape differ.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from skneuro.connectivity import ConnectivityInference
-        >>> counts = np.random.default_rng(0).poisson(0.2, (500, 3))
-        >>> glm = ConnectivityInference().fit(counts)
-        >>> glm.compare(ConnectivityInference(method="glm").fit(counts))["sign_agreement"]
-        1.0
-        """
-        check_is_fitted(self)
-        if not isinstance(other, ConnectivityInference):
-            return adjacency_scores(self.adjacency_, read_truth(other, self.unit_ids_, self.adjacency_))
-        check_is_fitted(other)
-        check_unit_ids(other.unit_ids_, self.unit_ids_)
-        both = ~(np.isnan(self.adjacency_) | np.isnan(other.adjacency_))
-        mine, theirs = self.adjacency_[both], other.adjacency_[both]
-        varied = len(mine) > 1 and np.ptp(mine) > 0 and np.ptp(theirs) > 0
-        return {
-            "pearson": float(np.corrcoef(mine, theirs)[0, 1]) if varied else float("nan"),
-            "spearman": float(stats.spearmanr(mine, theirs).statistic) if varied else float("nan"),
-            "sign_agreement": float((np.sign(mine) == np.sign(theirs)).mean()) if len(mine) else float("nan"),
-            "n_pairs": len(mine),
-        }
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return the adjacency as a table.
-
-        Returns
-        -------
-        DataFrame of shape (n_units, n_units)
-            Rows are targets, columns are sources, both labelled by unit id.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from skneuro.connectivity import ConnectivityInference
-        >>> counts = np.random.default_rng(0).poisson(0.2, (500, 3))
-        >>> ConnectivityInference(method="pearson").fit(counts).to_frame().shape
-        (3, 3)
-        """
-        check_is_fitted(self)
-        return pd.DataFrame(
-            self.adjacency_,
-            index=pd.Index(self.unit_ids_, name="target"),
-            columns=pd.Index(self.unit_ids_, name="source"),
-        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -307,6 +254,26 @@ class ConnectivityInference(BaseEstimator):
         tags.input_tags.positive_only = True
         tags.target_tags.required = False
         return tags
+
+    def _model(self) -> Any:
+        if self.background == "model" and self.estimator is None:
+            raise ValueError("background='model' needs an estimator: a fitted model with predict(X, stimuli).")
+        if self.background == "model" and self.method not in _CONVEX:
+            raise ValueError(f"method={self.method!r} takes no background. Use method='coupling' or method='glm'.")
+        if self.estimator is not None and self.method != "coupling" and self.background != "model":
+            raise ValueError(
+                f"method={self.method!r} reads no estimator. Use method='coupling', or leave estimator=None."
+            )
+        return None if self.estimator is None else unwrap(self.estimator)
+
+    def _width(self, X: Any) -> float:
+        if not isinstance(self.bin_width, str):
+            return float(self.bin_width)
+        if not isinstance(X, (SpikeTrains, Recording)):
+            return _ROW  # a row of counts must have some width, and one for all methods
+        wanted, given = _BIN_WIDTH[self.method], (X.spikes if isinstance(X, Recording) else X).resolution
+        # Spikes that were counts once cannot be told apart within those bins.
+        return float(np.ceil(wanted / given - 1e-6) * given) if given else wanted
 
     def _check_length(self, binned: BinnedSpikes, n_read: int) -> None:
         lengths = np.diff(binned.ptr)
@@ -317,42 +284,57 @@ class ConnectivityInference(BaseEstimator):
             )
         if not len(whole_past(binned, n_read)):
             raise ValueError(
-                f"No bin of {binned.bin_width:g} s has {n_read} observed bins before it in its trial: the "
-                f"longest "
+                f"No bin of {binned.bin_width:g} s has {n_read} observed bins before it in its trial: the longest "
                 f"trial has {lengths.max(initial=0)} bins. Give longer trials, or lower readout_lag."
             )
         if not binned.unit_counts().any():
             raise ValueError("ConnectivityInference needs spikes, and there are none in observed time.")
 
-    def _infer(self, given: ModelInput, model: Any, width: float, n_read: int) -> np.ndarray:
-        self._bin_width = width
-        self.__dict__.pop("lag_kernels_", None)  # of an earlier fit, by a method that has kernels
-        self.lags_ = np.arange(1, n_read + 1) * width if n_read else np.zeros(1)
-        binned, n_lags = given.spikes, _n_bins(self.max_lag, width)
-        if self.method == "pearson":
-            return pearson(binned)
-        if self.method == "partial_correlation":
-            return partial_correlation(binned)
-        if self.method == "lagged_correlation":
-            return lagged_correlation(binned, n_read)
-        if self.method == "ccg":
-            return cross_correlogram_z(binned, n_lags, n_read)
-        kernels = self._fit_glm(binned, n_lags) if model is None else _model_kernels(model, given)
-        self.lag_kernels_ = kernels[:, :, :n_lags]
-        self.lags_ = np.arange(1, self.lag_kernels_.shape[2] + 1) * width
-        return self.lag_kernels_[:, :, :n_read].sum(axis=2) * width
+    def _infer(self, given: ModelInput, X: Any, y: Any, model: Any, reach: Reach) -> Estimate:
+        if self.method not in _CONVEX:
+            return estimate_pairwise(self.method, given.spikes, reach)
+        if model is not None and self.background != "model":
+            return estimate_from_kernels(model, given, reach)
+        offset = None
+        if self.background == "model":
+            offset = model_background(model, X, y, given, reach.modelled)
+        coupling = self.method == "coupling"
+        return estimate_convex(
+            given.spikes,
+            reach,
+            n_basis=self.n_basis,
+            alpha=float(self.alpha),
+            innovations=self.background in ("innovations", "model") or (coupling and self.background == "auto"),
+            n_factors=None if isinstance(self.n_factors, str) else int(self.n_factors),
+            dale=self.dale,
+            edges=coupling or self.dale is True,
+            offset=offset,
+        )
 
-    def _fit_glm(self, binned: BinnedSpikes, n_lags: int) -> np.ndarray:
-        # Short trials bound the reach: a bin needs its whole past.
-        n_lags = min(n_lags, int(np.diff(binned.ptr).max()) - 1)
-        fit = fit_coupled_glm(binned, n_lags, n_basis=self.n_basis, alpha=float(self.alpha))
-        if not fit.converged:
-            warnings.warn(
-                f"The coupled GLM did not converge in {fit.n_iter} iterations; raise alpha.",
-                ConvergenceWarning,
-                stacklevel=3,
+    def _keep(self, found: Estimate, binned: BinnedSpikes, reach: Reach) -> None:
+        """Set what the estimate has, and forget what an earlier fit by another method had."""
+        optional = ("z_scores_", "posterior_", "significant_", "lag_kernels_", "dale_", "dale_evidence_")
+        for name in (*optional, "shared_loadings_"):
+            self.__dict__.pop(name, None)
+        self.n_observations_ = pair_observations(binned, reach.read)
+        silent = binned.unit_counts() == 0
+        self.adjacency_ = _without_unknown(found.strength, silent)
+        _warn_of_silence(silent, binned.unit_ids)
+        if found.z is not None:
+            self.z_scores_ = _without_unknown(found.z, silent)
+            probability = None if found.probability is None else _without_unknown(found.probability, silent)
+            if probability is not None:
+                self.posterior_ = probability
+            self.significant_ = significant_edges(
+                self.z_scores_, float(self.fdr), n_looks=found.n_looks, probability=probability
             )
-        return fit.kernels
+        n_lags = reach.read
+        if found.kernels is not None:
+            self.lag_kernels_ = found.kernels
+            n_lags = found.kernels.shape[2]
+        self.lags_ = np.arange(1, n_lags + 1) * self._bin_width if n_lags else np.zeros(1)
+        for name, value in found.attributes.items():
+            setattr(self, name, value)
 
 
 def _n_bins(lag: float, width: float) -> int:
@@ -360,28 +342,20 @@ def _n_bins(lag: float, width: float) -> int:
     return max(1, int(lag / width + 1e-6))
 
 
-def _model_kernels(model: Any, given: ModelInput) -> np.ndarray:
-    kernels, n_units = fitted_coupling(model), given.spikes.n_units
-    if len(kernels) != n_units:
-        raise ValueError(f"X has {n_units} units, but the estimator was fitted on {len(kernels)}.")
-    if given.trials is not None:
-        check_unit_ids(given.spikes.unit_ids, np.asarray(model.unit_ids_))
-    return kernels
-
-
-def _without_unknown(strength: np.ndarray, binned: BinnedSpikes) -> np.ndarray:
+def _without_unknown(values: np.ndarray, silent: np.ndarray) -> np.ndarray:
     """Put NaN where nothing can be known: on the diagonal and for units without spikes."""
-    adjacency = np.array(strength, dtype=np.float64)
-    np.fill_diagonal(adjacency, np.nan)
-    silent = binned.unit_counts() == 0
+    result = np.array(values, dtype=np.float64)
+    np.fill_diagonal(result, np.nan)
+    result[silent, :] = np.nan
+    result[:, silent] = np.nan
+    return result
+
+
+def _warn_of_silence(silent: np.ndarray, unit_ids: np.ndarray) -> None:
     if silent.any():
-        adjacency[silent, :] = np.nan
-        adjacency[:, silent] = np.nan
-        names = binned.unit_ids[silent].tolist()
+        names = unit_ids[silent].tolist()
         warnings.warn(
-            f"{silent.sum()} of {len(silent)} units have no spike in observed time; their rows and columns "
-            f"are NaN: "
+            f"{silent.sum()} of {len(silent)} units have no spike in observed time; their rows and columns are NaN: "
             f"{names[:5]}{' ...' if len(names) > 5 else ''}.",
-            stacklevel=3,
+            stacklevel=4,
         )
-    return adjacency

@@ -104,7 +104,7 @@ class LaggedCounts:
     ----------
     rows : ndarray of shape (n_rows,), int64
         Which bins.
-    design : scipy.sparse.csr_array of shape (n_rows, n_lags * n_units)
+    design : scipy.sparse.csr_array of shape (n_rows, n_lags * n_units), float32
         Counts at lags 1 .. n_lags; lag by lag, unit by unit within a lag.
     mean : ndarray of shape (n_units,)
         Mean count per observed bin.
@@ -117,7 +117,7 @@ class LaggedCounts:
     >>> past = LaggedCounts.of(BinnedSpikes.from_counts(np.array([[2], [0], [1]]), np.array([0, 3]), 0.01), 1)
     >>> past.forward(np.ones((1, 1, 1)))
     array([[ 1.],
-           [-1.]])
+           [-1.]], dtype=float32)
     """
 
     rows: np.ndarray
@@ -144,7 +144,7 @@ class LaggedCounts:
             row, column = np.nonzero(~binned.cell_observed & _bin_seen(binned)[:, None])
             counts = counts + sparse.csr_array((mean[column], (row, column)), shape=counts.shape)
         past = [counts[rows - lag] for lag in range(1, n_lags + 1)]
-        return cls(rows, sparse.hstack(past, format="csr"), mean)
+        return cls(rows, sparse.hstack(past, format="csr").astype(np.float32), mean)
 
     def forward(self, kernels: np.ndarray) -> np.ndarray:
         """Return the summed influence of the past on every bin.
@@ -156,18 +156,20 @@ class LaggedCounts:
 
         Returns
         -------
-        ndarray of shape (n_rows, n_targets), in nats
+        ndarray of shape (n_rows, n_targets), float32, in nats
             Zero on average.
         """
         centre = np.einsum("j,lji->i", self.mean, kernels)
-        return self.design @ kernels.reshape(-1, kernels.shape[2]) - centre
+        influence = self.design @ kernels.reshape(-1, kernels.shape[2]).astype(np.float32)
+        influence -= centre.astype(np.float32)
+        return influence
 
     def backward(self, values: np.ndarray) -> np.ndarray:
         """Return the transpose of `forward`: the sum over bins of `values` times the past.
 
         Parameters
         ----------
-        values : ndarray of shape (n_rows, n_targets)
+        values : ndarray of shape (n_rows, n_targets), float32
             One number per bin and target.
 
         Returns
@@ -175,7 +177,7 @@ class LaggedCounts:
         ndarray of shape (n_lags, n_units, n_targets)
         """
         raw = (self.design.T @ values).reshape(-1, len(self.mean), values.shape[1])
-        return raw - values.sum(axis=0) * self.mean[:, None]
+        return raw - values.sum(axis=0, dtype=np.float64) * self.mean[:, None]
 
 
 def mean_counts(binned: BinnedSpikes) -> np.ndarray:
@@ -225,9 +227,7 @@ class LaggedMoments:
         ndarray of shape (n_units, n_units)
         """
         covariance = self.n * self.product - self.target * self.source
-        scale = (self.n * self.target_square - self.target**2) * (
-            self.n * self.source_square - self.source**2
-        )
+        scale = (self.n * self.target_square - self.target**2) * (self.n * self.source_square - self.source**2)
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(scale > 0, covariance / np.sqrt(scale), np.nan)
 

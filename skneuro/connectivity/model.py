@@ -9,8 +9,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 from .._sklearn_compat import check_is_fitted
+from ..data import ModelInput
+from ..preprocessing._units import check_unit_ids
+from ._estimate import Estimate, Reach
 
-__all__ = ["fitted_coupling", "unwrap"]
+__all__ = ["estimate_from_kernels", "fitted_coupling", "unwrap"]
 
 
 def unwrap(estimator: Any) -> Any:
@@ -44,8 +47,7 @@ def unwrap(estimator: Any) -> Any:
     except NotFittedError as error:
         raise NotFittedError(
             f"ConnectivityInference reads a fitted {type(inner).__name__}, and this one is not fitted. Fit "
-            f"it first, "
-            "and wrap it in sklearn.frozen.FrozenEstimator: cloning (GridSearchCV, cross_validate) unfits an "
+            "it first, and wrap it in sklearn.frozen.FrozenEstimator: cloning (GridSearchCV, cross_validate) unfits an "
             "estimator that is not wrapped."
         ) from error
     return inner
@@ -72,8 +74,7 @@ def fitted_coupling(estimator: Any) -> np.ndarray:
     kernels = getattr(estimator, "coupling_kernels_", None)
     if kernels is None:
         raise ValueError(
-            f"This {type(estimator).__name__} has no coupling kernels to read. Fit it with coupling=True, or "
-            f"leave "
+            f"This {type(estimator).__name__} has no coupling kernels to read. Fit it with coupling=True, or leave "
             "estimator=None to fit a coupled GLM directly."
         )
     kernels = np.asarray(kernels, dtype=np.float64)
@@ -83,3 +84,33 @@ def fitted_coupling(estimator: Any) -> np.ndarray:
             f"{kernels.shape} instead."
         )
     return kernels
+
+
+def estimate_from_kernels(model: Any, given: ModelInput, reach: Reach) -> Estimate:
+    """Sum the coupling kernels of a fitted model over the lags read.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        With ``coupling_kernels_``, ``unit_ids_`` and ``bin_width``.
+    given : ModelInput
+        Spikes of the same units.
+    reach : Reach
+        Lags.
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    ValueError
+        If the units are not those of the model.
+    """
+    kernels, n_units = fitted_coupling(model), given.spikes.n_units
+    if len(kernels) != n_units:
+        raise ValueError(f"X has {n_units} units, but the estimator was fitted on {len(kernels)}.")
+    if given.trials is not None:
+        check_unit_ids(given.spikes.unit_ids, np.asarray(model.unit_ids_))
+    kernels = kernels[:, :, : reach.modelled]
+    return Estimate(kernels[:, :, : reach.read].sum(axis=2) * given.spikes.bin_width, kernels=kernels)

@@ -71,9 +71,7 @@ def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray) -> np.nd
 
 def _ordered(truth: pd.DataFrame, unit_ids: list) -> np.ndarray:
     if truth.index.name == "source" or truth.columns.name == "target":
-        raise ValueError(
-            "The table has sources in its rows; rows must be targets. Pass its transpose, truth.T."
-        )
+        raise ValueError("The table has sources in its rows; rows must be targets. Pass its transpose, truth.T.")
     for axis, labels in (("row", truth.index), ("column", truth.columns)):
         missing = [unit for unit in unit_ids if unit not in labels]
         if missing or not labels.is_unique:

@@ -150,9 +150,7 @@ def make_hub_network(
 
     n_steps = round(duration / TIME_STEP)
     shared = _draw_shared_input(setting, n_steps, (), shared_rng, stimulus_period)
-    network = LeakyNetwork(
-        wiring.weights, wiring.delay_steps, noise_sd=setting.noise_sd, n_copies=1, rng=noise_rng
-    )
+    network = LeakyNetwork(wiring.weights, wiring.delay_steps, noise_sd=setting.noise_sd, n_copies=1, rng=noise_rng)
     network.run(drive, BURN_IN_STEPS)
     steps, cells = network.run(drive, n_steps, _as_drive(shared, wiring.loadings, setting.shared_rate))
     return _bunch(steps, cells, n_units, duration, level, wiring, targets, drive, shared)
@@ -228,9 +226,7 @@ def _draw_shared_input(
         return None
     n_samples = int(np.ceil(n_steps * TIME_STEP * setting.shared_rate - 1e-6))
     n_drawn = n_samples if period is None else min(n_samples, round(period * setting.shared_rate))
-    values = ornstein_uhlenbeck(
-        n_drawn, (*shape, N_SHARED), setting.shared_tau, 1.0 / setting.shared_rate, rng
-    )
+    values = ornstein_uhlenbeck(n_drawn, (*shape, N_SHARED), setting.shared_tau, 1.0 / setting.shared_rate, rng)
     return values[np.arange(n_samples) % n_drawn]
 
 
@@ -249,9 +245,7 @@ def _as_drive(
     return drive
 
 
-def _tune_drive(
-    wiring: _Wiring, setting: _Level, targets: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _tune_drive(wiring: _Wiring, setting: _Level, targets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Find the constant drive of every cell by short runs of copies, with shrinking steps in log rate."""
     n_cells = len(targets)
     seconds = CALIBRATION_COPIES * CALIBRATION_STEPS * TIME_STEP
@@ -265,9 +259,7 @@ def _tune_drive(
     )
     for k in range(CALIBRATION_RUNS):
         shared = _draw_shared_input(setting, CALIBRATION_STEPS, (CALIBRATION_COPIES,), rng)
-        _, states = network.run(
-            drive, CALIBRATION_STEPS, _as_drive(shared, wiring.loadings, setting.shared_rate)
-        )
+        _, states = network.run(drive, CALIBRATION_STEPS, _as_drive(shared, wiring.loadings, setting.shared_rate))
         rates = (np.bincount(states % n_cells, minlength=n_cells) + 0.5) / seconds
         drive = drive + 4.0 / (1.0 + k) ** 0.7 * np.clip(np.log(targets / rates), -1.5, 1.5)
     return drive
@@ -293,9 +285,7 @@ def _bunch(
         [0.0],
         [duration],
         unit_ids=np.arange(n_units),
-        unit_info=pd.DataFrame(
-            {"type": types, "hub": wiring.hubs[:n_units], "target_rate": targets[:n_units]}
-        ),
+        unit_info=pd.DataFrame({"type": types, "hub": wiring.hubs[:n_units], "target_rate": targets[:n_units]}),
     )
     shared_input = None
     if shared is not None:

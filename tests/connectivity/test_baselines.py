@@ -49,9 +49,7 @@ def test_partial_correlation_leaves_out_units_that_do_not_vary(chain):
     assert np.isfinite(result[0, 2])
 
 
-@pytest.mark.parametrize(
-    "infer", [lambda b: lagged_correlation(b, 3), lambda b: cross_correlogram_z(b, 10, 3)]
-)
+@pytest.mark.parametrize("infer", [lambda b: lagged_correlation(b, 3), lambda b: cross_correlogram_z(b, 10, 3)])
 def test_delayed_influence_has_a_direction(chain, infer):
     strength = infer(binned(chain))
     for source, target in [(0, 1), (1, 2)]:

@@ -14,8 +14,16 @@ from skneuro.connectivity import CoarseCouplingWarning, ConnectivityInference
 from skneuro.data import SpikeTrains
 from skneuro.metrics.connectivity import auprc
 
-METHODS = ("coupling", "glm", "ccg", "lagged_correlation", "partial_correlation", "pearson")
-LAGGED = ("coupling", "ccg", "lagged_correlation")
+METHODS = (
+    "coupling",
+    "glm",
+    "ccg",
+    "lagged_correlation",
+    "transfer_entropy",
+    "partial_correlation",
+    "pearson",
+)
+LAGGED = ("coupling", "glm", "ccg", "lagged_correlation", "transfer_entropy")
 BIN_WIDTH = 0.005
 
 
@@ -53,9 +61,13 @@ COUNTS = simulate(WEIGHTS, 20_000, shared=0.4)
 SPIKES = SpikeTrains.from_counts(COUNTS, BIN_WIDTH, unit_ids=[f"u{k}" for k in range(12)])
 
 
+def infer(method):
+    return ConnectivityInference(method=method, bin_width=BIN_WIDTH)
+
+
 @pytest.fixture(scope="module")
 def fitted():
-    return {method: ConnectivityInference(method=method).fit(SPIKES) for method in METHODS}
+    return {method: infer(method).fit(SPIKES) for method in METHODS}
 
 
 def test_the_glm_finds_the_edges_and_beats_every_baseline(fitted):
@@ -66,11 +78,8 @@ def test_the_glm_finds_the_edges_and_beats_every_baseline(fitted):
     for baseline in ("ccg", "lagged_correlation"):
         assert scores["glm"]["auprc"] >= scores[baseline]["auprc"] > scores["pearson"]["auprc"] + 0.2
     assert scores["glm"]["auprc"] > scores["partial_correlation"]["auprc"]
+    assert scores["coupling"]["auprc"] >= scores["glm"]["auprc"] - 0.01
     assert scores["pearson"]["direction_rate"] == 0.5
-
-
-def test_coupling_without_an_estimator_is_the_glm(fitted):
-    np.testing.assert_array_equal(fitted["coupling"].adjacency_, fitted["glm"].adjacency_)
 
 
 @pytest.mark.parametrize("method", LAGGED)
@@ -81,9 +90,10 @@ def test_the_transposed_truth_scores_worse(fitted, method):
 @pytest.mark.parametrize("method", METHODS)
 def test_permuting_units_permutes_the_adjacency(fitted, method):
     order = np.random.default_rng(3).permutation(12)
-    permuted = ConnectivityInference(method=method).fit(SPIKES.select_units(SPIKES.unit_ids[order]))
+    permuted = infer(method).fit(SPIKES.select_units(SPIKES.unit_ids[order]))
     expected = fitted[method].adjacency_[np.ix_(order, order)]
-    np.testing.assert_allclose(permuted.adjacency_, expected, rtol=1e-5, atol=1e-6)
+    scale = np.nanmax(np.abs(expected))  # the coordinate ascent stops when areas change by a thousandth
+    np.testing.assert_allclose(permuted.adjacency_, expected, rtol=1e-5, atol=2e-3 * scale)
     np.testing.assert_array_equal(permuted.unit_ids_, SPIKES.unit_ids[order])
 
 
@@ -94,7 +104,7 @@ def test_the_diagonal_and_only_the_diagonal_is_unknown(fitted, method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_arrays_and_containers_give_the_same_matrix(fitted, method):
-    from_array = ConnectivityInference(method=method).fit(COUNTS)
+    from_array = infer(method).fit(COUNTS)
     np.testing.assert_allclose(from_array.adjacency_, fitted[method].adjacency_, rtol=1e-9, atol=1e-12)
 
 
@@ -105,8 +115,8 @@ def test_no_lag_crosses_the_edge_of_a_trial(method):
     trials = rng.poisson(0.05, (300, 40, 2))
     trials[:, -1, 0] += 2
     trials[:, 0, 1] += 2
-    apart = ConnectivityInference(method=method).fit(trials)
-    joined = ConnectivityInference(method=method).fit(trials.reshape(-1, 2))
+    apart = infer(method).fit(trials)
+    joined = infer(method).fit(trials.reshape(-1, 2))
     assert joined.adjacency_[1, 0] > 0
     assert abs(apart.adjacency_[1, 0]) < 0.25 * joined.adjacency_[1, 0]
     assert apart.n_observations_[1, 0] == 300 * (40 - 3)
@@ -119,14 +129,16 @@ def test_what_was_not_observed_does_not_matter(method):
     seen = np.ones(COUNTS.shape, dtype=bool)
     seen[:half, 0] = False
     masked = SpikeTrains.from_counts(COUNTS * seen, BIN_WIDTH, observed=seen)
-    inference = ConnectivityInference(method=method).fit(masked)
-    late = ConnectivityInference(method=method).fit(COUNTS[half:])
-    silent = ConnectivityInference(method=method).fit(COUNTS * seen)
+    inference = infer(method).fit(masked)
+    late = infer(method).fit(COUNTS[half:])
+    silent = infer(method).fit(COUNTS * seen)
     pairs = ~np.eye(12, dtype=bool)[0]
     error = np.abs(inference.adjacency_[0] - late.adjacency_[0])[pairs].max()
     wrong = np.abs(silent.adjacency_[0] - late.adjacency_[0])[pairs].max()
-    assert error < max(0.6 * wrong, 0.02 * np.nanstd(late.adjacency_))
-    n_lags = 3 if method in ("coupling", "glm", "ccg", "lagged_correlation") else 0
+    # The priors of the edges are learned from all pairs, those of the first half too.
+    share = 0.9 if method == "coupling" else 0.6
+    assert error < max(share * wrong, 0.02 * np.nanstd(late.adjacency_))
+    n_lags = 3 if method in LAGGED else 0
     assert inference.n_observations_[0, 1] == half
     assert inference.n_observations_[1, 0] == half - n_lags
     assert inference.n_observations_[2, 1] == len(COUNTS) - n_lags
@@ -136,7 +148,7 @@ def test_correlation_over_observed_bins_equals_numpys():
     seen = np.random.default_rng(0).random((500, 3)) > 0.3
     counts = COUNTS[:500, :3] * seen
     spikes = SpikeTrains.from_counts(counts, BIN_WIDTH, observed=seen)
-    inference = ConnectivityInference(method="pearson").fit(spikes)
+    inference = infer("pearson").fit(spikes)
     both = seen[:, 0] & seen[:, 2]
     expected = np.corrcoef(counts[both, 0], counts[both, 2])[0, 1]
     assert inference.adjacency_[0, 2] == pytest.approx(expected, abs=1e-12)
@@ -250,8 +262,9 @@ def test_truth_is_read_by_label_and_orientation(fitted):
 def test_two_inferences_are_compared_by_their_common_pairs(fitted):
     agreement = fitted["glm"].compare(fitted["ccg"])
     assert agreement["n_pairs"] == 132
-    assert agreement["spearman"] > 0.4
-    assert fitted["glm"].compare(fitted["coupling"])["pearson"] == pytest.approx(1.0)
+    assert agreement["spearman"] > 0.3
+    assert fitted["glm"].compare(fitted["coupling"])["pearson"] > 0.9
+    assert fitted["glm"].compare(fitted["glm"])["pearson"] == pytest.approx(1.0)
     other = ConnectivityInference(method="pearson").fit(SPIKES.select_units(SPIKES.unit_ids[:5]))
     with pytest.raises(ValueError, match="unit ids should match"):
         fitted["glm"].compare(other)

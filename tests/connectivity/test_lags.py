@@ -62,5 +62,5 @@ def test_forward_equals_a_loop_and_backward_is_its_transpose():
     mean = (counts * seen).sum(axis=0) / seen.sum(axis=0)
     centred = np.where(seen, counts - mean, 0.0)
     slow = [sum(centred[t - lag] @ kernels[lag - 1] for lag in (1, 2, 3)) for t in past.rows]
-    np.testing.assert_allclose(past.forward(kernels), slow, atol=1e-12)
-    assert (past.forward(kernels) * values).sum() == pytest.approx((kernels * past.backward(values)).sum())
+    np.testing.assert_allclose(past.forward(kernels), slow, atol=1e-5)
+    assert (past.forward(kernels) * values).sum() == pytest.approx((kernels * past.backward(values)).sum(), rel=1e-5)

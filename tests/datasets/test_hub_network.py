@@ -122,9 +122,7 @@ def test_a_synapse_acts_after_its_delay_and_not_before(easy):
     before, after = [], []
     for target, source in pairs:
         delay = easy.delays[target, source] * 1000
-        before.append(
-            _correlogram(easy.spikes, target, source, range(1, int(delay))).sum() / max(int(delay) - 1, 1)
-        )
+        before.append(_correlogram(easy.spikes, target, source, range(1, int(delay))).sum() / max(int(delay) - 1, 1))
         after.append(_correlogram(easy.spikes, target, source, range(int(delay) + 1, int(delay) + 6)).mean())
     long_delay = easy.delays[tuple(pairs.T)] >= 3e-3
     assert np.mean(after) > 2.0

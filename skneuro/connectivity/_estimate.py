@@ -1,0 +1,163 @@
+"""From binned spikes to an estimate: one function for each method of `ConnectivityInference`."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import stats
+from sklearn.exceptions import ConvergenceWarning
+
+from ..data import BinnedSpikes
+from .baselines import cross_correlogram_z, lagged_correlation, partial_correlation, pearson
+from .coupling import CouplingFit, fit_coupling
+from .glm import PerTarget
+from .lags import pair_observations
+from .transfer_entropy import transfer_entropy
+
+__all__ = ["Estimate", "Reach", "estimate_convex", "estimate_pairwise"]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Lags in bins: how far the past is modelled, and how far it is read.
+
+    Parameters
+    ----------
+    modelled, read : int
+        Number of lags.
+    """
+
+    modelled: int
+    read: int
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What a method found.
+
+    Parameters
+    ----------
+    strength : ndarray of shape (n_units, n_units)
+        ``[target, source]``.
+    z : ndarray of shape (n_units, n_units) or None
+        Standard normal scores where there is no edge, most extreme of `n_looks`.
+    n_looks : int
+        See `z`.
+    probability : ndarray of shape (n_units, n_units) or None
+        Posterior probability of an edge.
+    kernels : ndarray of shape (n_units, n_units, n_lags) or None
+        Kernels in nats per spike.
+    attributes : dict
+        Further attributes of the inference, by name.
+    """
+
+    strength: np.ndarray
+    z: np.ndarray | None = None
+    n_looks: int = 1
+    probability: np.ndarray | None = None
+    kernels: np.ndarray | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+def estimate_pairwise(method: str, binned: BinnedSpikes, reach: Reach) -> Estimate:
+    """Estimate by a method that looks at pairs of units.
+
+    Parameters
+    ----------
+    method : {"pearson", "partial_correlation", "lagged_correlation", "ccg", "transfer_entropy"}
+        Which.
+    binned : BinnedSpikes
+        Counts of all trials.
+    reach : Reach
+        Lags.
+
+    Returns
+    -------
+    Estimate
+    """
+    n = np.sqrt(np.maximum(pair_observations(binned, reach.read), 1))
+    if method == "pearson":
+        strength = pearson(binned)
+        return Estimate(strength, strength * n)
+    if method == "partial_correlation":
+        strength = partial_correlation(binned)
+        return Estimate(strength, strength * n)
+    if method == "lagged_correlation":
+        strength = lagged_correlation(binned, reach.read)
+        return Estimate(strength, strength * n, reach.read)
+    if method == "ccg":
+        strength = cross_correlogram_z(binned, reach.modelled, reach.read)
+        return Estimate(strength, strength, reach.read)
+    bits = transfer_entropy(binned, reach.read)
+    # 2 n ln 2 times the transfer entropy is chi-squared with two degrees of freedom where nothing flows.
+    log_p = stats.chi2.logsf(2.0 * np.log(2.0) * n**2 * bits, 2)
+    return Estimate(bits, -stats.norm.ppf(np.maximum(0.5 * np.exp(log_p), 1e-300)), reach.read)
+
+
+def estimate_convex(
+    binned: BinnedSpikes,
+    reach: Reach,
+    *,
+    n_basis: int,
+    alpha: float,
+    innovations: bool,
+    n_factors: int | None,
+    dale: bool | str,
+    edges: bool,
+    offset: PerTarget | None = None,
+) -> Estimate:
+    """Estimate by the coupled GLM, with or without shared input and empirical-Bayes edges.
+
+    Parameters
+    ----------
+    binned : BinnedSpikes
+        Counts of all trials.
+    reach : Reach
+        Lags.
+    n_basis, alpha, innovations, n_factors, dale, offset
+        As in `fit_coupling`.
+    edges : bool
+        Whether the adjacency is the posterior mean of the edges, or the ridge estimate summed over the lags read.
+
+    Returns
+    -------
+    Estimate
+    """
+    # Short trials bound the reach: a bin needs its whole past.
+    n_lags = min(reach.modelled, int(np.diff(binned.ptr).max()) - 1)
+    fit = fit_coupling(
+        binned,
+        n_lags,
+        n_basis=n_basis,
+        alpha=alpha,
+        innovations=innovations,
+        n_factors=n_factors,
+        dale=dale,
+        offset=offset,
+    )
+    if not fit.converged:
+        warnings.warn(
+            "The coupled GLM did not converge: some units fire in a way that a log-linear model cannot follow, or too "
+            "rarely. Raise alpha.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    attributes = _attributes(fit, binned)
+    if edges:
+        return Estimate(fit.edges.area, fit.edges.z, 1, fit.edges.probability, fit.kernels, attributes)
+    attributes.pop("dale_")
+    attributes.pop("dale_evidence_")
+    strength = fit.kernels[:, :, : reach.read].sum(axis=2) * binned.bin_width
+    return Estimate(strength, fit.edges.z, 1, None, fit.kernels, attributes)
+
+
+def _attributes(fit: CouplingFit, binned: BinnedSpikes) -> dict[str, Any]:
+    loadings = np.zeros((binned.n_units, 0)) if fit.shared is None else fit.shared.loadings
+    return {
+        "shared_loadings_": loadings,
+        "dale_": fit.edges.dale,
+        "dale_evidence_": fit.edges.dale_evidence,
+    }
