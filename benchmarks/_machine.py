@@ -59,9 +59,7 @@ class Timing:
         return float(self.cpu.max() / self.cpu.min())
 
 
-def interleave(
-    candidates: dict[str, Callable[[], object]], repetitions: int, warm_up: int = 1
-) -> dict[str, Timing]:
+def interleave(candidates: dict[str, Callable[[], object]], repetitions: int, warm_up: int = 1) -> dict[str, Timing]:
     """Time some functions in turn, `repetitions` times each, after `warm_up` turns that do not count."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in candidates}
     for turn in range(warm_up + repetitions):

@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 JOBS = ("tokenize", "epoch", "epoch, video", "score", "predict", "sample, 1 row", "sample, 64 rows")
 
 # Read by a fresh interpreter that finds the commit's skneuro first; prints one CPU time for every job it is asked for.
-WORKER = '''
+WORKER = """
 import sys, time, warnings
 import numpy as np
 import torch
@@ -57,7 +57,7 @@ for line in sys.stdin:
     start = time.process_time()
     jobs[line.strip()]()
     print(time.process_time() - start, flush=True)
-'''
+"""
 
 
 @contextlib.contextmanager

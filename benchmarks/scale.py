@@ -83,7 +83,8 @@ def sweep(name: str, seed: int, *, quick: bool) -> list[dict]:
     for value in values:
         point = {**BASE, **changed, parameter: value}
         measured, _, memory = in_own_process(measure, point, seed, parts)
-        row = {"sweep": name, parameter: value, **measured, "peak memory, MB": memory - empty, "whole process, MB": memory}
+        row = {"sweep": name, parameter: value, **measured}
+        row |= {"peak memory, MB": memory - empty, "whole process, MB": memory}
         grown = "-"
         if rows:
             last = rows[-1]

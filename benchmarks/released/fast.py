@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skneuro.nn.layers import join_heads, split_heads
@@ -90,7 +90,7 @@ class Rows:
         return flat if self.place is None else _FromTable.apply(flat, self.place)
 
 
-def joined(*layers: torch.nn.Linear) -> tuple[Tensor, Tensor]:
+def joined(*layers: nn.Linear) -> tuple[Tensor, Tensor]:
     """Weight and bias of linear maps of the same input side by side."""
     return torch.cat([layer.weight for layer in layers]), torch.cat([layer.bias for layer in layers])
 
@@ -108,16 +108,16 @@ class FastNetwork(ReleasedNetwork):
     def forward(self, batch: PackedBatch) -> tuple[Tensor, Tensor]:
         """Logits of the unit and of the dt that follow every input, (P, tokens)."""
         rows, past_rows = Rows.of(batch.length), Rows.of(batch.past_length)
-        times = self.dt_vectors()
+        times = self.dt_vectors(self.time)
         x = self.unit(batch.unit) + self.position[rows.position] + times[batch.dt]
         for block in self.encoder:
             x = self._self_attention(block, x, rows, causal=True)
-        past = self.unit(batch.past_unit) + self.past_position[past_rows.position] + times[batch.past_dt]
+        past = self.past(batch.past_unit, batch.past_dt, past_rows)
         for block in self.past_fusion:
             x = self._past_attention(block, x, rows, past, past_rows)
         if batch.frames is not None:
             shared = Rows.of(np.bincount(batch.stimulus, batch.length).astype(np.int64))
-            stimulus = self.encode_stimulus(batch.frames)
+            stimulus = self.encode_stimulus(batch.frames, times)
             for block in self.stimulus_fusion:
                 x = self._stimulus_attention(block, x, shared, stimulus)
         for block in self.decoder:
@@ -128,26 +128,32 @@ class FastNetwork(ReleasedNetwork):
         """Weighted cross entropy per real token."""
         return weighted_loss(*self(batch), batch.next_unit, batch.next_dt)
 
-    def dt_vectors(self) -> Tensor:
+    def past(self, unit: Tensor, dt: Tensor, rows: Rows) -> Tensor:
+        """Vectors of the tokens of the past, (Q, D)."""
+        return self.unit(unit) + self.past_position[rows.position] + self.dt_vectors(self.past_time)[dt]
+
+    def dt_vectors(self, time: nn.Module) -> Tensor:
         """Vector of every dt token: there are few of them, whatever the batch."""
         index = torch.arange(self.config.n_dt_tokens, dtype=self.position.dtype, device=self.position.device)
-        return self.time(index[:, None])
+        return time(index[:, None])
 
-    def encode_stimulus(self, frames: Tensor) -> Tensor:
-        """Tokens of each distinct stimulus window, (windows * S, D)."""
+    def encode_stimulus(self, frames: Tensor, times: Tensor) -> Tensor:
+        """Tokens of each distinct stimulus window behind the start token, (windows * S, D)."""
         config = self.config
         patches = frames.to(self.position.dtype)
         for axis, (size, step) in enumerate(zip(config.kernel, config.stride, strict=True)):
             patches = patches.unfold(axis + 1, size, step)  # at last (windows, T, H, W, kernel)
         x = F.linear(patches.reshape(-1, np.prod(config.kernel)), self.tubelets.weight.flatten(1), self.tubelets.bias)
-        x = F.relu(self.tubelet_norm(x))
+        x = F.relu(self.tubelet_norm(x)).view(len(frames), -1, config.d_model)
+        start = self.unit.weight[config.start] + self.position[0] + times[0]
+        x = torch.cat([start.expand(len(frames), 1, -1), x], dim=1).flatten(0, 1)
         rows = Rows.of(np.full(len(frames), config.n_stimulus_tokens))
         for block in self.stimulus_encoder:
             x = self._self_attention(block, x, rows, causal=False)
         return x
 
     def _self_attention(self, block: Block, x: Tensor, rows: Rows, *, causal: bool) -> Tensor:
-        qkv = F.linear(block.norm_attention(x), *joined(block.query, block.key, block.value))
+        qkv = torch.cat([block.query(block.norm_attention(x)), F.linear(x, *joined(block.key, block.value))], dim=1)
         q, k, v = (split_heads(part, self.config.n_heads) for part in rows.table(qkv).chunk(3, dim=-1))
         # Keys of padding come after all real ones: a causal query never sees them.
         attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal)

@@ -25,20 +25,23 @@ ROOM = 16  # tokens by which a cache grows
 
 
 class Step:
-    """One block, for one new token in every row; maps of the same input are joined, and the query holds its scale."""
+    """One block, for one new token in every row; key and value are joined, and the query holds its scale."""
 
-    def __init__(self, block: Block, n_heads: int, *, of_itself: bool) -> None:
+    def __init__(self, block: Block, n_heads: int) -> None:
         self.block = block
         self.width = block.out.weight.shape[:1]
-        weight, bias = joined(block.query, block.key, block.value) if of_itself else joined(block.query)
-        scale = torch.ones_like(bias)
-        scale[: self.width[0]] = math.sqrt(n_heads / self.width[0])
-        self.weight, self.bias = weight * scale[:, None], bias * scale
+        scale = math.sqrt(n_heads / self.width[0])
+        self.weight, self.bias = block.query.weight * scale, block.query.bias * scale
+        self.kv_weight, self.kv_bias = joined(block.key, block.value)
 
-    def read(self, x: Tensor) -> Tensor:
-        """Query (and key and value) of every row."""
+    def query(self, x: Tensor) -> Tensor:
+        """Scaled query of every row."""
         norm = self.block.norm_attention
         return F.linear(torch.layer_norm(x, self.width, norm.weight, norm.bias), self.weight, self.bias)
+
+    def key_value(self, x: Tensor) -> Tensor:
+        """Key and value of every row, (R, 2 D)."""
+        return F.linear(x, self.kv_weight, self.kv_bias)
 
     def write(self, x: Tensor, attended: Tensor) -> Tensor:
         """What follows attention."""
@@ -124,7 +127,7 @@ class FastSampler:
             unit, dt = choose(unit_logits, dt_logits, rows, step)
             ended |= unit >= config.end
             n_going = len(rows) - int(ended.sum())
-            if n_going == 0 or step + 1 == config.block - 1:
+            if n_going == 0:
                 break
             drawn[0, rows, step] = torch.where(ended, config.end, unit)
             drawn[1, rows, step] = dt
@@ -143,20 +146,19 @@ class FastSampler:
         """Everything that the tokens to come do not change."""
         network, n_heads = self.network, self.n_heads
         n_rows, d_model = len(batch.length), network.config.d_model
-        self._dt_vectors = network.dt_vectors()
+        self._dt_vectors = network.dt_vectors(network.time)
         self._heads = torch.cat([network.head_unit.weight, network.head_dt.weight])
-        self._own = [Step(block, n_heads, of_itself=True) for block in (*network.encoder, *network.decoder)]
+        self._own = [Step(block, n_heads) for block in (*network.encoder, *network.decoder)]
         empty = (2, n_rows * n_heads, ROOM, d_model // n_heads)
         self._caches = [Keys(self._dt_vectors.new_zeros(empty), n_heads) for _ in self._own]
-        self._past = [Step(block, n_heads, of_itself=False) for block in network.past_fusion]
+        self._past = [Step(block, n_heads) for block in network.past_fusion]
         past_rows = Rows.of(batch.past_length)
-        position = network.past_position[past_rows.position]
-        past = network.unit(batch.past_unit) + position + self._dt_vectors[batch.past_dt]
+        past = network.past(batch.past_unit, batch.past_dt, past_rows)
         self._past_keys = self._context_keys(network.past_fusion, past, past_rows)
         self._stimulus = []
         if batch.frames is not None:
-            self._stimulus = [Step(block, n_heads, of_itself=False) for block in network.stimulus_fusion]
-            stimulus = network.encode_stimulus(batch.frames)
+            self._stimulus = [Step(block, n_heads) for block in network.stimulus_fusion]
+            stimulus = network.encode_stimulus(batch.frames, self._dt_vectors)
             one_each = Rows.of(np.full(len(batch.frames), network.config.n_stimulus_tokens))
             self._stimulus_keys = self._context_keys(network.stimulus_fusion, stimulus, one_each)
             self._share(batch.stimulus)
@@ -205,7 +207,7 @@ class FastSampler:
         for layer, cache in zip(self._own[:n_layers], self._caches, strict=False):
             x = self._own_step(layer, cache, x, step)
         for layer, keys in zip(self._past, self._past_keys, strict=True):
-            x = layer.write(x, keys.attend(layer.read(x)))
+            x = layer.write(x, keys.attend(layer.query(x)))
         for number, layer in enumerate(self._stimulus):
             x = self._stimulus_step(layer, self._stimulus_keys[number], x)
         for layer, cache in zip(self._own[n_layers:], self._caches[n_layers:], strict=True):
@@ -213,11 +215,10 @@ class FastSampler:
         return F.linear(x, self._heads).split([network.config.n_unit_tokens, network.config.n_dt_tokens], dim=1)
 
     def _own_step(self, layer: Step, cache: Keys, x: Tensor, step: int) -> Tensor:
-        q, kv = layer.read(x).split([x.shape[1], 2 * x.shape[1]], dim=1)
-        cache.append(kv, step)
-        return layer.write(x, cache.attend(q, step + 1))
+        cache.append(layer.key_value(x), step)
+        return layer.write(x, cache.attend(layer.query(x), step + 1))
 
     def _stimulus_step(self, layer: Step, keys: Keys, x: Tensor) -> Tensor:
-        table = x.new_zeros(math.prod(self._table), x.shape[1]).index_copy_(0, self._place, layer.read(x))
+        table = x.new_zeros(math.prod(self._table), x.shape[1]).index_copy_(0, self._place, layer.query(x))
         attended = keys.attend_many(table.view(*self._table, -1)).flatten(0, 1)
         return layer.write(x, attended.index_select(0, self._place))

@@ -72,12 +72,16 @@ class ReleasedConfig:
 
     @property
     def n_stimulus_tokens(self) -> int:
-        """Tokens of a stimulus window."""
-        return math.prod(self.grid)
+        """Tokens of a stimulus window: tubelets, and the start token in front of them."""
+        return math.prod(self.grid) + 1
 
 
 class Block(nn.Module):
-    """Parameters of attention and a position-wise network, each after its norm, and a norm at the end."""
+    """Parameters of attention and a position-wise network, each after its norm, and a norm at the end.
+
+    The first norm is for the queries only: keys and values are read from what is attended to as it is, in
+    self-attention too.
+    """
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
@@ -106,7 +110,9 @@ class ReleasedNetwork(nn.Module):
         self.unit = nn.Embedding(config.n_unit_tokens, d_model)
         self.position = nn.Parameter(torch.zeros(config.block, d_model))
         self.past_position = nn.Parameter(torch.zeros(config.past_block, d_model))
-        self.time = nn.Sequential(nn.Linear(1, d_model), nn.GELU(), nn.Linear(d_model, d_model))  # of the dt token
+        self.time, self.past_time = (  # of the number of the dt token
+            nn.Sequential(nn.Linear(1, d_model // 2), nn.GELU(), nn.Linear(d_model // 2, d_model)) for _ in range(2)
+        )
         self.encoder = stack()
         self.past_fusion = stack()
         if config.video:
@@ -157,7 +163,7 @@ def needed_flops(
     total = layers * (2 * self_attention + past) + 2 * d * tokens * (config.n_unit_tokens + config.n_dt_tokens)
     if config.video and n_stimuli:
         s = config.n_stimulus_tokens
-        encode = s * 2 * math.prod(config.kernel) * d + layers * (s * 24 * d**2 + 4 * d * s**2)
+        encode = (s - 1) * 2 * math.prod(config.kernel) * d + layers * (s * 24 * d**2 + 4 * d * s**2)
         total += n_stimuli * (encode + layers * s * 4 * d**2)
         total += layers * (tokens * 20 * d**2 + 4 * d * tokens * s)
     return float(total) * (3 if training else 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .choosing import Choose
@@ -26,9 +26,7 @@ def attend(block: Block, x: Tensor, keys: Tensor, hidden: Tensor | None, n_heads
         return values.view(rows, -1, n_heads, width // n_heads).transpose(1, 2)
 
     q = heads(block.query(block.norm_attention(x)))  # (B, H, T, D/H)
-    # A block of self-attention reads keys from the same normed input, cross-attention reads them as they are.
-    source = block.norm_attention(x) if keys is x else keys
-    k, v = heads(block.key(source)), heads(block.value(source))  # (B, H, S, D/H)
+    k, v = heads(block.key(keys)), heads(block.value(keys))  # (B, H, S, D/H)
     scores = q @ k.transpose(-2, -1) / math.sqrt(width // n_heads)
     if hidden is not None:
         scores = scores.masked_fill(hidden, float("-inf"))
@@ -42,36 +40,37 @@ class PlainNetwork(ReleasedNetwork):
     """The released manner."""
 
     def forward(self, batch: PaddedBatch) -> tuple[Tensor, Tensor]:
-        """Logits of the unit and of the dt that follow every input, (B, block - 1, tokens); padding holds anything."""
+        """Logits of the unit and of the dt that follow every input, (B, block, tokens); padding holds anything."""
         n_heads = self.config.n_heads
-        x = self._embed(batch.unit, batch.dt, self.position)
+        x = self._embed(batch.unit, batch.dt, self.position, self.time)
+        start = x[:, :1]
         steps = torch.arange(x.shape[1])
         later = steps > steps[:, None]  # (T, T)
         for block in self.encoder:
             x = attend(block, x, x, later, n_heads)
-        past = self._embed(batch.past_unit, batch.past_dt, self.past_position)
+        past = self._embed(batch.past_unit, batch.past_dt, self.past_position, self.past_time)
         padding = torch.arange(past.shape[1]) >= batch.past_length[:, None]
         for block in self.past_fusion:
             x = attend(block, x, past, padding[:, None, None, :], n_heads)
         if batch.frames is not None:
-            stimulus = self.encode_stimulus(batch.frames)
+            stimulus = self.encode_stimulus(batch.frames, start)
             for block in self.stimulus_fusion:
                 x = attend(block, x, stimulus, None, n_heads)
         for block in self.decoder:
             x = attend(block, x, x, later, n_heads)
         return self.head_unit(x), self.head_dt(x)
 
-    def encode_stimulus(self, frames: Tensor) -> Tensor:
-        """Tokens of each row's stimulus window, (B, S, D)."""
+    def encode_stimulus(self, frames: Tensor, start: Tensor) -> Tensor:
+        """Tokens of each row's stimulus window behind the start token, (B, S, D)."""
         x = self.tubelets(frames[:, None])  # (B, D, T, H, W)
         x = F.relu(self.tubelet_norm(x.flatten(2).transpose(1, 2)))
+        x = torch.cat([start, x], dim=1)
         for block in self.stimulus_encoder:
             x = attend(block, x, x, None, self.config.n_heads)
         return x
 
-    def _embed(self, unit: Tensor, dt: Tensor, position: Tensor) -> Tensor:
-        time = self.time(dt[..., None].to(position.dtype))
-        return self.unit(unit) + position[: unit.shape[1]] + time
+    def _embed(self, unit: Tensor, dt: Tensor, position: Tensor, time: nn.Module) -> Tensor:
+        return self.unit(unit) + position[: unit.shape[1]] + time(dt[..., None].to(position.dtype))
 
     def loss(self, batch: PaddedBatch) -> Tensor:
         """Weighted cross entropy per real token."""
@@ -86,7 +85,7 @@ class PlainNetwork(ReleasedNetwork):
         steps = config.block - 1 if max_steps is None else max_steps
         result = []
         for row in range(len(batch.unit)):
-            unit, dt = torch.full((2, 1, config.block - 1), config.end + 1)
+            unit, dt = torch.full((2, 1, config.block), config.end + 1)
             dt = torch.full_like(dt, config.dt_end + 1)
             unit[0, 0], dt[0, 0] = config.start, 0
             number = torch.tensor([row])
@@ -98,7 +97,7 @@ class PlainNetwork(ReleasedNetwork):
                 now = PaddedBatch(unit, dt, unit, dt, length, *past, frames)
                 unit_logits, dt_logits = self(now)
                 next_unit, next_dt = choose(unit_logits[:, step], dt_logits[:, step], number, step)
-                if int(next_unit[0]) >= config.end or step + 1 == config.block - 1:
+                if int(next_unit[0]) >= config.end:
                     break
                 n_spikes = step + 1
                 unit[0, n_spikes], dt[0, n_spikes] = next_unit[0], next_dt[0]

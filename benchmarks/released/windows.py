@@ -81,10 +81,10 @@ class PaddedBatch:
 
     Attributes
     ----------
-    unit, dt, next_unit, next_dt : Tensor of shape (B, block - 1)
+    unit, dt, next_unit, next_dt : Tensor of shape (B, block)
     past_unit, past_dt : Tensor of shape (B, past_block)
     length, past_length : Tensor of shape (B,)
-        Real tokens of each row.
+        Inputs with a target that is not padding, and real tokens of the past, of each row.
     frames : Tensor of shape (B, n_frames, height, width) or None
     """
 
@@ -157,9 +157,9 @@ def plain_item(recording: SimulatedRecording, config: ReleasedConfig, trial: int
     counts, border = recording.counts[trial], end - config.window_bins
     units, dts = scan(counts, border, end, config.block - 2)
     past_units, past_dts = scan(counts, border - config.past_bins, border, config.past_block - 2)
-    pad = [config.end + 1] * (config.block - 2 - len(units))
+    pad = [config.end + 1] * (config.block - 1 - len(units))
     dt_pad = [config.dt_end + 1] * len(pad)
-    past_pad = [config.end + 1] * (config.past_block - 1 - len(past_units))
+    past_pad = [config.end + 1] * (config.past_block - 2 - len(past_units))
     sequence = [config.start, *units, config.end, *pad]
     times = [0, *dts, config.dt_end, *dt_pad]
     item = {
@@ -168,9 +168,9 @@ def plain_item(recording: SimulatedRecording, config: ReleasedConfig, trial: int
         "next_unit": torch.tensor(sequence[1:]),
         "next_dt": torch.tensor(times[1:]),
         "length": torch.tensor(len(units) + 1),
-        "past_unit": torch.tensor([config.start, *past_units, *past_pad]),
-        "past_dt": torch.tensor([0, *past_dts, *[config.dt_end + 1] * len(past_pad)]),
-        "past_length": torch.tensor(len(past_units) + 1),
+        "past_unit": torch.tensor([config.start, *past_units, config.end, *past_pad]),
+        "past_dt": torch.tensor([0, *past_dts, config.dt_end, *[config.dt_end + 1] * len(past_pad)]),
+        "past_length": torch.tensor(len(past_units) + 2),
     }
     if config.video:
         low, high = frame_range(config, end)
@@ -205,25 +205,26 @@ def fast_batch(
         shown = distinct[:, None] + np.arange(config.n_frames)
         frames = torch.from_numpy(recording.frames.reshape(-1, *recording.frames.shape[2:])[shown])
     border = trial * recording.n_bins + end - config.window_bins
-    inputs, targets, length = _cut(recording, border, border + config.window_bins, config.block - 2, config)
-    past, _, past_length = _cut(recording, border - config.past_bins, border, config.past_block - 2, config)
-    return PackedBatch(*inputs, *targets, length, *past, past_length, order, frames, stimulus)
+    unit, dt, length = _cut(recording, border, border + config.window_bins, config.block - 2, config)
+    first, last = np.cumsum(length) - length, np.cumsum(length) - 1
+    inputs, targets = np.ones(len(unit), dtype=bool), np.ones(len(unit), dtype=bool)
+    inputs[last] = targets[first] = False
+    columns = [torch.from_numpy(column) for column in (unit[inputs], dt[inputs], unit[targets], dt[targets])]
+    *past, past_length = _cut(recording, border - config.past_bins, border, config.past_block - 2, config)
+    return PackedBatch(*columns, length - 1, *(torch.from_numpy(a) for a in past), past_length, order, frames, stimulus)
 
 
 def _cut(
     recording: SimulatedRecording, first: np.ndarray, stop: np.ndarray, longest: int, config: ReleasedConfig
-) -> tuple[list[Tensor], list[Tensor], np.ndarray]:
-    """Unit and dt of the inputs and of the targets of windows laid end to end, and tokens of each window."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Unit and dt of windows laid end to end, start and end token included, and tokens of each window."""
     low, high = np.searchsorted(recording.bin, np.concatenate([first, stop])).reshape(2, -1)
     low = np.maximum(low, high - longest)
-    length = high - low + 1  # with the start token
-    token_start = np.cumsum(length) - length
-    spike = np.arange(length.sum()) + np.repeat(low - token_start - 1, length)  # one before the first: start
+    length = high - low + 2
+    until = np.cumsum(length)
+    spike = np.arange(until[-1]) + np.repeat(low - (until - length) - 1, length)  # -1: the start token
     unit = recording.unit.take(spike, mode="clip")
     dt = recording.bin.take(spike, mode="clip") - np.repeat(first, length)
-    unit[token_start], dt[token_start] = config.start, 0
-    next_unit, next_dt = np.append(unit[1:], 0), np.append(dt[1:], 0)
-    last = token_start + length - 1
-    next_unit[last], next_dt[last] = config.end, config.dt_end
-    inputs, targets = [unit, dt], [next_unit, next_dt]
-    return [torch.from_numpy(a) for a in inputs], [torch.from_numpy(a) for a in targets], length
+    unit[until - length], dt[until - length] = config.start, 0
+    unit[until - 1], dt[until - 1] = config.end, config.dt_end
+    return unit, dt, length

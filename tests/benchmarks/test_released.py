@@ -161,6 +161,7 @@ def test_sizes_are_those_of_the_description():
     assert 24e6 < n_parameters < 25e6
     assert config.n_dt_tokens == 19
     assert config.n_unit_tokens == 389
+    assert config.n_stimulus_tokens == 406
 
 
 def test_needed_operations_agree_with_torchs_count_where_nothing_is_padded():
@@ -170,12 +171,12 @@ def test_needed_operations_agree_with_torchs_count_where_nothing_is_padded():
     config = ReleasedConfig.small(n_units=30, block=34, past_block=34, video=True, frame_shape=FRAME)
     recording = SimulatedRecording.make(30, 60.0, seed=0, n_trials=2, duration=2.0, frame_shape=FRAME)
     packed = fast_batch(recording, config, *recording.draw_windows(config, 4, 0))
-    assert (packed.length == 33).all() and (packed.past_length == 33).all()
+    assert (packed.length == 33).all() and (packed.past_length == 34).all()
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         FastNetwork(config)(packed)
     needed = needed_flops(config, packed.length, packed.past_length, len(packed.frames))
-    # torch counts both halves of causal attention and the vectors of the dt tokens
+    # torch counts both halves of causal attention and the vectors of the dt tokens, too
     d, layers = config.d_model, 2 * config.n_layers
     causal = layers * 4 * d * sum(n * n - n * (n + 1) / 2 for n in packed.length)
-    vectors = 2 * config.n_dt_tokens * (d + d * d)
+    vectors = 2 * 2 * config.n_dt_tokens * (d // 2 + d * d // 2)
     assert counter.get_total_flops() == pytest.approx(needed + causal + vectors, rel=1e-6)
