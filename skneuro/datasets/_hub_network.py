@@ -3,53 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from skneuro._sklearn_compat import Interval, StrOptions, validate_parameter_constraints
 from skneuro.data import SpikeTrains, TimeSeries
+from skneuro.datasets._hub_checks import check_faults, check_parameters
+from skneuro.datasets._hub_wiring import LEVELS, N_SHARED, Level, Wiring, draw_wiring
 from skneuro.datasets._integrate_and_fire import TIME_STEP, LeakyNetwork, ornstein_uhlenbeck
 from skneuro.datasets._random import as_generator
+from skneuro.datasets._recording_faults import Sorting, heard, pool, sort_cells, units_of_spikes
 
-OUT_PROBABILITY, HUB_OUT_PROBABILITY = 0.05, 0.45
-HUB_FRACTION, INHIBITORY_FRACTION = 0.075, 0.2
-WEIGHT_LOG_SD, WEIGHT_CAP, INHIBITION = 0.6, 6.0, 3.0  # cap in medians, strength of inhibition in excitations
-DELAY_STEPS = (2, 10)  # 1 to 5 ms
 TARGET_RATES = (3.0, 7.5)  # Hz; the margin to 2.5 and 9 Hz takes up the error of the tuning
-N_SHARED, LOADING_MEAN, LOADING_SD = 2, 0.6, 0.5
 CALIBRATION_RUNS, CALIBRATION_COPIES, CALIBRATION_STEPS = 14, 10, 2000
 BURN_IN_STEPS = 2000
-
-
-@dataclass(frozen=True)
-class _Level:
-    psp_median: float  # mV
-    noise_sd: float  # mV
-    shared_gain: float = 0.0  # mV for an input of 1 and a loading of 1
-    shared_tau: float = 1.0  # s
-    shared_rate: float = 1000.0  # Hz, samples of the shared input, each held until the next
-    hidden_per_unit: float = 0.0  # cells that are not recorded, per recorded one
-
-
-LEVELS = {
-    "easy": _Level(psp_median=1.3, noise_sd=5.0),
-    "medium": _Level(psp_median=1.0, noise_sd=5.0, shared_gain=2.0, shared_tau=0.030),
-    "hard": _Level(psp_median=0.8, noise_sd=4.5, shared_gain=3.0, shared_tau=0.012, hidden_per_unit=26 / 80),
-    "stimulus": _Level(psp_median=1.0, noise_sd=5.0, shared_gain=2.0, shared_tau=0.050, shared_rate=60.0),
-}
-
-
-@dataclass(frozen=True)
-class _Wiring:
-    weights: np.ndarray  # (target, source), mV
-    delay_steps: np.ndarray  # (target, source)
-    hubs: np.ndarray  # (n_cells,) bool
-    inhibitory: np.ndarray  # (n_cells,) bool
-    loadings: np.ndarray | None  # (n_cells, N_SHARED), mV
+DRIFT_TAU = 100.0  # s
 
 
 def make_hub_network(
@@ -59,6 +28,12 @@ def make_hub_network(
     random_state: int | np.random.RandomState | np.random.Generator | None = None,
     *,
     stimulus_period: float | None = None,
+    observed_fraction: float = 1.0,
+    n_merged: int = 0,
+    n_split: int = 0,
+    dead_time: float = 0.0,
+    rate_drift: float = 0.0,
+    dale: bool = True,
 ) -> Bunch:
     """Simulate a leaky integrate-and-fire network with hubs and return its spikes and its wiring.
 
@@ -95,6 +70,20 @@ def make_hub_network(
     stimulus_period : float, in seconds, or None, default=None
         Only with ``level="stimulus"``: the stimulus repeats after this time, a multiple of its 1/60 s, so
         that ``spikes.cut(stimulus_period)`` gives repeats of one trial. None: it never repeats.
+    observed_fraction : float, default=1.0
+        Share of the cells that are recorded; the others come on top of those that a level hides. Connection
+        probabilities are multiplied by it, so that a cell keeps its number of inputs.
+    n_merged : int, default=0
+        Units that hold the spikes of two cells, as if sorted together. The truth of such a unit is the mean of its
+        cells', weighted by their rates.
+    n_split : int, default=0
+        Cells whose spikes are spread over two units by chance. What the two do to each other is NaN in ``weights``.
+    dead_time : float, in seconds, default=0.0
+        After a detected spike, of whatever unit, no other is detected for so long.
+    rate_drift : float, in mV, default=0.0
+        Standard deviation of a slow wander (100 s) of every cell's drive, of its own.
+    dale : bool, default=True
+        False: every synapse has a sign of its own, inhibitory for one in five.
 
     Returns
     -------
@@ -110,11 +99,12 @@ def make_hub_network(
             Peak of the postsynaptic potential, ``weights[target, source]``, negative for inhibition, 0 where
             there is no synapse.
         delays : ndarray of shape (n_units, n_units), in seconds
-            Delay of every synapse, NaN where there is none.
+            Delay of every synapse, NaN where there is none; of merged units that of their first cells.
         hubs : int ndarray of shape (n_hubs,)
             Columns of the hubs among the recorded units.
         unit_types : str ndarray of shape (n_units,)
-            "excitatory" or "inhibitory".
+            "excitatory" or "inhibitory" (of the cell, whatever its synapses without Dale's law); "mixed" for a unit
+            that holds one of each.
         loadings : ndarray of shape (n_units, 2), in mV, or None
             Drive of every unit for a shared input of 1.
         drive : ndarray of shape (n_units,), in mV
@@ -139,11 +129,13 @@ def make_hub_network(
     >>> network.weights.shape  # weights[3, 7] is the effect of unit 7 on unit 3
     (20, 20)
     """
-    _check_parameters(n_units, duration, level, random_state, stimulus_period)
+    check_parameters(n_units, duration, level, random_state, stimulus_period)
+    check_faults(n_units, observed_fraction, n_merged, n_split, dead_time, rate_drift, dale)
     setting = LEVELS[level]
-    wiring_rng, tuning_rng, shared_rng, noise_rng = as_generator(random_state).spawn(4)
-    n_cells = n_units + round(n_units * setting.hidden_per_unit)
-    wiring = _draw_wiring(n_cells, setting, wiring_rng)
+    wiring_rng, tuning_rng, shared_rng, noise_rng, fault_rng = as_generator(random_state).spawn(5)
+    n_recorded = n_units + n_merged - n_split
+    n_cells = round((n_recorded + round(n_recorded * setting.hidden_per_unit)) / observed_fraction)
+    wiring = draw_wiring(n_cells, setting, wiring_rng, thinning=observed_fraction, dale=dale)
     low, high = np.log(TARGET_RATES)
     targets = np.exp(wiring_rng.uniform(low, high, n_cells))
     drive = _tune_drive(wiring, setting, targets, tuning_rng)
@@ -152,70 +144,21 @@ def make_hub_network(
     shared = _draw_shared_input(setting, n_steps, (), shared_rng, stimulus_period)
     network = LeakyNetwork(wiring.weights, wiring.delay_steps, noise_sd=setting.noise_sd, n_copies=1, rng=noise_rng)
     network.run(drive, BURN_IN_STEPS)
-    steps, cells = network.run(drive, n_steps, _as_drive(shared, wiring.loadings, setting.shared_rate))
-    return _bunch(steps, cells, n_units, duration, level, wiring, targets, drive, shared)
-
-
-def _check_parameters(
-    n_units: object, duration: object, level: object, random_state: object, stimulus_period: object
-) -> None:
-    validate_parameter_constraints(
-        {
-            "n_units": [Interval(Integral, 2, None, closed="left")],
-            "duration": [Interval(Real, TIME_STEP, None, closed="left")],
-            "level": [StrOptions(set(LEVELS))],
-            "random_state": ["random_state", np.random.Generator],
-            "stimulus_period": [Interval(Real, 0, None, closed="neither"), None],
-        },
-        {
-            "n_units": n_units,
-            "duration": duration,
-            "level": level,
-            "random_state": random_state,
-            "stimulus_period": stimulus_period,
-        },
-        caller_name="make_hub_network",
-    )
-    if stimulus_period is None:
-        return
-    if level != "stimulus":
-        raise ValueError(
-            f"'stimulus_period' needs level='stimulus': level={level!r} has no stimulus that could repeat. "
-            "Leave it out or change the level."
-        )
-    frames = stimulus_period * LEVELS[level].shared_rate  # type: ignore[operator]
-    if abs(frames - round(frames)) > 1e-6 or round(frames) < 1:
-        raise ValueError(
-            f"'stimulus_period' must be a multiple of 1/{LEVELS[level].shared_rate:.0f} s, one step of the "
-            f"stimulus; got {stimulus_period!r} s."
-        )
-
-
-def _draw_wiring(n_cells: int, setting: _Level, rng: np.random.Generator) -> _Wiring:
-    n_hubs = max(1, round(HUB_FRACTION * n_cells))
-    # Cells are exchangeable, so that the recorded ones (the first) are a random sample of the network.
-    order = rng.permutation(n_cells)
-    hubs = np.zeros(n_cells, dtype=bool)
-    hubs[order[:n_hubs]] = True
-    inhibitory = np.zeros(n_cells, dtype=bool)
-    n_inhibitory_hubs = 1 if n_hubs > 1 else 0
-    n_inhibitory = max(round(INHIBITORY_FRACTION * n_cells), n_inhibitory_hubs)
-    inhibitory[order[:n_inhibitory_hubs]] = True
-    inhibitory[order[n_hubs : n_hubs + n_inhibitory - n_inhibitory_hubs]] = True
-
-    connected = rng.random((n_cells, n_cells)) < np.where(hubs, HUB_OUT_PROBABILITY, OUT_PROBABILITY)
-    np.fill_diagonal(connected, False)
-    size = np.minimum(np.exp(WEIGHT_LOG_SD * rng.standard_normal((n_cells, n_cells))), WEIGHT_CAP)
-    sign = np.where(inhibitory, -INHIBITION, 1.0)
-    delay_steps = rng.integers(DELAY_STEPS[0], DELAY_STEPS[1] + 1, (n_cells, n_cells))
-    loadings = None
-    if setting.shared_gain:
-        loadings = setting.shared_gain * rng.normal(LOADING_MEAN, LOADING_SD, (n_cells, N_SHARED))
-    return _Wiring(connected * size * sign * setting.psp_median, delay_steps, hubs, inhibitory, loadings)
+    wander = None
+    if rate_drift:
+        wander = rate_drift * ornstein_uhlenbeck(int(np.ceil(duration)) + 1, (n_cells,), DRIFT_TAU, 1.0, fault_rng)
+    steps, cells = network.run(drive, n_steps, _as_drive(shared, wiring.loadings, setting.shared_rate, wander))
+    sorting = sort_cells(n_units, n_merged, n_split, fault_rng)
+    kept = np.flatnonzero(cells < n_recorded)
+    if dead_time:
+        kept = kept[heard((steps[kept] + 0.5) * TIME_STEP, dead_time)]
+    units = units_of_spikes(cells[kept], sorting, fault_rng)
+    times = (steps[kept] + 0.5) * TIME_STEP
+    return _bunch(times, units, sorting, duration, level, wiring, targets, drive, shared)
 
 
 def _draw_shared_input(
-    setting: _Level,
+    setting: Level,
     n_steps: int,
     shape: tuple[int, ...],
     rng: np.random.Generator,
@@ -231,21 +174,28 @@ def _draw_shared_input(
 
 
 def _as_drive(
-    shared: np.ndarray | None, loadings: np.ndarray | None, rate: float
+    shared: np.ndarray | None, loadings: np.ndarray | None, rate: float, wander: np.ndarray | None = None
 ) -> Callable[[int, int], np.ndarray] | None:
-    """The shared input as :class:`LeakyNetwork` reads it: each sample held until the next."""
-    if shared is None or loadings is None:
+    """What is added to the drive, as :class:`LeakyNetwork` reads it: samples held until the next, wander joined up."""
+    if wander is None and (shared is None or loadings is None):
         return None
 
     def drive(start: int, stop: int) -> np.ndarray:
-        sample = ((np.arange(start, stop) + 0.5) * (TIME_STEP * rate)).astype(int)
-        values = shared[sample] @ loadings.T
-        return values.reshape(stop - start, -1, loadings.shape[0])
+        middle = (np.arange(start, stop) + 0.5) * TIME_STEP
+        values = np.zeros((stop - start, 1, 1))
+        if shared is not None and loadings is not None:
+            inputs = shared[(middle * rate).astype(int)] @ loadings.T
+            values = values + inputs.reshape(stop - start, -1, loadings.shape[0])
+        if wander is not None:
+            second = middle.astype(int)
+            share = (middle - second)[:, None]
+            values = values + ((1 - share) * wander[second] + share * wander[second + 1])[:, None, :]
+        return values
 
     return drive
 
 
-def _tune_drive(wiring: _Wiring, setting: _Level, targets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _tune_drive(wiring: Wiring, setting: Level, targets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Find the constant drive of every cell by short runs of copies, with shrinking steps in log rate."""
     n_cells = len(targets)
     seconds = CALIBRATION_COPIES * CALIBRATION_STEPS * TIME_STEP
@@ -266,42 +216,52 @@ def _tune_drive(wiring: _Wiring, setting: _Level, targets: np.ndarray, rng: np.r
 
 
 def _bunch(
-    steps: np.ndarray,
-    cells: np.ndarray,
-    n_units: int,
+    times: np.ndarray,
+    units: np.ndarray,
+    sorting: Sorting,
     duration: float,
     level: str,
-    wiring: _Wiring,
+    wiring: Wiring,
     targets: np.ndarray,
     drive: np.ndarray,
     shared: np.ndarray | None,
 ) -> Bunch:
-    seen = cells < n_units
-    types = np.where(wiring.inhibitory[:n_units], "inhibitory", "excitatory")
+    n_units = len(sorting.members)
+    n_recorded = 1 + max(int(member.max()) for member in sorting.members)
+    inhibitory = pool(wiring.inhibitory[:n_recorded].astype(float), sorting, targets, 0)
+    types = np.where(inhibitory == 0, "excitatory", np.where(inhibitory == 1, "inhibitory", "mixed"))
+    hubs = np.array([bool(wiring.hubs[member].any()) for member in sorting.members])
+    rates = np.array([targets[member].sum() for member in sorting.members])
+    rates[sorting.split] /= 2
     spikes = SpikeTrains(
-        (steps[seen] + 0.5) * TIME_STEP,
-        cells[seen],
-        [0, int(seen.sum())],
+        times,
+        units,
+        [0, len(times)],
         [0.0],
         [duration],
         unit_ids=np.arange(n_units),
-        unit_info=pd.DataFrame({"type": types, "hub": wiring.hubs[:n_units], "target_rate": targets[:n_units]}),
+        unit_info=pd.DataFrame({"type": types, "hub": hubs, "target_rate": rates}),
     )
     shared_input = None
     if shared is not None:
         shared_input = TimeSeries.from_lists([shared], rate=LEVELS[level].shared_rate)
-    weights = wiring.weights[:n_units]
-    recorded = weights[:, :n_units]
+    inputs = pool(wiring.weights[:n_recorded], sorting, targets, 0)
+    weights = pool(inputs[:, :n_recorded], sorting, targets, 1)
+    first, second = sorting.split.T
+    weights[first, second] = weights[second, first] = np.nan
+    np.fill_diagonal(weights, 0.0)
+    lead = np.array([member[0] for member in sorting.members])
+    delays = wiring.delay_steps[np.ix_(lead, lead)] * TIME_STEP
     return Bunch(
         spikes=spikes,
         stimuli=shared_input if level == "stimulus" else None,
         shared_input=shared_input,
-        weights=recorded,
-        delays=np.where(recorded != 0, wiring.delay_steps[:n_units, :n_units] * TIME_STEP, np.nan),
-        hubs=np.flatnonzero(wiring.hubs[:n_units]),
+        weights=weights,
+        delays=np.where(np.nan_to_num(weights) != 0, delays, np.nan),
+        hubs=np.flatnonzero(hubs),
         unit_types=types,
-        loadings=None if wiring.loadings is None else wiring.loadings[:n_units],
-        drive=drive[:n_units],
-        target_rates=targets[:n_units],
-        hidden_weights=weights[:, n_units:],
+        loadings=None if wiring.loadings is None else pool(wiring.loadings[:n_recorded], sorting, targets, 0),
+        drive=pool(drive[:n_recorded], sorting, targets, 0),
+        target_rates=rates,
+        hidden_weights=inputs[:, n_recorded:],
     )

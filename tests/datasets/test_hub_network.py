@@ -190,3 +190,57 @@ def test_a_repeated_stimulus_gives_repeatable_responses():
 def test_a_parameter_out_of_range_is_named(parameters, message):
     with pytest.raises(ValueError, match=message):
         make_hub_network(**{"n_units": 5, "duration": 1.0, **parameters})
+
+
+def test_fewer_cells_are_seen_but_each_keeps_its_number_of_inputs():
+    data = make_hub_network(20, 0.1, random_state=0, observed_fraction=0.25)
+    assert data.spikes.shape == (1, 20)
+    assert data.hidden_weights.shape == (20, 60)
+    inputs = ((data.weights != 0).sum(axis=1) + (data.hidden_weights != 0).sum(axis=1)).mean()
+    assert inputs == pytest.approx(20 * (0.925 * 0.05 + 0.075 * 0.45), rel=0.5)
+
+
+def test_merged_units_hold_the_spikes_of_both_cells():
+    data = make_hub_network(20, 20.0, random_state=0, n_merged=6)
+    rates = np.bincount(data.spikes.units, minlength=20) / 20.0
+    assert (data.target_rates > 2 * 3.0).sum() >= 6
+    assert np.corrcoef(rates, data.target_rates)[0, 1] > 0.9
+    assert np.isfinite(data.weights).all() and data.weights.shape == (20, 20)
+
+
+def test_split_units_share_a_cell_and_what_they_do_to_each_other_is_unknown():
+    data = make_hub_network(20, 20.0, random_state=0, n_split=3)
+    pairs = np.argwhere(np.isnan(data.weights))
+    assert len(pairs) == 6
+    for a, b in pairs:
+        others = np.setdiff1d(np.arange(20), [a, b])
+        np.testing.assert_array_equal(data.weights[a, others], data.weights[b, others])
+        np.testing.assert_array_equal(data.weights[others, a], data.weights[others, b])
+        together = np.sort(np.concatenate([data.spikes.trial(0)[a], data.spikes.trial(0)[b]]))
+        assert np.diff(together).min() >= 3e-3 - 1e-9  # the refractory period of one cell
+
+
+def test_no_spike_is_detected_within_the_dead_time_of_another():
+    data = make_hub_network(20, 20.0, random_state=0, dead_time=1e-3)
+    assert np.diff(np.sort(data.spikes.times)).min() > 1e-3
+    assert data.spikes.n_spikes < make_hub_network(20, 20.0, random_state=0).spikes.n_spikes
+
+
+def test_rates_wander_with_drift():
+    still, drifting = (make_hub_network(10, 60.0, random_state=1, rate_drift=mv) for mv in (0.0, 4.0))
+    counts = [data.spikes.to_counts(10.0)[0] for data in (still, drifting)]
+    fano = [np.median(c.var(axis=0) / c.mean(axis=0)) for c in counts]
+    assert fano[1] > 2 * fano[0]
+
+
+def test_without_dales_law_a_cell_has_synapses_of_both_signs():
+    data = make_hub_network(60, 0.1, random_state=0, dale=False)
+    hub = data.weights[:, data.hubs]
+    assert ((hub > 0).any(axis=0) & (hub < 0).any(axis=0)).all()
+
+
+def test_more_faults_than_units_are_refused():
+    with pytest.raises(ValueError, match="must not exceed 'n_units', 10"):
+        make_hub_network(10, 1.0, n_merged=5, n_split=3)
+    with pytest.raises(ValueError, match="'observed_fraction' parameter of make_hub_network"):
+        make_hub_network(10, 1.0, observed_fraction=0.0)
