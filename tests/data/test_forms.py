@@ -101,7 +101,7 @@ def test_counts_cannot_be_binned_finer_than_they_were(bin_width):
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        (np.array([[1, -1]]), "Negative values.*deconvolution"),
+        (np.array([[1, -1]]), "Negative values.*CalciumEvents"),
         (np.array([[1.0, np.nan]]), "must be finite.*observed="),
         (np.array([[1.0, np.inf]]), "must be finite"),
         (np.array([[0.5, 1.0]]), "not whole numbers"),

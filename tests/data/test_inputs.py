@@ -75,7 +75,7 @@ def test_counts_that_are_not_whole_are_rounded_one_by_one():
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [
-        (np.array([[1, -2]]), ValueError, "Negative values in data passed to MyModel.*got -2.*deconvolution"),
+        (np.array([[1, -2]]), ValueError, "Negative values in data passed to MyModel.*got -2.*CalciumEvents"),
         (np.array([[1.0, np.nan]]), ValueError, "Input X contains NaN"),
         (np.array([[1.0, np.inf]]), ValueError, "infinity"),
         (np.array([1, 2]), ValueError, "Expected 2D array, got 1D array"),

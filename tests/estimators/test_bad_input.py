@@ -71,7 +71,7 @@ def test_a_modality_to_align_with_must_be_there(make, world):
     ("X", "error", "message"),
     [
         ({"a": [0.1], "b": [0.2]}, TypeError, r"dict.*SpikeTrains\.from_unit_times"),
-        (np.full((20, 3), -1), ValueError, "deconvolution"),
+        (np.full((20, 3), -1), ValueError, "CalciumEvents"),
         (np.full((20, 3), np.nan), ValueError, "contains NaN"),
         (np.full((20, 3), np.inf), ValueError, "infinity"),
         (np.zeros((20, 3), dtype=int), ValueError, "at least one observed spike.*20 bins of 3 units"),
