@@ -205,26 +205,23 @@ def fast_batch(
         shown = distinct[:, None] + np.arange(config.n_frames)
         frames = torch.from_numpy(recording.frames.reshape(-1, *recording.frames.shape[2:])[shown])
     border = trial * recording.n_bins + end - config.window_bins
-    unit, dt, length = _cut(recording, border, border + config.window_bins, config.block - 2, config)
-    first, last = np.cumsum(length) - length, np.cumsum(length) - 1
-    inputs, targets = np.ones(len(unit), dtype=bool), np.ones(len(unit), dtype=bool)
-    inputs[last] = targets[first] = False
-    columns = [torch.from_numpy(column) for column in (unit[inputs], dt[inputs], unit[targets], dt[targets])]
-    *past, past_length = _cut(recording, border - config.past_bins, border, config.past_block - 2, config)
-    return PackedBatch(*columns, length - 1, *(torch.from_numpy(a) for a in past), past_length, order, frames, stimulus)
-
-
-def _cut(
-    recording: SimulatedRecording, first: np.ndarray, stop: np.ndarray, longest: int, config: ReleasedConfig
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Unit and dt of windows laid end to end, start and end token included, and tokens of each window."""
+    first = np.concatenate([border, border - config.past_bins])  # the current windows, then their pasts
+    stop = np.concatenate([border + config.window_bins, border])
+    longest = np.repeat([config.block - 2, config.past_block - 2], len(border))
     low, high = np.searchsorted(recording.bin, np.concatenate([first, stop])).reshape(2, -1)
     low = np.maximum(low, high - longest)
-    length = high - low + 2
+    length = high - low + 2  # with start and end token
     until = np.cumsum(length)
     spike = np.arange(until[-1]) + np.repeat(low - (until - length) - 1, length)  # -1: the start token
     unit = recording.unit.take(spike, mode="clip")
     dt = recording.bin.take(spike, mode="clip") - np.repeat(first, length)
     unit[until - length], dt[until - length] = config.start, 0
     unit[until - 1], dt[until - 1] = config.end, config.dt_end
-    return unit, dt, length
+    length, past_length = length.reshape(2, -1)
+    n_current = until[len(border) - 1]
+    # What follows a token stands behind it; the end token is followed by nothing.
+    inputs = np.delete(np.arange(n_current), until[: len(border)] - 1)
+    columns = (unit[inputs], dt[inputs], unit[inputs + 1], dt[inputs + 1])
+    current = [torch.from_numpy(column) for column in columns]
+    past = [torch.from_numpy(column[n_current:]) for column in (unit, dt)]
+    return PackedBatch(*current, length - 1, *past, past_length, order, frames, stimulus)
