@@ -54,10 +54,11 @@ class PastEncoder(nn.Module):
         self.width = 2 * config.d_model
         self.bias = nn.Parameter(torch.zeros(self.width))
         self.recurrent = nn.GRU(self.width, self.width, batch_first=True)
-        self.project = nn.Sequential(
+        self.features = nn.Sequential(
             Dropout(config.dropout, source), nn.Linear(self.width, self.width), nn.GELU(),
-            Dropout(config.dropout, source), nn.Linear(self.width, config.d_model),
+            Dropout(config.dropout, source),
         )  # fmt: skip
+        self.project = nn.Linear(self.width, config.d_model)
         self.dropout = Dropout(config.dropout, source)
 
     def forward(self, session: SessionUnits, standardised: Tensor, first: Tensor) -> Tensor:

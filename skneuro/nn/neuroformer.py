@@ -4,7 +4,8 @@ The way of the data, for a batch of segments:
 
     counts --standardise--> long past (GRU) --> state of every bin  (C, L, D)
     state --fusion with recent spikes and each modality--> context of every bin  (C, L, D)
-    context --readout tied to the unit embedding, plus coupling attention--> base log intensity  (C, L, N)
+    context --readout tied to the unit embedding, plus each unit's own readout of the past, plus coupling attention-->
+        base log intensity  (C, L, N)
     spikes of a window + context --causal decoder--> state after every prefix --> head --> log-likelihood
 """
 
@@ -129,10 +130,11 @@ class Neuroformer(nn.Module):
         bins = batch.bins
         known = self.known_until(bins)
         n_rows, n_bins = bins.shape
-        if states is None:
+        features = None if states is None else self.past.features(states)
+        if features is None:
             state = self.fixed_state.expand(n_rows, n_bins, -1)
         else:
-            state = self.past.project(states)
+            state = self.past.project(features)
         size = min(block_bins(self.config.window_bins), n_bins)
         ends = torch.arange(n_bins, device=bins.device) % size + batch.lead + 1
         ends = (ends.to(state.dtype) * self.config.bin_width).expand(n_rows, -1).reshape(-1, size)
@@ -146,6 +148,8 @@ class Neuroformer(nn.Module):
         fused = self.fusion(state.reshape(-1, size, state.shape[-1]), query_time, timed, encoded)
         fused = fused.reshape(n_rows, n_bins, -1)
         base = self.readout(self.dropout(self.norm(fused))) @ self.session.embedding.T + self.session.bias
+        if features is not None:
+            base = base + features @ self.session.output
         for modality, drive, filters in zip(self.config.modalities, self.drives, self.session.filters, strict=True):
             if modality.name in timed:
                 base = base + (drive(timed[modality.name], ends) @ filters).reshape(base.shape)
