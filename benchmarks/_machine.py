@@ -96,6 +96,17 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def memory_of(function: Callable[[], object]) -> float:
+    """MB by which the resident size grows, at its largest, while a function runs; nan where Linux does not tell."""
+    try:
+        pathlib.Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again
+    except OSError:
+        return float("nan")
+    before = peak_memory()
+    function()
+    return peak_memory() - before
+
+
 def _measured(function: Callable, arguments: tuple, pipe) -> None:
     torch.set_num_threads(1)
     before = peak_memory()

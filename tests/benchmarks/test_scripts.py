@@ -59,8 +59,12 @@ def test_numbers_are_shown_with_three_digits(script):
 
 
 def test_an_own_process_has_its_own_memory(script):
-    _, before, peak = script("_machine").in_own_process(np.ones, (4_000_000,))
+    machine = script("_machine")
+    _, before, peak = machine.in_own_process(np.ones, (4_000_000,))
     assert peak - before > 25  # of 32 MB
+    np.ones(20_000_000)
+    grown = machine.memory_of(lambda: np.ones(4_000_000).sum())
+    assert np.isnan(grown) or 25 < grown < 50
 
 
 @pytest.mark.parametrize("video", [False, True])
@@ -101,3 +105,10 @@ def test_epochs_are_timed_by_the_lines_of_fit(script):
     clock.write("epoch   2/2 [#] loss 0.9")
     (first, _), (second, _) = clock.times
     assert second - first >= 0.01
+
+
+def test_the_page_on_speed_shows_the_result_files_as_they_are(script):
+    tables = script("tables")
+    text = tables.PAGE.read_text(encoding="utf-8")
+    assert text == tables.filled(text), "run python benchmarks/tables.py"
+    assert {match["name"] for match in tables.MARKED.finditer(text)} >= {"data", "fit", "sample", "scale", "reference"}
