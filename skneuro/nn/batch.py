@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from skneuro.nn.encoders import TimedKeys
+from skneuro.nn.encoders import ModalityKeys
 
 MIN_BLOCK = 16
 
@@ -36,7 +36,7 @@ class Batch:
         Bins of each row; what follows is padding.
     hidden : Tensor of shape (C, 2 D)
         State of the long past before the row; zeros at a trial's start.
-    modalities : dict of TimedKeys
+    modalities : dict of ModalityKeys
         One row for each block of scored bins, (C * L / Q) rows.
     clip : Tensor of shape (C,), long
         What the trial shows; trials that show the same have the same number.
@@ -54,7 +54,7 @@ class Batch:
     hidden: Tensor
     clip: Tensor
     clip_time: Tensor
-    modalities: dict[str, TimedKeys] = field(default_factory=dict)
+    modalities: dict[str, ModalityKeys] = field(default_factory=dict)
     lead: int = 0
 
     @property

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -22,24 +24,38 @@ GAIN = 0.03  # small profiles are learned rather than drawn: random ones were re
 
 @dataclass(frozen=True)
 class TimedKeys:
-    """Tokens that blocks of Q consecutive bins attend to.
+    """What blocks of Q consecutive bins attend to: one row for each block of each segment.
 
     Attributes
     ----------
-    features : Tensor of shape (R, S, F)
-        One row for each block of each segment.
     time : Tensor of shape (R, S), seconds from the start of the block's first bin
         Small numbers: on the clock of a long trial float32 would be off by whole samples.
     present : Tensor of shape (R, S), bool
         False where padded, dropped or not observed.
-    position : Tensor of shape (R, S), long
-        Place in space (a patch of a frame); zeros for a series.
+    sample : Tensor of shape (R, S), long
+        Row of a table of distinct samples: what several blocks or trials see is held and encoded once.
     """
 
-    features: Tensor
     time: Tensor
     present: Tensor
-    position: Tensor
+    sample: Tensor
+
+    def rows(self, index: Tensor) -> Self:
+        """Some blocks."""
+        return replace(self, time=self.time[index], present=self.present[index], sample=self.sample[index])
+
+
+@dataclass(frozen=True)
+class ModalityKeys(TimedKeys):
+    """Keys of a modality.
+
+    Attributes
+    ----------
+    values : Tensor of shape (U, P, F)
+        Distinct samples, each in P places (patches of a frame; one for a series).
+    """
+
+    values: Tensor
 
 
 class PastEncoder(nn.Module):
@@ -92,9 +108,10 @@ class ModalityEncoder(nn.Module):
         )  # fmt: skip
         self.place = nn.Parameter(torch.zeros(modality.n_positions, d_model))
 
-    def forward(self, keys: TimedKeys) -> Tensor:
-        x = self.embed(keys.features) + self.place[keys.position]
-        return x + self.refine(x)  # (R, S, D)
+    def forward(self, values: Tensor) -> Tensor:
+        """Distinct samples (U, P, F) to tokens (U, P, D)."""
+        x = self.embed(values) + self.place
+        return x + self.refine(x)
 
 
 def may_see(age: Tensor, present: Tensor, span: float) -> Tensor:
@@ -112,19 +129,16 @@ class LinearDrive(nn.Module):
 
     def __init__(self, modality: ModalityConfig, span: float) -> None:
         super().__init__()
-        self.n_positions, self.span = modality.n_positions, span
+        self.span = span
         n_values = modality.n_features * modality.n_positions
         self.space = nn.Parameter(torch.randn(n_values, N_COMPONENTS) * n_values**-0.5)
         self.profile = nn.Parameter(torch.randn(N_PROFILES, N_COMPONENTS) * GAIN)
 
-    def forward(self, keys: TimedKeys, query_time: Tensor) -> Tensor:
+    def forward(self, keys: ModalityKeys, query_time: Tensor) -> Tensor:
         """Filtered modality at the bins that end at `query_time` (R, Q), (R, Q, components)."""
-        rows, n_keys = keys.time.shape
-        frames = keys.features.reshape(rows, n_keys // self.n_positions, -1)
-        time, present = keys.time[:, :: self.n_positions], keys.present[:, :: self.n_positions]
-        components = frames @ self.space  # (R, S, components)
-        age = query_time[:, :, None] - time[:, None, :]
-        seen = may_see(age, present, self.span)
+        components = F.embedding(keys.sample, keys.values.flatten(1) @ self.space)  # (R, S, components)
+        age = query_time[:, :, None] - keys.time[:, None, :]
+        seen = may_see(age, keys.present, self.span)
         position = torch.log1p(20 * age.clamp(0, self.span) / self.span) / math.log(21) * (N_PROFILES - 1)
         knots = torch.arange(N_PROFILES, device=age.device, dtype=age.dtype)
         basis = (1 - (position[..., None] - knots).abs()).clamp_min(0) * seen[..., None]  # (R, Q, S, profiles)
@@ -141,22 +155,27 @@ class Source(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_heads, N_LAG_KNOTS))
         self.nothing = nn.Parameter(torch.randn(d_model) * 0.02)
 
-    def attend(self, query_time: Tensor, key_time: Tensor, present: Tensor) -> Tensor:
-        """Additive attention bias (R, H, Q, S + 1) of queries that end at `query_time` (R, Q), seconds.
+    def attend(self, query_time: Tensor, keys: TimedKeys, n_places: int) -> Tensor:
+        """Additive attention bias (R, H, Q, S * P + 1) of queries that end at `query_time` (R, Q), seconds.
 
         A key counts from its own time to `span` seconds later; the last column is the learned key.
         """
-        age = query_time[:, :, None] - key_time[:, None, :]  # (R, Q, S)
-        seen = may_see(age, present, self.span)
+        age = query_time[:, :, None] - keys.time[:, None, :]  # (R, Q, S)
+        seen = may_see(age, keys.present, self.span)
         # Lags of whole bins can fall between two knots; a little more decides for one of them, always the same.
         knot = (age / self.span * (N_LAG_KNOTS - 1) + 1e-3).round().long().clamp(0, N_LAG_KNOTS - 1)
         bias = self.bias[:, knot].transpose(0, 1)  # (R, H, Q, S)
         bias = bias.masked_fill(~seen[:, None], float("-inf"))
+        if n_places > 1:
+            bias = bias.repeat_interleave(n_places, dim=-1)
         return F.pad(bias, (0, 1))
 
-    def with_nothing(self, keys: Tensor) -> Tensor:
-        """Append the learned key, (R, S, D) to (R, S + 1, D)."""
-        return torch.cat([keys, self.nothing.expand(len(keys), 1, -1)], dim=1)
+    def with_nothing(self, tokens: Tensor, sample: Tensor) -> tuple[Tensor, Tensor]:
+        """The learned key behind the tokens, (U, P, D) to (U * P + 1, D), and in every row, (R, S) to (R, S * P + 1)."""
+        n_places = tokens.shape[1]
+        index = (sample[..., None] * n_places + torch.arange(n_places, device=sample.device)).flatten(1)
+        tokens = torch.cat([tokens.flatten(0, 1), self.nothing[None]])
+        return tokens, F.pad(index, (0, 1), value=len(tokens) - 1)
 
 
 class Fusion(nn.Module):
@@ -179,13 +198,17 @@ class Fusion(nn.Module):
         )
         self.n_layers, self.shared = config.n_fusion_layers, config.share_fusion
 
-    def encode(self, modalities: dict[str, TimedKeys]) -> dict[str, Tensor]:
-        """Keys of every modality that is there."""
+    def encode(self, modalities: dict[str, ModalityKeys]) -> dict[str, Tensor]:
+        """Tokens (U, P, D) of the distinct samples of every modality that is there."""
         names = [name for name in self.names if name != "recent spikes"]
-        return {n: e(modalities[n]) for n, e in zip(names, self.encoders, strict=True) if n in modalities}
+        return {n: e(modalities[n].values) for n, e in zip(names, self.encoders, strict=True) if n in modalities}
 
     def forward(
-        self, state: Tensor, query_time: dict[str, Tensor], timed: dict[str, TimedKeys], keys: dict[str, Tensor]
+        self,
+        state: Tensor,
+        query_time: dict[str, Tensor],
+        timed: Mapping[str, TimedKeys],
+        keys: dict[str, Tensor],
     ) -> Tensor:
         """Fuse.
 
@@ -196,16 +219,17 @@ class Fusion(nn.Module):
         query_time : dict of Tensor of shape (R, Q)
             Time up to which each source may be seen, seconds.
         timed, keys : dict
-            Times and encoded tokens of every source; a source that is missing shows its learned key.
+            Keys of every source, and the tokens (U, P, D) of its distinct samples; a source that is missing shows its
+            learned key.
         """
         for number, (name, source) in enumerate(zip(self.names, self.sources, strict=True)):
             if name in keys:
-                tokens = source.with_nothing(keys[name])
-                bias = source.attend(query_time[name], timed[name].time, timed[name].present)
+                tokens, index = source.with_nothing(keys[name], timed[name].sample)
+                bias = source.attend(query_time[name], timed[name], keys[name].shape[1])
             else:
-                tokens = source.nothing.expand(len(state), 1, -1)
+                tokens, index = source.nothing[None], torch.zeros(len(state), 1, dtype=torch.long, device=state.device)
                 bias = state.new_zeros(len(state), 1, state.shape[1], 1)
             first = 0 if self.shared else number * self.n_layers
             for block in self.blocks[first : first + self.n_layers]:
-                state = block(state, tokens, bias)
+                state = block(state, tokens, index, bias)
         return state

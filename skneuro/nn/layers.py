@@ -130,17 +130,21 @@ class LagAttention(nn.Module):
         self.dropout = Dropout(dropout, source)
         self.feed_forward = FeedForward(d_model, dropout, source)
 
-    def forward(self, x: Tensor, keys: Tensor, bias: Tensor) -> Tensor:
+    def forward(self, x: Tensor, tokens: Tensor, index: Tensor, bias: Tensor) -> Tensor:
         """Attend.
 
         Parameters
         ----------
         x : Tensor of shape (R, Q, D)
-        keys : Tensor of shape (R, S, D)
+        tokens : Tensor of shape (T, D)
+            Distinct tokens; their keys and values are computed once, however many rows see them.
+        index : Tensor of shape (R, S), long
+            Tokens of each row.
         bias : Tensor of shape (R, H, Q, S)
             Added to the scores; -inf hides a key.
         """
         q = split_heads(self.query(self.norm(x)), self.n_heads)  # (R, H, Q, D/H)
-        k, v = (split_heads(part, self.n_heads) for part in self.key_value(keys).chunk(2, dim=-1))
+        key_value = F.embedding(index, self.key_value(tokens))  # (R, S, 2 D)
+        k, v = (split_heads(part, self.n_heads) for part in key_value.chunk(2, dim=-1))
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         return self.feed_forward(x + self.dropout(self.out(join_heads(attended))))

@@ -21,7 +21,7 @@ from skneuro.nn.alignment import Projection, contrastive_loss
 from skneuro.nn.batch import Batch, block_bins
 from skneuro.nn.config import NeuroformerConfig
 from skneuro.nn.decoder import WindowDecoder
-from skneuro.nn.encoders import TOLERANCE, Fusion, LinearDrive, PastEncoder, TimedKeys
+from skneuro.nn.encoders import TOLERANCE, Fusion, LinearDrive, ModalityKeys, PastEncoder, TimedKeys
 from skneuro.nn.layers import Dropout, RandomSource
 from skneuro.nn.prefix_logits import prefix_logits
 from skneuro.nn.session import SessionUnits
@@ -138,8 +138,9 @@ class Neuroformer(nn.Module):
         size = min(block_bins(self.config.window_bins), n_bins)
         ends = torch.arange(n_bins, device=bins.device) % size + batch.lead + 1
         ends = (ends.to(state.dtype) * self.config.bin_width).expand(n_rows, -1).reshape(-1, size)
-        timed = {name: self._some_hidden(modality) for name, modality in batch.modalities.items()}
-        encoded = self.fusion.encode(timed) if keys is None else dict(keys)
+        given = {name: self._some_hidden(modality) for name, modality in batch.modalities.items()}
+        timed: dict[str, TimedKeys] = dict(given)
+        encoded = self.fusion.encode(given) if keys is None else dict(keys)
         query_time = dict.fromkeys(self.fusion.names, ends)
         if self.config.recent_bins:
             timed["recent spikes"], encoded["recent spikes"] = self._recent_spikes(batch, bins, known, size)
@@ -151,21 +152,21 @@ class Neuroformer(nn.Module):
         if features is not None:
             base = base + features @ self.session.output
         for modality, drive, filters in zip(self.config.modalities, self.drives, self.session.filters, strict=True):
-            if modality.name in timed:
-                base = base + (drive(timed[modality.name], ends) @ filters).reshape(base.shape)
+            if modality.name in given:
+                base = base + (drive(given[modality.name], ends) @ filters).reshape(base.shape)
         if self.session.coupled:
             base = base + self.session.lagged_drive(batch.counts, batch.observed, bins, known)
         return Context(fused, base)
 
-    def _some_hidden(self, keys: TimedKeys) -> TimedKeys:
+    def _some_hidden(self, keys: ModalityKeys) -> ModalityKeys:
         """In training a modality is hidden from some rows, so that the model learns to do without it."""
         if not self.training or not self.config.modality_dropout:
             return keys
-        keep = self.random.keep((len(keys.present), 1), self.config.modality_dropout, keys.features)
+        keep = self.random.keep((len(keys.present), 1), self.config.modality_dropout, keys.values)
         return replace(keys, present=keys.present & keep)
 
     def _recent_spikes(self, batch: Batch, bins: Tensor, known: Tensor, size: int) -> tuple[TimedKeys, Tensor]:
-        """Occupied cells of the last `recent_bins` bins as keys, one row a block, (R, S, D)."""
+        """Occupied cells of the last `recent_bins` bins as keys, one row a block, and all their tokens (T, 1, D)."""
         row, bin_, unit = (batch.counts * batch.observed).nonzero(as_tuple=True)
         n_rows, n_bins = batch.counts.shape[:2]
         per_bin = torch.bincount(row * n_bins + bin_, minlength=n_rows * n_bins)
@@ -183,7 +184,7 @@ class Neuroformer(nn.Module):
         if not len(row):
             tokens, bin_ = tokens.new_zeros(1, tokens.shape[1]), bin_.new_zeros(1)
         time = (bin_[index] - bins.reshape(-1, size)[:, :1]).to(tokens.dtype) * self.config.bin_width
-        return TimedKeys(tokens[index], time, present, index), tokens[index]
+        return TimedKeys(time, present, index), tokens[:, None]
 
     # ---- one pass --------------------------------------------------------------------------------------------
 
@@ -296,8 +297,9 @@ class Neuroformer(nn.Module):
         if int(with_any.sum()) < 2:
             return None
         weight = seen[with_any].to(starts.dtype)
-        encoder = self.fusion.encode({name: keys})[name]
-        pooled = (encoder[block[with_any]] * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)
+        tokens = self.fusion.encode({name: keys})[name].mean(1)  # (U, D), over the places
+        shown = tokens[keys.sample[block[with_any]]]
+        pooled = (shown * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)
         neural = self.neural_vectors(batch, states).flatten(0, 1)[chosen[with_any]]
         clip = batch.clip.repeat_interleave(bins.shape[1])[chosen[with_any]]
         f, i = self.projection(neural, pooled)

@@ -21,14 +21,14 @@ from skneuro.nn.counts import (
     silent_log_probability,
 )
 from skneuro.nn.decoder import DecoderCache
-from skneuro.nn.encoders import TimedKeys
+from skneuro.nn.encoders import ModalityKeys
 from skneuro.nn.neuroformer import Context, Neuroformer
 from skneuro.nn.softmax_heads import Prefix, coupling_effects, repeat_logit
 
 BLOCK_UNITS = 16
 
 # Modality tokens of the rows for the block that holds a bin: bins from the block's start to it, times, encoded keys.
-ModalityView = Callable[[int, Tensor], tuple[int, dict[str, TimedKeys], dict[str, Tensor]]]
+ModalityView = Callable[[int, Tensor], tuple[int, dict[str, ModalityKeys], dict[str, Tensor]]]
 
 
 class Streams:

@@ -9,7 +9,6 @@ from torch import Tensor
 from skneuro.data import BinnedSpikes, ModelInput, SpikeTrains
 from skneuro.nn import Neuroformer
 from skneuro.nn.batch import Batch, block_bins
-from skneuro.nn.encoders import TimedKeys
 from skneuro.nn.sampling import ClosedLoop, ModalityView, Streams
 from skneuro.training.evaluation import walk
 from skneuro.training.fitted import FittedModel
@@ -67,8 +66,7 @@ def _predict_windows(
     keys = builder.modality_keys(segments.trial[row], segments.start[row] + number * width, width)
     encoded = network.fusion.encode(keys)
     again = torch.arange(len(row), device=row_.device).repeat_interleave(n_samples)
-    timed = {name: _rows(value, again) for name, value in keys.items()}
-    encoded = {name: value[again] for name, value in encoded.items()}
+    timed = {name: value.rows(again) for name, value in keys.items()}
     seeds = np.random.SeedSequence(PREDICTION_SEED).spawn(n_samples)
     streams = Streams(seeds, np.tile(np.arange(n_samples), len(row)))
     loop = ClosedLoop(
@@ -87,10 +85,6 @@ def _history(batch: Batch, row: Tensor, start: Tensor, n_bins: int) -> tuple[Ten
     index = index.clamp_min(0)
     observed = batch.observed[row[:, None], index] & there[..., None]
     return batch.counts[row[:, None], index] * observed, observed
-
-
-def _rows(keys: TimedKeys, index: Tensor) -> TimedKeys:
-    return TimedKeys(keys.features[index], keys.time[index], keys.present[index], keys.position[index])
 
 
 def sample(
@@ -141,8 +135,7 @@ def _trial_view(network: Neuroformer, builder: BatchBuilder, row_trial: np.ndarr
             held[block] = (trials, keys, network.fusion.encode(keys))
         trials, keys, encoded = held[block]
         index = torch.from_numpy(np.searchsorted(trials, row_trial[rows.cpu().numpy()])).to(builder.device)
-        timed = {name: _rows(value, index) for name, value in keys.items()}
-        return step - block * size, timed, {name: value[index] for name, value in encoded.items()}
+        return step - block * size, {name: value.rows(index) for name, value in keys.items()}, encoded
 
     return view
 

@@ -9,7 +9,7 @@ import torch
 
 from skneuro.data import BinnedSpikes, Modalities, TimeSeries, Video
 from skneuro.nn.config import ModalityConfig
-from skneuro.nn.encoders import TimedKeys
+from skneuro.nn.encoders import ModalityKeys
 
 FLAT_PIXELS = 1024
 GRID = 8
@@ -121,9 +121,9 @@ class ModalityTable:
         return onset[known], until[known], np.arange(known.sum()), trial[known]
 
     def features(self, token: np.ndarray) -> np.ndarray:
-        """Standardised features of tokens, (n, F) for a series and (n, positions, F) for a video."""
+        """Standardised features of tokens, (n, positions, F); a series has one position."""
         if self._frames is None:
-            return self._values[token]
+            return self._values[token][:, None]
         frames = self._frames.reshape(-1, *self._frames.shape[2:])[token].astype(np.float32)
         frames = (frames - np.float32(self.scale.mean[0])) / np.float32(self.scale.sd[0])
         frames = frames.reshape(*frames.shape[:3], -1)  # (n, H, W, C)
@@ -134,7 +134,7 @@ class ModalityTable:
         frames = np.pad(frames, padding).reshape(n, down, tall, across, wide, channels)
         return frames.transpose(0, 1, 3, 2, 4, 5).reshape(n, down * across, tall * wide * channels)
 
-    def keys(self, trial: np.ndarray, start: np.ndarray, stop: np.ndarray, dtype: torch.dtype) -> TimedKeys:
+    def keys(self, trial: np.ndarray, start: np.ndarray, stop: np.ndarray, dtype: torch.dtype) -> ModalityKeys:
         """Tokens that blocks of bins may see.
 
         Parameters
@@ -156,23 +156,17 @@ class ModalityTable:
         if not len(self.token):
             return self._nothing(len(trial), dtype)
         used, inverse = np.unique(self.token[index], return_inverse=True)
-        features = self.features(used)[inverse.reshape(index.shape)]  # (R, S[, positions], F)
         time = self.time[index] + (self.offset[trial] - start)[:, None]
-        position = np.zeros_like(index)
-        if features.ndim == 4:
-            n_positions = features.shape[2]
-            features = features.reshape(len(trial), -1, features.shape[3])
-            time, present = (np.repeat(a, n_positions, axis=1) for a in (time, present))
-            position = np.tile(np.arange(n_positions), (len(trial), longest))
-        return TimedKeys(
-            torch.from_numpy(np.ascontiguousarray(features)).to(dtype), torch.from_numpy(time).to(dtype),
-            torch.from_numpy(present), torch.from_numpy(position),
-        )  # fmt: skip
+        return ModalityKeys(
+            time=torch.from_numpy(time).to(dtype),
+            present=torch.from_numpy(present),
+            sample=torch.from_numpy(inverse.reshape(index.shape)),
+            values=torch.from_numpy(np.ascontiguousarray(self.features(used))).to(dtype),
+        )
 
-    def _nothing(self, n_rows: int, dtype: torch.dtype) -> TimedKeys:
+    def _nothing(self, n_rows: int, dtype: torch.dtype) -> ModalityKeys:
         zeros = torch.zeros(n_rows, 1, dtype=dtype)
-        width = len(self.scale.mean)
-        return TimedKeys(zeros[..., None].expand(-1, -1, width), zeros, zeros > 0, zeros.long())
+        return ModalityKeys(zeros, zeros > 0, zeros.long(), torch.zeros(1, 1, len(self.scale.mean), dtype=dtype))
 
 
 def _stands_until(series: TimeSeries, trial: np.ndarray) -> np.ndarray:

@@ -25,7 +25,9 @@ def seen_in(table, bin_, trial=0):
     """Keys that may be seen in a bin, as (time, features), the latest last."""
     start = bin_ * WIDTH
     keys = table.keys(np.array([trial]), np.array([start]), np.array([start + WIDTH]), torch.float64)
-    time, features, present = keys.time[0].numpy(), keys.features[0].numpy(), keys.present[0].numpy()
+    assert len(keys.values) == len(np.unique(keys.sample))  # every sample is held once
+    features = keys.values.flatten(1)[keys.sample[0]].numpy()
+    time, present = keys.time[0].numpy(), keys.present[0].numpy()
     visible = present & (time < WIDTH - 1e-9) & (time >= WIDTH - SPAN - 1e-9)
     order = np.argsort(time[visible], kind="stable")
     return time[visible][order] + start, features[visible][order]
@@ -158,9 +160,8 @@ def test_patches_hold_every_pixel_once():
     assert config.n_positions == np.prod(patch_grid((37, 41, 2))) > 1
     table = ModalityTable(video, binned(3), plain(), SPAN)
     keys = table.keys(np.array([0]), np.array([0.0]), np.array([0.15]), torch.float64)
-    assert keys.features.shape[2] == config.n_features
-    first = keys.features[0, keys.time[0] == 0].numpy()
-    assert sorted(keys.position[0, keys.time[0] == 0].tolist()) == list(range(config.n_positions))
+    assert keys.values.shape[1:] == (config.n_positions, config.n_features)
+    first = keys.values[keys.sample[0, keys.time[0] == 0]].numpy()
     pixels = np.sort(frames[0, 0].ravel())
     found = np.sort(first.ravel())
     np.testing.assert_allclose(np.sort(found[found != 0]), pixels[pixels != 0], atol=1e-6)
