@@ -153,8 +153,10 @@ class FastNetwork(ReleasedNetwork):
         return x
 
     def _self_attention(self, block: Block, x: Tensor, rows: Rows, *, causal: bool) -> Tensor:
-        qkv = torch.cat([block.query(block.norm_attention(x)), F.linear(x, *joined(block.key, block.value))], dim=1)
-        q, k, v = (split_heads(part, self.config.n_heads) for part in rows.table(qkv).chunk(3, dim=-1))
+        n_heads = self.config.n_heads
+        q = split_heads(rows.table(block.query(block.norm_attention(x))), n_heads)
+        kv = rows.table(F.linear(x, *joined(block.key, block.value)))
+        k, v = (split_heads(part, n_heads) for part in kv.chunk(2, dim=-1))
         # Keys of padding come after all real ones: a causal query never sees them.
         attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
         return position_wise(block, x, rows.tokens(join_heads(attended)))
