@@ -171,7 +171,7 @@ class Source(nn.Module):
         return F.pad(bias, (0, 1))
 
     def with_nothing(self, tokens: Tensor, sample: Tensor) -> tuple[Tensor, Tensor]:
-        """The learned key behind the tokens, (U, P, D) to (U * P + 1, D), and in every row, (R, S) to (R, S * P + 1)."""
+        """The learned key behind tokens (U, P, D), as (U * P + 1, D), and in every row, (R, S) to (R, S * P + 1)."""
         n_places = tokens.shape[1]
         index = (sample[..., None] * n_places + torch.arange(n_places, device=sample.device)).flatten(1)
         tokens = torch.cat([tokens.flatten(0, 1), self.nothing[None]])
