@@ -20,6 +20,9 @@ from .transfer_entropy import transfer_entropy
 __all__ = ["Estimate", "Reach", "estimate_convex", "estimate_pairwise"]
 
 
+_PEAK = 0.007  # s, width of a peak of the cross-correlogram
+
+
 @dataclass(frozen=True)
 class Reach:
     """Lags in bins: how far the past is modelled, and how far it is read.
@@ -89,8 +92,9 @@ def estimate_pairwise(method: str, binned: BinnedSpikes, reach: Reach) -> Estima
         strength = lagged_correlation(binned, reach.read)
         return Estimate(strength, strength * n, reach.read)
     if method == "ccg":
-        strength = cross_correlogram_z(binned, reach.modelled, reach.read)
-        return Estimate(strength, strength, reach.read)
+        n_wide = max(1, round(_PEAK / binned.bin_width))
+        strength = cross_correlogram_z(binned, max(1, reach.modelled // 2), reach.read, n_wide)
+        return Estimate(strength, strength, max(1, reach.read // n_wide))
     bits = transfer_entropy(binned, reach.read)
     # 2 n ln 2 times the transfer entropy is chi-squared with two degrees of freedom where nothing flows.
     log_p = stats.chi2.logsf(2.0 * np.log(2.0) * n**2 * bits, 2)

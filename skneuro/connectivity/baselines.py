@@ -120,7 +120,7 @@ def lagged_correlation(binned: BinnedSpikes, n_lags: int) -> np.ndarray:
     return result
 
 
-def cross_correlogram_z(binned: BinnedSpikes, n_lags: int, n_peak_lags: int) -> np.ndarray:
+def cross_correlogram_z(binned: BinnedSpikes, n_lags: int, n_peak_lags: int, n_wide: int = 1) -> np.ndarray:
     """Strongest deviation of the cross-correlogram from its own smooth trend, as a z score.
 
     The trend is the correlogram smoothed with a Gaussian whose centre is partly cut out, so that a narrow
@@ -135,6 +135,8 @@ def cross_correlogram_z(binned: BinnedSpikes, n_lags: int, n_peak_lags: int) -> 
         Half-width of the smoothing in bins: two standard deviations of the Gaussian.
     n_peak_lags : int
         The peak or trough is looked for at lags 1 .. `n_peak_lags`, in bins.
+    n_wide : int, default=1
+        Neighbouring lags that are summed before they are judged: the width of a peak, in bins.
 
     Returns
     -------
@@ -166,7 +168,12 @@ def cross_correlogram_z(binned: BinnedSpikes, n_lags: int, n_peak_lags: int) -> 
         ndimage.convolve1d(series, kernel / kernel.sum(), axis=0, mode="constant") for series in (product, pairs)
     )
     trend = pairs * smooth_product / np.maximum(smooth_pairs, np.finfo(float).tiny)
+    n_wide = min(n_wide, n_peak_lags)
+    product, trend = (
+        np.lib.stride_tricks.sliding_window_view(series[reach + 1 : reach + 1 + n_peak_lags], n_wide, axis=0).sum(-1)
+        for series in (product, trend)
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
-        z = np.where(trend > 0, (product - trend) / np.sqrt(trend), np.nan)[reach + 1 : reach + 1 + n_peak_lags]
+        z = np.where(trend > 0, (product - trend) / np.sqrt(trend), np.nan)
     strongest = np.argmax(np.nan_to_num(np.abs(z), nan=-1.0), axis=0)
     return np.take_along_axis(z, strongest[None], axis=0)[0]

@@ -25,7 +25,7 @@ __all__ = ["Edges", "infer_edges"]
 _AREAS = np.geomspace(0.5, 100.0, 16)  # nats x ms
 _SIGNS = np.array([1.0, -1.0])
 _FIXED_SWEEPS = 3  # before the priors are learned
-_RARE = (0.002, 0.5)  # bounds of the probability of an edge
+_RARE = (0.002, 0.4)  # bounds of the probability of an edge
 _NUISANCE = 1e-3  # nats^2, to start with
 _ENOUGH = 1e-3  # change of areas, relative, at which the sweeps stop
 
@@ -84,7 +84,7 @@ def infer_edges(
         Ridge penalty on a target's own past.
     n_sweeps : int, default=25
         Most sweeps over all sources.
-    most : float, default=0.5
+    most : float, default=0.4
         Largest prior probability of an edge of either sign.
 
     Returns

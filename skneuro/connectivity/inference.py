@@ -28,8 +28,8 @@ _BIN_WIDTH = {
     "coupling": 0.002,
     "glm": 0.005,
     "ccg": 0.001,
-    "lagged_correlation": 0.001,
-    "transfer_entropy": 0.001,
+    "lagged_correlation": 0.005,
+    "transfer_entropy": 0.005,
     "partial_correlation": 0.05,
     "pearson": 0.05,
 }
@@ -63,18 +63,18 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         - ``"coupling"``: coupling kernels of `estimator`; where there is none, of a coupled GLM that takes shared input
           into account and weighs each pair's kernel as edge or nuisance;
         - ``"glm"``: the coupled Poisson GLM with a ridge penalty, and nothing else unless `background` or `dale` ask;
-        - ``"ccg"``: z score of the cross-correlogram's peak over its hollow-Gaussian trend;
+        - ``"ccg"``: z score of the cross-correlogram's peak, 7 ms wide, over its hollow-Gaussian trend;
         - ``"lagged_correlation"``: strongest correlation with the source's count of the bins before;
         - ``"transfer_entropy"``: the largest over delays, unsigned;
         - ``"partial_correlation"``: correlation in the same bin given all other units, symmetric;
         - ``"pearson"``: correlation in the same bin, symmetric.
     bin_width : float or "auto", default="auto", in seconds
         Bins to count spikes in; the width of a row where X is counts. "auto" is what the method does best with: 2 ms
-        for ``"coupling"``, 5 ms for ``"glm"``, 50 ms for the symmetric methods, 1 ms for the others; rows of counts are
+        for ``"coupling"``, 1 ms for ``"ccg"``, 50 ms for the symmetric methods, 5 ms for the others; rows of counts are
         taken as 5 ms. Where kernels of `estimator` are read, its own ``bin_width`` is used instead.
     max_lag : float, default=0.04, in seconds
-        How far the past is taken into account: reach of the kernels of ``"coupling"`` and ``"glm"``, two standard
-        deviations of the trend of ``"ccg"``.
+        How far the past is taken into account: reach of the kernels of ``"coupling"`` and ``"glm"``, four
+        standard deviations of the trend of ``"ccg"``.
     readout_lag : float, default=0.015, in seconds
         Lags up to this one count as direct influence where kernels are summed or peaks are looked for: ``"glm"``,
         kernels of a model, ``"ccg"``, ``"lagged_correlation"``, ``"transfer_entropy"``. Longer lags mostly carry shared
