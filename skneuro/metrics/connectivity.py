@@ -15,9 +15,11 @@ from sklearn.metrics import average_precision_score
 __all__ = [
     "adjacency_scores",
     "auprc",
+    "auprc_by_sign",
     "auprc_chance",
     "auroc",
     "direction_rate",
+    "hub_recall",
     "precision_at_k",
     "sign_accuracy",
     "signed_r2",
@@ -94,6 +96,42 @@ def auprc(adjacency: ArrayLike, true_adjacency: ArrayLike) -> float:
     if not (weight != 0).any():
         return float("nan")
     return float(average_precision_score(weight != 0, np.abs(strength)))
+
+
+def auprc_by_sign(adjacency: ArrayLike, true_adjacency: ArrayLike) -> tuple[float, float]:
+    """Average precision of ``|adjacency|`` for the excitatory edges alone, and for the inhibitory ones.
+
+    Edges of the other sign are left out, so that a method without signs can be judged.
+
+    Parameters
+    ----------
+    adjacency : array-like of shape (n_units, n_units)
+        Inferred strengths, ``[target, source]``.
+    true_adjacency : array-like of shape (n_units, n_units)
+        True signed weights; 0 where there is no edge, NaN where it is not known.
+
+    Returns
+    -------
+    excitatory, inhibitory : float
+        NaN if there are no edges of the sign.
+
+    Raises
+    ------
+    ValueError
+        If the matrices are not square and of the same shape.
+
+    Examples
+    --------
+    >>> from skneuro.metrics.connectivity import auprc_by_sign
+    >>> truth = [[0, 1, 0], [0, 0, 0], [-2, 0, 0]]
+    >>> auprc_by_sign([[0, 0.2, 0.1], [0.0, 0, 0.3], [-0.5, 0.1, 0]], truth)
+    (0.5, 1.0)
+    """
+    strength, weight = np.asarray(adjacency, dtype=np.float64), np.asarray(true_adjacency, dtype=np.float64)
+    return (
+        auprc(strength, np.where(weight < 0, np.nan, weight)),
+        auprc(strength, np.where(weight > 0, np.nan, weight)),
+    )
 
 
 def auprc_chance(adjacency: ArrayLike, true_adjacency: ArrayLike) -> float:
@@ -231,6 +269,43 @@ def signed_r2(adjacency: ArrayLike, true_adjacency: ArrayLike) -> float:
     return float(np.corrcoef(strength, weight)[0, 1] ** 2)
 
 
+def hub_recall(adjacency: ArrayLike, hubs: ArrayLike) -> float:
+    """Fraction of the hubs among as many sources with the largest summed output.
+
+    Parameters
+    ----------
+    adjacency : array-like of shape (n_units, n_units)
+        Inferred strengths, ``[target, source]``; NaN counts as none.
+    hubs : array-like of int
+        Columns of the true hubs.
+
+    Returns
+    -------
+    float
+        NaN if there are no hubs. Sources that tie at the border count in part.
+
+    Raises
+    ------
+    ValueError
+        If the matrix is not square.
+
+    Examples
+    --------
+    >>> from skneuro.metrics.connectivity import hub_recall
+    >>> hub_recall([[0, 0.1, 0.2], [0.5, 0, 0.1], [-0.5, 0.0, 0]], [0])
+    1.0
+    """
+    strength, _ = _square(adjacency, adjacency)
+    hubs = np.asarray(hubs, dtype=np.int64)
+    if not len(hubs):
+        return float("nan")
+    output = np.nansum(np.where(np.eye(len(strength), dtype=bool), 0.0, np.abs(strength)), axis=0)
+    border = np.partition(output, -len(hubs))[-len(hubs)]
+    is_hub = np.isin(np.arange(len(output)), hubs)
+    above, tied = output > border, output == border
+    return float((is_hub[above].sum() + is_hub[tied].mean() * (len(hubs) - above.sum())) / len(hubs))
+
+
 def precision_at_k(adjacency: ArrayLike, true_adjacency: ArrayLike, k: int | None = None) -> float:
     """Fraction of edges among the `k` strongest pairs.
 
@@ -287,9 +362,9 @@ def adjacency_scores(adjacency: ArrayLike, true_adjacency: ArrayLike) -> dict[st
     Returns
     -------
     dict of str to float
-        With the keys ``auroc``, ``auprc``, ``auprc_chance``, ``direction_rate``, ``sign_accuracy``,
-        ``signed_r2``, ``precision_at_k`` (with as many pairs as there are edges), ``n_edges`` and
-        ``n_pairs``.
+        With the keys ``auroc``, ``auprc``, ``auprc_excitatory``, ``auprc_inhibitory``, ``auprc_chance``,
+        ``direction_rate``, ``sign_accuracy``, ``signed_r2``, ``precision_at_k`` (with as many pairs as there are
+        edges), ``n_edges`` and ``n_pairs``.
 
     Raises
     ------
@@ -306,6 +381,7 @@ def adjacency_scores(adjacency: ArrayLike, true_adjacency: ArrayLike) -> dict[st
     _, weight = _pairs(adjacency, true_adjacency)
     functions = (auroc, auprc, auprc_chance, direction_rate, sign_accuracy, signed_r2, precision_at_k)
     scores = {function.__name__: function(adjacency, true_adjacency) for function in functions}
+    scores["auprc_excitatory"], scores["auprc_inhibitory"] = auprc_by_sign(adjacency, true_adjacency)
     return scores | {"n_edges": int((weight != 0).sum()), "n_pairs": len(weight)}
 
 
