@@ -155,7 +155,8 @@ class Neuroformer(nn.Module):
             if modality.name in given:
                 base = base + (drive(given[modality.name], ends) @ filters).reshape(base.shape)
         if self.session.coupled:
-            base = base + self.session.lagged_drive(batch.counts, batch.observed, bins, known)
+            until = None if self.config.bin_clock else known
+            base = base + self.session.lagged_drive(batch.counts, batch.observed, bins, until)
         return Context(fused, base)
 
     def _some_hidden(self, keys: ModalityKeys) -> ModalityKeys:

@@ -13,6 +13,7 @@ from skneuro.nn.counts import CLAMP, poisson_repeat_log_odds
 
 SAME_BIN_WIDTH = 24
 N_BASIS = 5
+MANY_LAGS = 16  # from here on a banded product is faster than gathering every lag
 
 
 def lag_basis(n_bins: int) -> Tensor:
@@ -123,7 +124,7 @@ class SessionUnits(nn.Module):
         """Log intensities (..., n) of some consecutive units, cut at their ceiling."""
         return torch.minimum(log_intensity, self.ceiling[units])
 
-    def lagged_drive(self, counts: Tensor, observed: Tensor, index: Tensor, known: Tensor) -> Tensor:
+    def lagged_drive(self, counts: Tensor, observed: Tensor, index: Tensor, known: Tensor | None = None) -> Tensor:
         """Coupling attention: what the spikes of the past bins add to every unit's log intensity.
 
         ``u[b, i] = sum over lags l >= 1 and units j of A_k[i, j] phi_k(l) (n_j[b - l] - mean_j) / sd_j``, one query
@@ -135,8 +136,8 @@ class SessionUnits(nn.Module):
         counts, observed : Tensor of shape (C, T, N)
         index : Tensor of shape (C, L)
             Bins of the segment for which the drive is wanted.
-        known : Tensor of shape (C, L)
-            First bin that is not known yet (the bin itself, or the start of its window); it is left out.
+        known : Tensor of shape (C, L), optional
+            First bin that is not known yet, where that is not the bin itself; it is left out.
 
         Returns
         -------
@@ -145,14 +146,27 @@ class SessionUnits(nn.Module):
         excess = self.standardise(counts, observed)  # (C, T, N)
         if not self.pairwise:
             excess = excess @ self.coupling_source  # (C, T, rank)
-        n_lags = self.basis.shape[1]
-        padded = F.pad(excess, (0, 0, n_lags, 0))  # bin b of the segment stands at b + n_lags
-        lags = torch.arange(1, n_lags + 1, device=index.device)
-        rows = torch.arange(len(index), device=index.device)[:, None, None]
-        source = index[:, :, None] - lags  # (C, L, lags)
-        past = padded[rows, source + n_lags] * (source < known[:, :, None])[..., None]  # (C, L, lags, N)
-        filtered = torch.einsum("kl,cbln->cbkn", self.basis, past)
-        return torch.einsum("cbkj,kji->cbi", filtered, self.coupling if self.pairwise else self.coupling_target)
+        rows = torch.arange(len(index), device=index.device)[:, None]
+        weights = self.coupling if self.pairwise else self.coupling_target
+        if known is None and self.basis.shape[1] >= MANY_LAGS and 4 * index.shape[1] >= excess.shape[1]:
+            filtered = self._filtered(excess)[rows, index]
+        else:
+            n_lags = self.basis.shape[1]
+            padded = F.pad(excess, (0, 0, n_lags, 0))  # bin b of the segment stands at b + n_lags
+            source = index[:, :, None] - torch.arange(1, n_lags + 1, device=index.device)  # (C, L, lags)
+            past = padded[rows[..., None], source + n_lags]  # (C, L, lags, N)
+            if known is not None:
+                past = past * (source < known[:, :, None])[..., None]
+            filtered = torch.einsum("kl,cbln->cbkn", self.basis, past)
+        return torch.einsum("cbkj,kji->cbi", filtered, weights)
+
+    def _filtered(self, excess: Tensor) -> Tensor:
+        """Past of every bin through the lag basis, (C, T, N) to (C, T + 1, basis, N), by a banded matrix."""
+        n_bins, n_lags = excess.shape[1], self.basis.shape[1]
+        lag = torch.arange(n_bins + 1, device=excess.device)[:, None] - torch.arange(n_bins, device=excess.device)
+        inside = (lag >= 1) & (lag <= n_lags)
+        banded = torch.where(inside, self.basis[:, (lag - 1).clamp(0, n_lags - 1)], 0.0)  # (basis, T + 1, T)
+        return torch.einsum("kts,csn->ctkn", banded, excess)
 
     def coupling_size(self) -> Tensor:
         """Absolute couplings, each in units of the slope that one spike more or less would give it.

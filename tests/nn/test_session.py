@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from skneuro.nn import counts as cell_counts
+from skneuro.nn import session as session_module
 from skneuro.nn.session import lag_basis, marginal_start
 from skneuro.nn.softmax_heads import coupling_effects
 
@@ -17,14 +18,16 @@ def test_lag_functions_span_every_lag(n_bins):
     assert np.linalg.matrix_rank(basis) == len(basis)
 
 
-def test_coupling_is_a_sum_over_the_spikes_of_the_past(tiny, head, window_bins):
+@pytest.mark.parametrize("many_lags", [1, 100])  # both ways to compute it
+def test_coupling_is_a_sum_over_the_spikes_of_the_past(tiny, head, window_bins, many_lags, monkeypatch):
+    monkeypatch.setattr(session_module, "MANY_LAGS", many_lags)
     model = tiny.model(head, window_bins, 3, coupling_bins=4)
     session = model.session
     rng = np.random.default_rng(0)
     counts = rng.poisson(0.8, (1, 12, 3)).astype(float)
     seen = rng.random((1, 12, 3)) < 0.8
     index = torch.arange(12)[None]
-    known = model.known_until(index)
+    known = None if head == "hazard" else model.known_until(index)
     with torch.no_grad():
         found = session.lagged_drive(torch.from_numpy(counts), torch.from_numpy(seen), index, known)[0].numpy()
         kernels, mean = session.kernels().numpy(), session.mean.numpy()
