@@ -8,13 +8,14 @@ import numpy as np
 import torch
 
 from skneuro._sklearn_compat import fit_context
+from skneuro._threads import torch_threads
 from skneuro.baselines._baseline import HistoryBaseline
 from skneuro.baselines._features import CountScale, StimulusFeatures, lag_kernels, n_lags
 from skneuro.baselines._gru_inference import GRUGenerator, evaluate, states_before
 from skneuro.baselines._gru_inputs import GRUInputs, Sequences
 from skneuro.baselines._gru_network import CountGRU, load_network, new_network
 from skneuro.baselines._gru_parameters import CONSTRAINTS, linear_penalties, network_config, training_schedule
-from skneuro.baselines._gru_training import History, held_out_score, torch_threads, train_network
+from skneuro.baselines._gru_training import History, held_out_score, train_network
 from skneuro.baselines._heads import HEADS, CountHead
 from skneuro.baselines._simulation import entropy
 from skneuro.baselines._split import held_out_bins

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 
 from skneuro.data import BinnedSpikes, ModelInput, TimeSeries, Video
 from skneuro.metrics.likelihood import bits_per_spike, poisson_log_pmf
@@ -201,19 +198,6 @@ class Validation:
     def __call__(self, network: Neuroformer) -> float:
         total = stretch_log_likelihood(network, self.builder, self.stretches)
         return bits_per_spike(total, self.null, self.n_spikes)
-
-
-@contextlib.contextmanager
-def torch_threads(n_threads: int | None) -> Iterator[None]:
-    """Use `n_threads` torch threads inside the block; None leaves the number alone."""
-    before = torch.get_num_threads()
-    if n_threads is not None:
-        torch.set_num_threads(n_threads)
-    try:
-        yield
-    finally:
-        if n_threads is not None:
-            torch.set_num_threads(before)
 
 
 def warn_about_gamma(gamma: float, inp: ModelInput) -> None:

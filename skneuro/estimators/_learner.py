@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 
 from skneuro._base import SpikeModel
 from skneuro._sklearn_compat import CallbackSupportMixin, FitEvents, fit_context
+from skneuro._threads import torch_threads
 from skneuro.data import ModelInput
 from skneuro.estimators import _fitting
 from skneuro.estimators._parameters import check_together
@@ -86,7 +87,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
     def _fit(self, X: Any, y: Any, *, going_on: bool, one_epoch: bool) -> Self:
         before = dict(self.__dict__)
         try:
-            with _fitting.torch_threads(self.n_threads):
+            with torch_threads(self.n_threads):
                 self._train(X, y, going_on, one_epoch)
         except NonFiniteLossError:
             raise

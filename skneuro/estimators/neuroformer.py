@@ -10,8 +10,8 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 
 from skneuro._sklearn_compat import check_is_fitted
+from skneuro._threads import torch_threads
 from skneuro.data import ModelInput, SpikeTrains
-from skneuro.estimators import _fitting
 from skneuro.estimators._inputs import check_draw, positive_integer, sampling_input
 from skneuro.estimators._learner import Learner
 from skneuro.estimators._parameters import CONSTRAINTS
@@ -71,7 +71,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         Cross-attention blocks for the recent spikes and for each modality.
     share_fusion : bool, default=False
         Whether the same blocks serve all of them (the recurrent unrolling of the poster).
-    dropout : float, default=0.3
+    dropout : float, default=0.4
         Dropout in the encoders and the decoder.
     unit_dropout : float, default=0.0
         Chance that a unit's past is hidden from the recurrent encoder for a training segment.
@@ -84,7 +84,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         Training segments (of about 100 bins) in a batch.
     learning_rate : float, default=3e-3
         Peak of the schedule (linear warm-up, cosine over `max_epochs`).
-    weight_decay : float, default=0.2
+    weight_decay : float, default=0.5
         AdamW's weight decay, on matrices.
     early_stopping : bool, default=True
         Whether part of the data is held out to stop by, and the best weights are kept. Whole trials where there are
@@ -190,13 +190,13 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         n_layers: int = 1,
         n_fusion_layers: int = 1,
         share_fusion: bool = False,
-        dropout: float = 0.3,
+        dropout: float = 0.4,
         unit_dropout: float = 0.0,
         modality_dropout: float = 0.1,
         max_epochs: int = 30,
         batch_size: int = 8,
         learning_rate: float = 3e-3,
-        weight_decay: float = 0.2,
+        weight_decay: float = 0.5,
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
@@ -263,7 +263,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         return inp
 
     def _cell_log_likelihood(self, inp: ModelInput) -> np.ndarray:
-        with _fitting.torch_threads(self.n_threads):
+        with torch_threads(self.n_threads):
             return self.model_.cell_log_likelihood(inp)
 
     def predict(self, X: Any, stimuli: Any = None, *, n_samples: int = 32) -> np.ndarray:
@@ -296,7 +296,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         """
         inp = self._read(X, stimuli, reset=False)
         n_samples = positive_integer("n_samples", n_samples)
-        with _fitting.torch_threads(self.n_threads):
+        with torch_threads(self.n_threads):
             return inp.rows(generation.predict(self.model_, inp, n_samples))
 
     def sample(
@@ -346,7 +346,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         check_draw(temperature, top_p, duration)
         inp = sampling_input(self, stimuli, duration)
         seed = np.random.SeedSequence(int(check_random_state(random_state).randint(2**31 - 1)))
-        with _fitting.torch_threads(self.n_threads):
+        with torch_threads(self.n_threads):
             drawn = generation.sample(self.model_, inp, n_samples, seed, temperature, top_p)
         return generation.to_spike_trains(drawn, self.unit_info_)
 
@@ -377,7 +377,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
             if stimuli is None:  # nothing is missing: the embedding is of the spikes alone
                 warnings.simplefilter("ignore", MissingModalityWarning)
             inp = self._read(X, stimuli, reset=False)
-        with _fitting.torch_threads(self.n_threads):
+        with torch_threads(self.n_threads):
             vectors = self.model_.embed(inp)
         if inp.layout == "bins":
             return vectors
