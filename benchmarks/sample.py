@@ -108,12 +108,12 @@ def on_s1(seed: int, *, quick: bool) -> list[dict]:
     return [product(f"S1, 52 units, 50 ms bins, rows: {n}", model, None, n, 2.0 if quick else 8.0, seed) for n in rows]
 
 
-def with_video(seed: int, *, quick: bool) -> list[dict]:
-    """20 trials of 32 s of 300 units that see a video of 64 x 112 pixels, after one epoch on two of them."""
+def with_video(seed: int, seconds: float, *, quick: bool) -> list[dict]:
+    """20 trials of 300 units that see a video of 64 x 112 pixels, after one epoch on two of them."""
     recording = SimulatedRecording.make(300, DENSE, seed, n_trials=20, duration=32.0)
     spikes, video = containers(recording, video=True)
     model = one_epoch(estimator(random_state=seed), spikes[:2], video[:2])
-    few = (1, 0.5) if quick else (20, 32.0)
+    few = (1, 0.5) if quick else (20, seconds)
     return [product(f"300 units, video, 10 ms bins, rows: {few[0]}", model, video[: few[0]], 1, few[1], seed)]
 
 
@@ -122,6 +122,7 @@ def main() -> None:
         __doc__,
         ("--cases", {"default": "", "help": "only those whose name begins so"}),
         ("--no-product", {"action": "store_true"}),
+        ("--seconds", {"type": float, "default": 4.0, "help": "of the product's 20 trials with video, up to 32"}),
     )
     peak = matrix_peak(20)
     rows, chosen = [], [case for case in CASES if case[0].startswith(options.cases)]
@@ -134,13 +135,12 @@ def main() -> None:
         settings = f"300 units, windows of 5 bins of 10 ms, past 15 bins, blocks of 100, top_p {TOP_P}, true past"
         keep("sample", [{**row, **provenance(options.seed, settings)} for row in rows], ["case"])
     if not options.no_product:
-        rows = on_s1(options.seed, quick=options.quick)
-        show("The product, closed loop", rows)
-        rows += with_video(options.seed, quick=options.quick)
-        show("The product, closed loop", rows)
-        if options.write:
-            settings = "default parameters but the bins named, after one epoch of training"
-            keep("sample_product", [{**row, **provenance(options.seed, settings)} for row in rows], ["case"])
+        settings = "default parameters but the bins named, after one epoch of training"
+        for part in (on_s1, lambda *a, **k: with_video(*a, options.seconds, **k)):
+            rows = part(options.seed, quick=options.quick)
+            show("The product, closed loop", rows)
+            if options.write:
+                keep("sample_product", [{**row, **provenance(options.seed, settings)} for row in rows], ["case"])
 
 
 if __name__ == "__main__":
