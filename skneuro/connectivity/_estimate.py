@@ -10,12 +10,12 @@ import numpy as np
 from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 
-from ..data import BinnedSpikes
-from .baselines import cross_correlogram_z, lagged_correlation, partial_correlation, pearson
-from .coupling import CouplingFit, fit_coupling
-from .glm import PerTarget
-from .lags import pair_observations
-from .transfer_entropy import transfer_entropy
+from skneuro.connectivity.baselines import cross_correlogram_z, lagged_correlation, partial_correlation, pearson
+from skneuro.connectivity.coupling import CouplingFit, fit_coupling
+from skneuro.connectivity.glm import PerTarget
+from skneuro.connectivity.lags import pair_observations
+from skneuro.connectivity.transfer_entropy import transfer_entropy
+from skneuro.data import BinnedSpikes
 
 __all__ = ["Estimate", "Reach", "estimate_convex", "estimate_pairwise"]
 

@@ -10,10 +10,10 @@ import pandas as pd
 from scipy import stats
 from sklearn.exceptions import UndefinedMetricWarning
 
-from .._sklearn_compat import check_is_fitted
-from ..metrics.connectivity import adjacency_scores, auprc
-from ..preprocessing._units import check_unit_ids, read_units
-from .truth import read_truth
+from skneuro._sklearn_compat import check_is_fitted
+from skneuro.connectivity.truth import read_truth
+from skneuro.metrics.connectivity import adjacency_scores, auprc
+from skneuro.preprocessing._units import check_unit_ids, read_units
 
 __all__ = ["AdjacencyReport"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..data import BinnedSpikes
-from .lags import LaggedCounts
+from skneuro.connectivity.lags import LaggedCounts
+from skneuro.data import BinnedSpikes
 
 __all__ = ["TargetFit"]
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..data import ModelInput, Recording, SpikeTrains
-from ..preprocessing._units import check_unit_ids
-from .glm import PerTarget
-from .lags import whole_past
+from skneuro.connectivity.glm import PerTarget
+from skneuro.connectivity.lags import whole_past
+from skneuro.data import ModelInput, Recording, SpikeTrains
+from skneuro.preprocessing._units import check_unit_ids
 
 __all__ = ["model_background"]
 

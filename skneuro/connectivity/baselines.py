@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..data import BinnedSpikes
-from .lags import lagged_moments
+from skneuro.connectivity.lags import lagged_moments
+from skneuro.data import BinnedSpikes
 
 __all__ = ["cross_correlogram_z", "lagged_correlation", "partial_correlation", "pearson"]
 

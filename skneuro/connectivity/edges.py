@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .glm import Evidence, Past
-from .shapes import synaptic_shapes
+from skneuro.connectivity.glm import Evidence, Past
+from skneuro.connectivity.shapes import synaptic_shapes
 
 __all__ = ["Edges", "infer_edges"]
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data import BinnedSpikes
-from ._target_fit import TargetFit
-from .lags import LaggedCounts, lagged_moments, mean_counts
+from skneuro.connectivity._target_fit import TargetFit
+from skneuro.connectivity.lags import LaggedCounts, lagged_moments, mean_counts
+from skneuro.data import BinnedSpikes
 
 __all__ = ["CoupledGLM", "Evidence", "Past", "fit_coupled_glm", "fit_targets", "lag_basis"]
 

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from .._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
-from ..data import BinnedSpikes, ModelInput, Recording, SpikeTrains
-from ..preprocessing._units import read_units
-from ._estimate import Estimate, Reach, estimate_convex, estimate_pairwise
-from ._report import AdjacencyReport
-from .background import model_background
-from .lags import pair_observations, whole_past
-from .model import estimate_from_kernels, unwrap
-from .significance import significant_edges
+from skneuro._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
+from skneuro.connectivity._estimate import Estimate, Reach, estimate_convex, estimate_pairwise
+from skneuro.connectivity._report import AdjacencyReport
+from skneuro.connectivity.background import model_background
+from skneuro.connectivity.lags import pair_observations, whole_past
+from skneuro.connectivity.model import estimate_from_kernels, unwrap
+from skneuro.connectivity.significance import significant_edges
+from skneuro.data import BinnedSpikes, ModelInput, Recording, SpikeTrains
+from skneuro.preprocessing._units import read_units
 
 __all__ = ["CoarseCouplingWarning", "ConnectivityInference"]
 

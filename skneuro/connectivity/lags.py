@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from ..data import BinnedSpikes
+from skneuro.data import BinnedSpikes
 
 __all__ = [
     "LaggedCounts",

@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
-from .._sklearn_compat import check_is_fitted
-from ..data import ModelInput
-from ..preprocessing._units import check_unit_ids
-from ._estimate import Estimate, Reach
+from skneuro._sklearn_compat import check_is_fitted
+from skneuro.connectivity._estimate import Estimate, Reach
+from skneuro.data import ModelInput
+from skneuro.preprocessing._units import check_unit_ids
 
 __all__ = ["estimate_from_kernels", "fitted_coupling", "unwrap"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from ..data import BinnedSpikes
-from .lags import observed_counts, whole_past
+from skneuro.connectivity.lags import observed_counts, whole_past
+from skneuro.data import BinnedSpikes
 
 __all__ = ["transfer_entropy"]
 

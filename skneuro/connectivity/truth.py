@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..metrics.connectivity import auprc
+from skneuro.metrics.connectivity import auprc
 
 __all__ = ["read_truth"]
 

@@ -2,8 +2,10 @@
 
 from skneuro.inspection.adjacency import AdjacencyDisplay
 from skneuro.inspection.coincidences import shared_events, zero_lag_pairs
+from skneuro.inspection.connectivity_curves import ConnectivityCurveDisplay
 from skneuro.inspection.findings import Finding, QualityReport
 from skneuro.inspection.measures import clock_quality, recording_gaps, running_modulation, unit_quality
+from skneuro.inspection.network import NetworkDisplay
 from skneuro.inspection.psth import PSTHDisplay, aligned_counts
 from skneuro.inspection.quality import check_recording
 from skneuro.inspection.raster import RasterDisplay
@@ -11,7 +13,9 @@ from skneuro.inspection.training_curve import TrainingCurveDisplay
 
 __all__ = [
     "AdjacencyDisplay",
+    "ConnectivityCurveDisplay",
     "Finding",
+    "NetworkDisplay",
     "PSTHDisplay",
     "QualityReport",
     "RasterDisplay",

@@ -1,0 +1,149 @@
+"""A drawing of who drives whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from skneuro.inspection._plotting import one_axes
+
+_EXCITATORY, _INHIBITORY = "tab:red", "tab:blue"
+
+
+class NetworkDisplay:
+    """Units on a circle and arrows from sources to targets, red for excitation and blue for inhibition.
+
+    Parameters
+    ----------
+    adjacency : ndarray of shape (n_units, n_units)
+        ``[target, source]``; the width of an arrow goes with its absolute value. NaN is not drawn.
+    drawn : ndarray of shape (n_units, n_units), bool, default=None
+        Which pairs to draw; all that are known and not zero by default.
+    unit_ids : sequence of length n_units, default=None
+        Ids of the units; their positions by default.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        The figure of `ax_`.
+    positions_ : ndarray of shape (n_units, 2)
+        Where the units stand. The size of a dot goes with the summed output of the unit.
+    arrows_ : list of matplotlib FancyArrowPatch
+        One for each edge, the weakest first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro.inspection import NetworkDisplay
+    >>> display = NetworkDisplay(adjacency=np.array([[np.nan, 0.5, 0], [0, np.nan, 0], [-0.2, 0, np.nan]])).plot()
+    >>> len(display.arrows_)
+    2
+    """
+
+    def __init__(
+        self, *, adjacency: ArrayLike, drawn: ArrayLike | None = None, unit_ids: Sequence[Any] | None = None
+    ) -> None:
+        self.adjacency = adjacency
+        self.drawn = drawn
+        self.unit_ids = unit_ids
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None, **kwargs: Any) -> Self:
+        """Draw the significant edges of a fitted estimator; all of them where it has no ``significant_``.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted, with `adjacency_`.
+        ax : matplotlib Axes, default=None
+            Where to draw.
+        **kwargs : dict
+            Passed to `plot`.
+
+        Returns
+        -------
+        display : NetworkDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has no `adjacency_`.
+        """
+        check_is_fitted(estimator, "adjacency_")
+        display = cls(
+            adjacency=estimator.adjacency_,
+            drawn=getattr(estimator, "significant_", None),
+            unit_ids=getattr(estimator, "unit_ids_", None),
+        )
+        return display.plot(ax=ax, **kwargs)
+
+    def plot(self, ax: Any = None, *, max_edges: int = 300, title: str | None = None) -> Self:
+        """Draw the network.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure by default.
+        max_edges : int, default=300
+            Draw only so many of the strongest edges; the title says when some were left out.
+        title : str, default=None
+            Title of the axes.
+
+        Returns
+        -------
+        display : NetworkDisplay
+            Itself, with `ax_`, `figure_`, `positions_` and `arrows_`.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        self.figure_, self.ax_ = one_axes(ax, "NetworkDisplay.plot", figsize=(5.5, 5.5))
+        from matplotlib.patches import FancyArrowPatch
+
+        strength = np.nan_to_num(np.array(self.adjacency, dtype=float))
+        np.fill_diagonal(strength, 0.0)
+        if self.drawn is not None:
+            strength = np.where(np.asarray(self.drawn), strength, 0.0)
+        size, n_units = np.abs(strength), len(strength)
+        angle = np.pi / 2 - 2 * np.pi * np.arange(n_units) / max(n_units, 1)
+        self.positions_ = np.column_stack([np.cos(angle), np.sin(angle)])
+        edges = np.argwhere(size > 0)
+        edges = edges[np.argsort(size[tuple(edges.T)], kind="stable")]
+        n_edges = len(edges)
+        edges = edges[max(n_edges - max_edges, 0) :]
+        largest = float(size.max(initial=0.0)) or 1.0
+        self.arrows_ = []
+        for target, source in edges:
+            share = size[target, source] / largest
+            arrow = FancyArrowPatch(
+                tuple(self.positions_[source]),
+                tuple(self.positions_[target]),
+                connectionstyle="arc3,rad=0.15",
+                arrowstyle="-|>",
+                mutation_scale=8,
+                shrinkA=5,
+                shrinkB=6,
+                linewidth=0.3 + 2.2 * share,
+                alpha=0.3 + 0.6 * share,
+                color=_EXCITATORY if strength[target, source] > 0 else _INHIBITORY,
+            )
+            self.arrows_.append(self.ax_.add_patch(arrow))
+        output = size.sum(axis=0)
+        dots = 20 + 120 * output / (float(output.max(initial=0.0)) or 1.0)
+        self.ax_.scatter(*self.positions_.T, s=dots, color="0.2", zorder=3)
+        labels = range(n_units) if self.unit_ids is None else self.unit_ids
+        for (x, y), unit in zip(1.1 * self.positions_, labels, strict=True):
+            self.ax_.text(x, y, str(unit), ha="center", va="center", fontsize=7)
+        left_out = f"the strongest {len(edges)} of {n_edges} edges" if n_edges > len(edges) else ""
+        self.ax_.set_title("\n".join(line for line in (title, left_out) if line))
+        self.ax_.set(xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), aspect="equal")
+        self.ax_.set_axis_off()
+        return self

@@ -1,0 +1,99 @@
+"""Pictures of inferred wiring show what the matrices say."""
+
+import numpy as np
+import pytest
+
+from skneuro.connectivity import ConnectivityInference
+from skneuro.inspection import AdjacencyDisplay, ConnectivityCurveDisplay, NetworkDisplay
+from skneuro.metrics.connectivity import auprc, auroc
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    matplotlib.pyplot.close("all")
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Unit 2 drives units 0, 3 and 5; unit 4 inhibits unit 1."""
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(0.15, (8000, 6))
+    truth = np.zeros((6, 6))
+    for target in (0, 3, 5):
+        counts[1:, target] += rng.binomial(counts[:-1, 2], 0.4)
+        truth[target, 2] = 1.0
+    counts[1:, 1] *= counts[:-1, 4] == 0
+    truth[1, 4] = -2.0
+    return ConnectivityInference(method="glm").fit(counts), truth
+
+
+def test_truth_inferred_and_difference_stand_side_by_side(network):
+    inference, truth = network
+    display = AdjacencyDisplay.from_estimator(inference, truth)
+    images = [ax.images[0].get_array().filled(np.nan) for ax in display.axes_]
+    np.testing.assert_array_equal(images[0], truth)
+    np.testing.assert_array_equal(images[1], inference.adjacency_)
+    left = images[2][~np.eye(6, dtype=bool)]
+    assert (left**2).sum() < (truth**2).sum()  # the scale is the best one
+    slope = (truth - images[2])[0, 2] / inference.adjacency_[0, 2]
+    off = ~np.eye(6, dtype=bool)
+    np.testing.assert_allclose(slope, np.linalg.lstsq(inference.adjacency_[off][:, None], truth[off])[0][0])
+
+
+def test_hubs_come_first_and_modules_stand_together(network):
+    inference, truth = network
+    assert AdjacencyDisplay.from_estimator(inference, truth, order="hubs").order_[0] == 2
+    blocks = np.kron(np.eye(2), np.ones((3, 3)))
+    shuffled = np.array([0, 3, 1, 4, 2, 5])
+    display = AdjacencyDisplay(adjacency=blocks[np.ix_(shuffled, shuffled)]).plot(order="modules")
+    np.testing.assert_array_equal(np.sort(np.abs(np.diff(shuffled[display.order_] // 3))), [0, 0, 0, 0, 1])
+    display = AdjacencyDisplay(adjacency=truth, unit_ids=list("abcdef")).plot(order=[5, 4, 3, 2, 1, 0])
+    assert [t.get_text() for t in display.ax_.get_xticklabels()] == list("fedcba")
+
+
+def test_orders_and_truths_that_do_not_fit_are_refused(network):
+    inference, truth = network
+    with pytest.raises(ValueError, match="'order' parameter"):
+        AdjacencyDisplay.from_estimator(inference, order="size")
+    with pytest.raises(ValueError, match="every position from 0 to 5"):
+        AdjacencyDisplay.from_estimator(inference, order=[0, 0, 1, 2, 3, 4])
+    with pytest.raises(ValueError, match="shape of adjacency"):
+        AdjacencyDisplay.from_estimator(inference, truth[:3, :3])
+    with pytest.raises(ValueError, match="three axes"):
+        AdjacencyDisplay.from_estimator(inference, truth, ax=matplotlib.pyplot.subplots()[1])
+
+
+def test_curves_have_the_areas_of_the_metrics(network):
+    inference, truth = network
+    noise = np.random.default_rng(0).standard_normal((6, 6))
+    display = ConnectivityCurveDisplay(adjacencies={"GLM": inference.adjacency_, "noise": noise}, true_adjacency=truth)
+    display.plot()
+    for name, adjacency in (("GLM", inference.adjacency_), ("noise", noise)):
+        curve = display.curves_[name]
+        assert np.trapezoid(curve["tpr"], curve["fpr"]) == pytest.approx(auroc(adjacency, truth))
+        steps = -np.diff(curve["recall"]) @ curve["precision"][:-1]
+        assert steps == pytest.approx(auprc(adjacency, truth))
+    assert len(display.axes_[0].lines) == 3  # two methods and chance
+    again = ConnectivityCurveDisplay.from_estimators({"GLM": inference}, truth)
+    np.testing.assert_array_equal(again.curves_["GLM"]["tpr"], display.curves_["GLM"]["tpr"])
+
+
+def test_a_truth_without_edges_has_no_curve(network):
+    with pytest.raises(ValueError, match="must have edges"):
+        ConnectivityCurveDisplay.from_estimators({"GLM": network[0]}, np.zeros((6, 6)))
+
+
+def test_the_drawing_has_an_arrow_for_each_significant_edge_in_the_colour_of_its_sign(network):
+    inference, truth = network
+    np.testing.assert_array_equal(inference.significant_, truth != 0)
+    display = NetworkDisplay.from_estimator(inference)
+    assert len(display.arrows_) == 4
+    colours = [matplotlib.colors.to_hex(arrow.get_edgecolor()) for arrow in display.arrows_]
+    assert sorted(colours) == ["#1f77b4"] + 3 * ["#d62728"]
+    assert len(NetworkDisplay(adjacency=truth).plot(max_edges=2).arrows_) == 2
+    assert "2 of 4 edges" in NetworkDisplay(adjacency=truth).plot(max_edges=2).ax_.get_title()
+    assert NetworkDisplay(adjacency=np.zeros((3, 3))).plot().arrows_ == []
