@@ -20,11 +20,12 @@ from released.windows import SimulatedRecording
 
 # Duration is chosen so that the longest point takes about a minute.
 BASE = {"n_units": 100, "rate": 5.0, "window_bins": 5, "n_trials": 8, "duration": 8.0, "frame": 0, "coupling": True}
+N_UNITS = [50, 100, 200, 500, 1000, 2000]
 SAMPLED = 0.25  # s
 SMALL = {**BASE, "n_units": 4, "n_trials": 2, "duration": 1.0}
 SWEEPS = {
-    "units": ("n_units", [50, 100, 200, 500, 1000, 2000], {"duration": 4.0, "n_trials": 4}),
-    "units, no coupling": ("n_units", [50, 100, 200, 500, 1000, 2000], {"duration": 4.0, "n_trials": 4, "coupling": False}),
+    "units": ("n_units", N_UNITS, {"duration": 4.0, "n_trials": 4}),
+    "units, no coupling": ("n_units", N_UNITS, {"duration": 4.0, "n_trials": 4, "coupling": False}),
     "rate": ("rate", [1.0, 2.5, 5.0, 10.0, 20.0], {}),
     "window": ("window_bins", [1, 2, 5, 10, 20], {}),
     "video": ("frame", [8, 16, 32, 64, 128], {"duration": 4.0}),
