@@ -11,11 +11,12 @@ from sklearn.base import BaseEstimator
 
 from skneuro._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
 from skneuro.connectivity._estimate import Estimate, Reach, estimate_convex, estimate_pairwise
+from skneuro.connectivity._keep import keep
 from skneuro.connectivity._report import AdjacencyReport
 from skneuro.connectivity.background import model_background
-from skneuro.connectivity.lags import pair_observations, whole_past
+from skneuro.connectivity.effect import estimate_effects
+from skneuro.connectivity.lags import whole_past
 from skneuro.connectivity.model import estimate_from_kernels, unwrap
-from skneuro.connectivity.significance import significant_edges
 from skneuro.data import BinnedSpikes, ModelInput, Recording, SpikeTrains
 from skneuro.preprocessing._units import read_units
 
@@ -35,6 +36,7 @@ _BIN_WIDTH = {
 }
 _SAME_BIN = ("pearson", "partial_correlation")
 _CONVEX = ("coupling", "glm")
+_OF_MODEL = ("coupling", "effect")  # methods that can read an estimator
 
 
 class CoarseCouplingWarning(UserWarning):
@@ -62,6 +64,9 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
 
         - ``"coupling"``: coupling kernels of `estimator`; where there is none, of a coupled GLM that takes shared input
           into account and weighs each pair's kernel as edge or nuisance;
+        - ``"effect"``: what `estimator` expects of the targets after spikes of a source, against what it expects when
+          all spikes of the source are deleted; for any model with ``predict(X, stimuli)``, at the price of one
+          prediction of X for each unit;
         - ``"glm"``: the coupled Poisson GLM with a ridge penalty, and nothing else unless `background` or `dale` ask;
         - ``"ccg"``: z score of the cross-correlogram's peak, 7 ms wide, over its hollow-Gaussian trend;
         - ``"lagged_correlation"``: strongest correlation with the source's count of the bins before;
@@ -102,11 +107,12 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
     ----------
     adjacency_ : ndarray of shape (n_units, n_units)
         ``[target, source]``. For ``"coupling"`` the posterior mean of the area of the edge's kernel, for ``"glm"`` and
-        kernels of a model their sum over the lags read (nats x seconds); z scores for ``"ccg"``, bits per bin for
+        kernels of a model their sum over the lags read (nats x seconds), for ``"effect"`` the summed change of the log
+        expectation (nats x seconds); z scores for ``"ccg"``, bits per bin for
         ``"transfer_entropy"``, correlations otherwise. NaN on the diagonal and for units that were silent.
     z_scores_ : ndarray of shape (n_units, n_units)
         How far the pair is from no edge, in standard errors; for methods that look at several lags the most extreme.
-        Not there where kernels of a model are read.
+        Not there where a model is read.
     posterior_ : ndarray of shape (n_units, n_units)
         Probability of an edge; only where edges were weighed.
     significant_ : ndarray of shape (n_units, n_units), bool
@@ -153,7 +159,7 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
 
     _parameter_constraints: dict = {
         "estimator": [None, HasMethods(["fit"])],
-        "method": [StrOptions(set(_BIN_WIDTH))],
+        "method": [StrOptions({*_BIN_WIDTH, "effect"})],
         "bin_width": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "max_lag": [Interval(Real, 0, None, closed="neither")],
         "readout_lag": [Interval(Real, 0, None, closed="neither")],
@@ -205,7 +211,8 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         X : SpikeTrains, Recording, or counts of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
             Spikes. With `estimator`, of the units it was fitted on.
         y : Modalities, Video, TimeSeries, array-like or None, default=None
-            Stimuli for the `estimator` of ``background="model"``, as in its own ``fit``; ignored otherwise.
+            Stimuli for the `estimator` of ``"effect"`` and of ``background="model"``, as in its own ``fit``; ignored
+            otherwise.
 
         Returns
         -------
@@ -238,14 +245,14 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
             0 if self.method in _SAME_BIN else _n_bins(self.readout_lag, width),
         )
         self._check_length(binned, reach.read)
-        if self.method in _CONVEX and width > _COARSE * (1 + 1e-9):
+        if self.method in (*_CONVEX, "effect") and width > _COARSE * (1 + 1e-9):
             warnings.warn(
                 f"Coupling is read at bins of {1e3 * width:g} ms. Above 10 ms most direct influences fall within one "
                 "bin and their direction is lost; 2 to 5 ms lose little.",
                 CoarseCouplingWarning,
                 stacklevel=2,
             )
-        self._keep(self._infer(given, X, y, model, reach), binned, reach)
+        keep(self, self._infer(given, X, y, model, reach), binned, reach)
         return self
 
     def __sklearn_tags__(self) -> Any:
@@ -260,10 +267,13 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
             raise ValueError("background='model' needs an estimator: a fitted model with predict(X, stimuli).")
         if self.background == "model" and self.method not in _CONVEX:
             raise ValueError(f"method={self.method!r} takes no background. Use method='coupling' or method='glm'.")
-        if self.estimator is not None and self.method != "coupling" and self.background != "model":
+        if self.estimator is not None and self.method not in _OF_MODEL and self.background != "model":
             raise ValueError(
-                f"method={self.method!r} reads no estimator. Use method='coupling', or leave estimator=None."
+                f"method={self.method!r} reads no estimator. Use method='coupling' or 'effect', or leave "
+                "estimator=None."
             )
+        if self.estimator is None and self.method == "effect":
+            raise ValueError("method='effect' needs an estimator: a fitted model with predict(X, stimuli).")
         return None if self.estimator is None else unwrap(self.estimator)
 
     def _width(self, X: Any) -> float:
@@ -291,6 +301,8 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
             raise ValueError("ConnectivityInference needs spikes, and there are none in observed time.")
 
     def _infer(self, given: ModelInput, X: Any, y: Any, model: Any, reach: Reach) -> Estimate:
+        if self.method == "effect":
+            return estimate_effects(model, X, y, given, reach)
         if self.method not in _CONVEX:
             return estimate_pairwise(self.method, given.spikes, reach)
         if model is not None and self.background != "model":
@@ -311,51 +323,7 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
             offset=offset,
         )
 
-    def _keep(self, found: Estimate, binned: BinnedSpikes, reach: Reach) -> None:
-        """Set what the estimate has, and forget what an earlier fit by another method had."""
-        optional = ("z_scores_", "posterior_", "significant_", "lag_kernels_", "dale_", "dale_evidence_")
-        for name in (*optional, "shared_loadings_"):
-            self.__dict__.pop(name, None)
-        self.n_observations_ = pair_observations(binned, reach.read)
-        silent = binned.unit_counts() == 0
-        self.adjacency_ = _without_unknown(found.strength, silent)
-        _warn_of_silence(silent, binned.unit_ids)
-        if found.z is not None:
-            self.z_scores_ = _without_unknown(found.z, silent)
-            probability = None if found.probability is None else _without_unknown(found.probability, silent)
-            if probability is not None:
-                self.posterior_ = probability
-            self.significant_ = significant_edges(
-                self.z_scores_, float(self.fdr), n_looks=found.n_looks, probability=probability
-            )
-        n_lags = reach.read
-        if found.kernels is not None:
-            self.lag_kernels_ = found.kernels
-            n_lags = found.kernels.shape[2]
-        self.lags_ = np.arange(1, n_lags + 1) * self._bin_width if n_lags else np.zeros(1)
-        for name, value in found.attributes.items():
-            setattr(self, name, value)
-
 
 def _n_bins(lag: float, width: float) -> int:
     """Lags of `width` that fit into `lag`, at least one."""
     return max(1, int(lag / width + 1e-6))
-
-
-def _without_unknown(values: np.ndarray, silent: np.ndarray) -> np.ndarray:
-    """Put NaN where nothing can be known: on the diagonal and for units without spikes."""
-    result = np.array(values, dtype=np.float64)
-    np.fill_diagonal(result, np.nan)
-    result[silent, :] = np.nan
-    result[:, silent] = np.nan
-    return result
-
-
-def _warn_of_silence(silent: np.ndarray, unit_ids: np.ndarray) -> None:
-    if silent.any():
-        names = unit_ids[silent].tolist()
-        warnings.warn(
-            f"{silent.sum()} of {len(silent)} units have no spike in observed time; their rows and columns are NaN: "
-            f"{names[:5]}{' ...' if len(names) > 5 else ''}.",
-            stacklevel=4,
-        )
