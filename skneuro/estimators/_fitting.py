@@ -17,6 +17,7 @@ from skneuro.training.modality_table import Scale, describe
 from skneuro.training.segments import BatchBuilder, Segments
 from skneuro.training.split import hold_out, whole_trials
 
+SHORTEST_LAG, BINS_OF_LAG = 0.1, 10  # seconds, bins
 MOST_PAIRED_UNITS, AUTO_RANK = 1_000, 64  # up to so many units every pair has a coupling of its own
 
 
@@ -61,7 +62,7 @@ def split(est: Any, inp: ModelInput, seed: int) -> tuple[Segments, Segments | No
     n_bins = np.diff(inp.spikes.ptr)
     if not est.early_stopping:
         return whole_trials(n_bins), None
-    memory = max(est.context, est.recent_context, est.coupling_lag if est.coupling else 0.0)
+    memory = max(est.context, est.recent_context, coupling_lag(est) if est.coupling else 0.0)
     gap = bins_of(memory, est.bin_width)
     rng = np.random.default_rng([seed, 1])
     training, held = hold_out(n_bins, est.validation_fraction, gap, rng, _shown_clips(inp))
@@ -82,6 +83,11 @@ def _has_spikes(binned: BinnedSpikes, stretches: Segments) -> bool:
     return bool((counts.indptr[high] - counts.indptr[low]).sum() > 0)
 
 
+def coupling_lag(est: Any) -> float:
+    """Longest lag of the coupling, seconds."""
+    return max(SHORTEST_LAG, BINS_OF_LAG * est.bin_width) if est.coupling_lag == "auto" else float(est.coupling_lag)
+
+
 def coupling_rank(est: Any, n_units: int) -> int:
     """Rank of the coupling matrices, 0 for one weight a pair; "auto" keeps the pairs where they are not too many."""
     if not est.coupling or est.coupling_rank is None:
@@ -100,7 +106,7 @@ def make_config(est: Any, inp: ModelInput, max_count: int) -> NeuroformerConfig:
         window_bins=est.window_bins,
         recent_bins=bins_of(est.recent_context, est.bin_width),
         context_bins=bins_of(est.context, est.bin_width),
-        coupling_bins=bins_of(est.coupling_lag, est.bin_width) if est.coupling else 0,
+        coupling_bins=bins_of(coupling_lag(est), est.bin_width) if est.coupling else 0,
         coupling_rank=coupling_rank(est, inp.spikes.n_units),
         stimulus_context=float(est.stimulus_context),
         head=est.head,

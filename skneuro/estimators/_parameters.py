@@ -19,7 +19,7 @@ CONSTRAINTS: dict[str, list] = {
     "temperature": [Interval(Real, 0, None, closed="neither")],
     "head": [StrOptions({"hazard", "chained", "independent"})],
     "coupling": ["boolean"],
-    "coupling_lag": [Interval(Real, 0, None, closed="neither")],
+    "coupling_lag": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     "coupling_rank": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
     "coupling_penalty": [Interval(Real, 0, None, closed="left")],
     "d_model": [Interval(Integral, 1, None, closed="left")],

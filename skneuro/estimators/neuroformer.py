@@ -53,8 +53,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         How an event's probability is formed; see :doc:`the background page </background/likelihood>`.
     coupling : bool, default=True
         Coupling attention between pairs of units beside the transformer, and same-bin terms.
-    coupling_lag : float, in seconds, default=0.1
-        Longest lag of the coupling.
+    coupling_lag : float, in seconds, or "auto", default="auto"
+        Longest lag of the coupling. "auto" takes ten bins, and at least 0.1 s.
     coupling_rank : int, "auto" or None, default="auto"
         Rank of the coupling matrices; None gives every pair of units a weight of its own, and memory and time that
         grow with the square of their number. "auto" does so up to 1,000 units, and takes 64 beyond.
@@ -182,7 +182,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         temperature: float = 0.1,
         head: str = "hazard",
         coupling: bool = True,
-        coupling_lag: float = 0.1,
+        coupling_lag: float | str = "auto",
         coupling_rank: int | str | None = "auto",
         coupling_penalty: float = 2.0,
         d_model: int = 64,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import poisson
 
+from skneuro import NeuroformerEstimator
 from skneuro.data import Modalities, SpikeTrains, TimeSeries, Video, read_input
 from skneuro.estimators import _fitting
 from skneuro.training.segments import Segments
@@ -98,3 +99,9 @@ def test_validation_measures_bits_per_spike_against_the_training_rates(make, wor
     null = poisson.logpmf(counts, mean).sum()
     bits = (total - null) / (counts.sum() * np.log(2))
     assert model.validation_scores_[-1] == pytest.approx(bits, abs=1e-6)
+
+
+@pytest.mark.parametrize(("bin_width", "lag", "expected"), [(0.01, "auto", 0.1), (0.05, "auto", 0.5), (0.05, 0.2, 0.2)])
+def test_the_coupling_reaches_back_ten_bins_and_a_tenth_of_a_second(bin_width, lag, expected):
+    est = NeuroformerEstimator(bin_width=bin_width, coupling_lag=lag)
+    assert _fitting.coupling_lag(est) == pytest.approx(expected)
