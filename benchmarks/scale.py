@@ -3,9 +3,10 @@
     python benchmarks/scale.py [--quick] [--write] [--sweeps units memory]
 
 Every point is measured in a process of its own: one epoch of training, `score` and `sample` on simulated Poisson
-spikes, default parameters but for the one that is swept. CPU time, one thread; memory is the largest resident size
-beyond that of a process that only imported everything. The last column of a sweep is the exponent of the cost's growth
-between the point and the one before it: 1 is linear. Single runs: neighbouring exponents scatter by 0.2.
+spikes, default parameters but for the one that is swept. CPU time, one thread; memory is what the resident size grew
+by, at its largest, in each part; the whole process holds the data and everything imported, too. The last column of a
+sweep is the exponent of the cost's growth between the point and the one before it: 1 is linear. Single runs:
+neighbouring exponents scatter by 0.2.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 import warnings
 
 import numpy as np
-from _machine import arguments, in_own_process, keep, provenance, show
+from _machine import arguments, in_own_process, keep, memory_of, provenance, show
 from _product import containers, estimator, n_tokens, one_epoch
 from released.windows import SimulatedRecording
 
@@ -52,25 +53,20 @@ def costs(point: dict, seed: int, parts: tuple[str, ...]) -> dict:
     model = estimator(window_bins=point["window_bins"], coupling=point["coupling"], random_state=seed)
     row = {"tokens": n_tokens(spikes, model)}
 
-    def timed(function) -> float:
+    def measured(name: str, function) -> None:
         start = time.process_time()
-        function()
-        return time.process_time() - start
+        row[f"{name}, MB"] = memory_of(function)
+        row[f"{name}, CPU s"] = time.process_time() - start
 
     warnings.simplefilter("ignore", UserWarning)
-    row["epoch, CPU s"] = timed(lambda: one_epoch(model, spikes, video))
+    measured("epoch", lambda: one_epoch(model, spikes, video))
     row["tokens/s"] = row["tokens"] / row["epoch, CPU s"]
     if "score" in parts:
-        row["score, CPU s"] = timed(lambda: model.score(spikes, video))
+        measured("score", lambda: model.score(spikes, video))
     if "sample" in parts:
         per_trial = 1 if frame else 8
-        row[f"sample of {SAMPLED} s a trial, CPU s"] = timed(lambda: model.sample(video, per_trial, duration=SAMPLED))
+        measured(f"sample of {SAMPLED} s a trial", lambda: model.sample(video, per_trial, duration=SAMPLED))
     return row
-
-
-def nothing(point: dict, seed: int, parts: tuple[str, ...]) -> None:
-    """For the memory of a process that imported everything and used torch."""
-    costs(SMALL, seed, parts)
 
 
 def sweep(name: str, seed: int, *, quick: bool) -> list[dict]:
@@ -81,18 +77,17 @@ def sweep(name: str, seed: int, *, quick: bool) -> list[dict]:
         values, changed = values[:2], {**changed, "duration": 1.0}
         values = [1.0, 2.0] if parameter == "duration" else values
     rows: list[dict] = []
-    empty = in_own_process(nothing, {}, seed, parts)[2]
     for value in values:
         point = {**BASE, **changed, parameter: value}
         measured, _, memory = in_own_process(measure, point, seed, parts)
         row = {"sweep": name, parameter: value, **measured}
-        row |= {"peak memory, MB": memory - empty, "whole process, MB": memory}
+        row["whole process, MB"] = memory
         grown = "-"
         if rows:
             last = rows[-1]
             grown = float(np.log(row["epoch, CPU s"] / last["epoch, CPU s"]) / np.log(value / last[parameter]))
         rows.append({**row, "exponent of the epoch": grown})
-        print(f"{name} {value}: {row['epoch, CPU s']:.2f} s, {row['peak memory, MB']:.0f} MB", flush=True)
+        print(f"{name} {value}: {row['epoch, CPU s']:.2f} s, {row['epoch, MB']:.0f} MB", flush=True)
     return rows
 
 
