@@ -1,0 +1,115 @@
+"""Write the tables of `connectivity.csv` and `connectivity_stimulus.csv` into docs/background/connectivity.md.
+
+    python benchmarks/connectivity_table.py
+
+Means over seeds, and the number of seeds. What stands between the markers of the page is replaced.
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+import pandas as pd
+
+HERE = pathlib.Path(__file__).parent
+PAGE = HERE.parent / "docs" / "background" / "connectivity.md"
+SCORES = {
+    "auprc": "AUPRC",
+    "auprc_excitatory": "AUPRC E",
+    "auprc_inhibitory": "AUPRC I",
+    "auroc": "AUROC",
+    "signed_r2": "signed R2",
+    "direction_rate": "direction",
+    "sign_accuracy": "sign",
+    "hub_recall": "hub recall",
+    "found_false": "false of found",
+    "found_of_edges": "found of edges",
+    "seconds": "s",
+}
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table of strings as Markdown."""
+    lines = ["| " + " | ".join(table.columns) + " |", "|" + "---|" * table.shape[1]]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in table.astype(str).to_numpy()])
+
+
+def number(value: float, name: str) -> str:
+    """Three digits; seconds whole; a dash for what is not defined."""
+    if pd.isna(value):
+        return "-"
+    return f"{value:.0f}" if name in ("seconds", "false_driven") else f"{value:.3f}"
+
+
+def scores(rows: pd.DataFrame) -> str:
+    """One row a method, means over seeds, best AUPRC first."""
+    means = rows.groupby("method")[list(SCORES)].mean().sort_values("auprc", ascending=False)
+    table = pd.DataFrame({title: [number(v, name) for v in means[name]] for name, title in SCORES.items()})
+    table.insert(0, "method", list(means.index))
+    table.insert(1, "seeds", [str(n) for n in rows.groupby("method").size()[means.index]])
+    return markdown(table)
+
+
+def with_intervals(rows: pd.DataFrame) -> str:
+    """One row a method, with the bootstrap intervals of the areas."""
+    rows = rows.sort_values("auprc", ascending=False)
+    table = {"method": list(rows["method"])}
+    for name, title in (("auroc", "AUROC"), ("auprc", "AUPRC")):
+        table[title] = [
+            f"{value:.3f} ({low:.3f} to {high:.3f})"
+            for value, low, high in zip(rows[name], rows[f"{name}_low"], rows[f"{name}_high"], strict=True)
+        ]
+    table["direction"] = [number(v, "direction_rate") for v in rows["direction_rate"]]
+    table["s"] = [number(v, "seconds") for v in rows["seconds"]]
+    return markdown(pd.DataFrame(table))
+
+
+def stimulus(rows: pd.DataFrame) -> str:
+    """False edges among commonly driven pairs."""
+    means = rows.groupby("method")[["false_driven", "auprc"]].mean().sort_values("false_driven", ascending=False)
+    table = pd.DataFrame(
+        {
+            "method": means.index,
+            "seeds": [str(n) for n in rows.groupby("method").size()[means.index]],
+            "false edges": [f"{v:.1f}" for v in means["false_driven"]],
+            "AUPRC": [f"{v:.3f}" for v in means["auprc"]],
+        }
+    )
+    return markdown(table)
+
+
+def tables() -> dict[str, str]:
+    """All tables, by the name of their marker."""
+    rows = pd.read_csv(HERE / "results" / "connectivity.csv")
+    result = {}
+    for data in rows["data"].unique():
+        of_data = rows[rows["data"] == data]
+        if data.startswith("spycon"):
+            result[data] = with_intervals(of_data)
+        elif "," not in data:
+            result[data] = scores(of_data)
+    faults = rows[rows["data"].str.contains(",")]
+    if len(faults):
+        means = faults.groupby(["data", "method"], sort=False)[list(SCORES)].mean().reset_index()
+        parts = {"recording": means["data"], "method": means["method"]}
+        chosen = ("auprc", "signed_r2", "direction_rate", "found_false", "found_of_edges")
+        parts |= {SCORES[name]: [number(v, name) for v in means[name]] for name in chosen}
+        result["faults"] = markdown(pd.DataFrame(parts))
+    of_stimulus = HERE / "results" / "connectivity_stimulus.csv"
+    if of_stimulus.exists():
+        result["stimulus"] = stimulus(pd.read_csv(of_stimulus))
+    return result
+
+
+def filled(text: str) -> str:
+    """The page with the tables between its markers; a marker without a table keeps what it has."""
+    for name, table in tables().items():
+        start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        if start in text:
+            before, rest = text.split(start)
+            text = before + start + table + "\n" + end + rest.split(end, 1)[1]
+    return text
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
