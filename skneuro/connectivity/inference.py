@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,6 +14,7 @@ from skneuro._sklearn_compat import HasMethods, Interval, StrOptions, fit_contex
 from skneuro.connectivity._estimate import Estimate, Reach, estimate_convex, estimate_pairwise
 from skneuro.connectivity._keep import keep
 from skneuro.connectivity._report import AdjacencyReport
+from skneuro.connectivity.attention import estimate_attention
 from skneuro.connectivity.background import model_background
 from skneuro.connectivity.effect import estimate_effects
 from skneuro.connectivity.lags import whole_past
@@ -36,7 +38,13 @@ _BIN_WIDTH = {
 }
 _SAME_BIN = ("pearson", "partial_correlation")
 _CONVEX = ("coupling", "glm")
-_OF_MODEL = ("coupling", "effect")  # methods that can read an estimator
+_OF_MODEL = ("coupling", "effect", "attention")  # methods that can read an estimator
+
+
+_ATTENTION = (
+    "Attention is computed before the next unit is known: its row is the same for every unit that might fire, and "
+    "cannot show who drives whom. Use method='coupling' for that."
+)
 
 
 class CoarseCouplingWarning(UserWarning):
@@ -67,6 +75,8 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         - ``"effect"``: what `estimator` expects of the targets after spikes of a source, against what it expects when
           all spikes of the source are deleted; for any model with ``predict(X, stimuli)``, at the price of one
           prediction of X for each unit;
+        - ``"attention"``: mean attention of `estimator`, a Neuroformer, from the spikes of a target to those of a
+          source in its window: the readout of the paper. It warns, because it cannot show who drives whom;
         - ``"glm"``: the coupled Poisson GLM with a ridge penalty, and nothing else unless `background` or `dale` ask;
         - ``"ccg"``: z score of the cross-correlogram's peak, 7 ms wide, over its hollow-Gaussian trend;
         - ``"lagged_correlation"``: strongest correlation with the source's count of the bins before;
@@ -98,6 +108,12 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
     dale : bool or "auto", default="auto"
         Whether all edges of a source have one sign (Dale's law). For ``"coupling"``, "auto" decides by the evidence of
         the data, see `dale_`. For ``"glm"`` only True has an effect: it then reads edges as ``"coupling"`` does.
+    attention_layers, attention_heads : sequence of int or None, default=None
+        Which layers and heads of the decoder ``"attention"`` averages; None takes all.
+    attention_rollout : bool, default=False
+        Whether ``"attention"`` multiplies the layers instead of averaging them.
+    attention_value_norm : bool, default=False
+        Whether ``"attention"`` is weighed by the norm of the values that it carries.
     fdr : float, default=0.05
         Rate of false discoveries of `significant_`.
     counts : {"round", "strict"}, default="round"
@@ -108,7 +124,7 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
     adjacency_ : ndarray of shape (n_units, n_units)
         ``[target, source]``. For ``"coupling"`` the posterior mean of the area of the edge's kernel, for ``"glm"`` and
         kernels of a model their sum over the lags read (nats x seconds), for ``"effect"`` the summed change of the log
-        expectation (nats x seconds); z scores for ``"ccg"``, bits per bin for
+        expectation (nats x seconds), mean attention for ``"attention"``; z scores for ``"ccg"``, bits per bin for
         ``"transfer_entropy"``, correlations otherwise. NaN on the diagonal and for units that were silent.
     z_scores_ : ndarray of shape (n_units, n_units)
         How far the pair is from no edge, in standard errors; for methods that look at several lags the most extreme.
@@ -159,7 +175,7 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
 
     _parameter_constraints: dict = {
         "estimator": [None, HasMethods(["fit"])],
-        "method": [StrOptions({*_BIN_WIDTH, "effect"})],
+        "method": [StrOptions({*_BIN_WIDTH, *_OF_MODEL})],
         "bin_width": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "max_lag": [Interval(Real, 0, None, closed="neither")],
         "readout_lag": [Interval(Real, 0, None, closed="neither")],
@@ -168,6 +184,10 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         "background": [StrOptions({"auto", "innovations", "model"}), None],
         "n_factors": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "dale": ["boolean", StrOptions({"auto"})],
+        "attention_layers": ["array-like", None],
+        "attention_heads": ["array-like", None],
+        "attention_rollout": ["boolean"],
+        "attention_value_norm": ["boolean"],
         "fdr": [Interval(Real, 0, 1, closed="neither")],
         "counts": [StrOptions({"round", "strict"})],
     }
@@ -185,6 +205,10 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         background: str | None = "auto",
         n_factors: int | str = "auto",
         dale: bool | str = "auto",
+        attention_layers: Sequence[int] | None = None,
+        attention_heads: Sequence[int] | None = None,
+        attention_rollout: bool = False,
+        attention_value_norm: bool = False,
         fdr: float = 0.05,
         counts: str = "round",
     ) -> None:
@@ -198,6 +222,10 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         self.background = background
         self.n_factors = n_factors
         self.dale = dale
+        self.attention_layers = attention_layers
+        self.attention_heads = attention_heads
+        self.attention_rollout = attention_rollout
+        self.attention_value_norm = attention_value_norm
         self.fdr = fdr
         self.counts = counts
 
@@ -211,8 +239,8 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         X : SpikeTrains, Recording, or counts of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
             Spikes. With `estimator`, of the units it was fitted on.
         y : Modalities, Video, TimeSeries, array-like or None, default=None
-            Stimuli for the `estimator` of ``"effect"`` and of ``background="model"``, as in its own ``fit``; ignored
-            otherwise.
+            Stimuli for the `estimator` of ``"effect"``, ``"attention"`` and ``background="model"``, as in its own
+            ``fit``; ignored otherwise.
 
         Returns
         -------
@@ -269,11 +297,10 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
             raise ValueError(f"method={self.method!r} takes no background. Use method='coupling' or method='glm'.")
         if self.estimator is not None and self.method not in _OF_MODEL and self.background != "model":
             raise ValueError(
-                f"method={self.method!r} reads no estimator. Use method='coupling' or 'effect', or leave "
-                "estimator=None."
+                f"method={self.method!r} reads no estimator. Use one of {_OF_MODEL}, or leave estimator=None."
             )
-        if self.estimator is None and self.method == "effect":
-            raise ValueError("method='effect' needs an estimator: a fitted model with predict(X, stimuli).")
+        if self.estimator is None and self.method in ("effect", "attention"):
+            raise ValueError(f"method={self.method!r} needs an estimator: a fitted model to ask.")
         return None if self.estimator is None else unwrap(self.estimator)
 
     def _width(self, X: Any) -> float:
@@ -303,6 +330,17 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
     def _infer(self, given: ModelInput, X: Any, y: Any, model: Any, reach: Reach) -> Estimate:
         if self.method == "effect":
             return estimate_effects(model, X, y, given, reach)
+        if self.method == "attention":
+            warnings.warn(_ATTENTION, stacklevel=4)
+            return estimate_attention(
+                model,
+                X,
+                y,
+                layers=self.attention_layers,
+                heads=self.attention_heads,
+                rollout=self.attention_rollout,
+                value_norm=self.attention_value_norm,
+            )
         if self.method not in _CONVEX:
             return estimate_pairwise(self.method, given.spikes, reach)
         if model is not None and self.background != "model":
