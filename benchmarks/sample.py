@@ -1,6 +1,6 @@
 """Sampling speed: the released architecture computed two ways over the same weights, and the product.
 
-    python benchmarks/sample.py [--quick] [--write] [--cases small] [--no-product]
+    python benchmarks/sample.py [--quick] [--write] [--cases small] [--product s1]
 
 `plain` is a stand-in for the released system, written from a description of it: one row at a time, the whole network
 for every token. `fast` draws the same tokens (tests hold them together), many rows at once. Both are given the true
@@ -121,8 +121,11 @@ def main() -> None:
     options = arguments(
         __doc__,
         ("--cases", {"default": "", "help": "only those whose name begins so"}),
-        ("--no-product", {"action": "store_true"}),
-        ("--seconds", {"type": float, "default": 4.0, "help": "of the product's 20 trials with video, up to 32"}),
+        (
+            "--product",
+            {"nargs": "*", "choices": ["s1", "video"], "default": ["s1", "video"], "help": "none: not at all"},
+        ),
+        ("--seconds", {"type": float, "default": 1.0, "help": "of the product's 20 trials with video, up to 32"}),
     )
     peak = matrix_peak(20)
     rows, chosen = [], [case for case in CASES if case[0].startswith(options.cases)]
@@ -134,13 +137,15 @@ def main() -> None:
     if options.write and rows:
         settings = f"300 units, windows of 5 bins of 10 ms, past 15 bins, blocks of 100, top_p {TOP_P}, true past"
         keep("sample", [{**row, **provenance(options.seed, settings)} for row in rows], ["case"])
-    if not options.no_product:
-        settings = "default parameters but the bins named, after one epoch of training"
-        for part in (on_s1, lambda *a, **k: with_video(*a, options.seconds, **k)):
-            rows = part(options.seed, quick=options.quick)
-            show("The product, closed loop", rows)
-            if options.write:
-                keep("sample_product", [{**row, **provenance(options.seed, settings)} for row in rows], ["case"])
+    settings = "default parameters but the bins named, after one epoch of training"
+    for part in options.product:
+        if part == "s1":
+            rows = on_s1(options.seed, quick=options.quick)
+        else:
+            rows = with_video(options.seed, options.seconds, quick=options.quick)
+        show("The product, closed loop", rows)
+        if options.write:
+            keep("sample_product", [{**row, **provenance(options.seed, settings)} for row in rows], ["case"])
 
 
 if __name__ == "__main__":
