@@ -1,4 +1,4 @@
-"""Write the tables of `connectivity.csv` and `connectivity_stimulus.csv` into docs/background/connectivity.md.
+"""Write the tables of the connectivity benchmarks into docs/background/connectivity.md.
 
     python benchmarks/connectivity_table.py
 
@@ -98,6 +98,14 @@ def tables() -> dict[str, str]:
     of_stimulus = HERE / "results" / "connectivity_stimulus.csv"
     if of_stimulus.exists():
         result["stimulus"] = stimulus(pd.read_csv(of_stimulus))
+    of_models = HERE / "results" / "connectivity_models.csv"
+    if of_models.exists():
+        rows = pd.read_csv(of_models)
+        means = rows.groupby("method")[["auprc", "auroc", "signed_r2", "direction_rate", "seconds"]].mean()
+        means = means.sort_values("auprc", ascending=False)
+        parts = {"method": list(means.index), "seeds": [str(n) for n in rows.groupby("method").size()[means.index]]}
+        parts |= {SCORES[name]: [number(v, name) for v in means[name]] for name in means}
+        result["models"] = markdown(pd.DataFrame(parts))
     return result
 
 
