@@ -109,8 +109,13 @@ class ClosedLoop:
         self.n_bins = self.n_bins[going]
         self.hidden = None if self.hidden is None else self.hidden[going]
 
-    def window(self) -> tuple[Tensor, Tensor]:
+    def window(self, *, expectations: bool = True) -> tuple[Tensor, Tensor]:
         """Generate the next window.
+
+        Parameters
+        ----------
+        expectations : bool
+            Whether they are wanted; otherwise the hazard spends nothing on them and gives zeros.
 
         Returns
         -------
@@ -118,7 +123,7 @@ class ClosedLoop:
             What was drawn, and what each cell was expected to hold given the draws before it: when its turn came,
             or, for the softmax heads, summed over the chances of every token of the sequence.
         """
-        return self._hazard_window() if self.model.config.bin_clock else self._softmax_window()
+        return self._hazard_window(expectations) if self.model.config.bin_clock else self._softmax_window()
 
     # ---- shared ----------------------------------------------------------------------------------------------
 
@@ -160,7 +165,7 @@ class ClosedLoop:
 
     # ---- hazard ----------------------------------------------------------------------------------------------
 
-    def _hazard_window(self) -> tuple[Tensor, Tensor]:
+    def _hazard_window(self, expectations: bool) -> tuple[Tensor, Tensor]:
         config = self.model.config
         drawn, expected, cache, hidden = [], [], None, None
         for bin_ in range(config.window_bins):
@@ -168,16 +173,20 @@ class ClosedLoop:
             base, state = context.base[:, 0], context.state[:, 0]
             if cache is None:
                 hidden, cache = self.model.decoder.begin(state)
-            counts, mean = self._hazard_bin(bin_, base, state, hidden, cache)
+            counts, decided, shift = self._hazard_bin(bin_, base, state, hidden, cache)
             drawn.append(counts)
+            table = self.model.session.repeat_table
+            mean = expected_count(decided, shift, table, table.shape[1] + 4) if expectations else torch.zeros_like(base)
             expected.append(mean)
             self._advance(counts[:, None])
         return torch.stack(drawn, 1), torch.stack(expected, 1)
 
     def _hazard_bin(
         self, bin_: int, base: Tensor, state: Tensor, hidden: Tensor, cache: DecoderCache
-    ) -> tuple[Tensor, Tensor]:
-        """Draw one bin; `hidden` (R, D), the decoder's state, is brought up to date in place.
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw one bin: counts, log intensities as they were when the cells were asked, shifts of their repeats.
+
+        `hidden` (R, D), the decoder's state, is brought up to date in place.
 
         Units are asked in blocks: an event changes the odds of the units behind it, and only those of its own
         block have to be asked again at once.
@@ -214,8 +223,7 @@ class ClosedLoop:
                 hidden[rows] = self.model.decoder.extend(
                     session, unit, torch.full_like(unit, bin_), count, state[rows], cache, rows
                 )
-        mean = expected_count(decided, shift, session.repeat_table, session.repeat_table.shape[1] + 4)
-        return counts, mean
+        return counts, decided, shift
 
     def _next_unit(self, a: Tensor, open_: Tensor, uniform: Tensor, first: Tensor) -> Tensor:
         """Place of the first open unit of a block that fires, or the block's length where none does, (R,).

@@ -113,7 +113,7 @@ def sample(
         loop.keep(loop.n_bins > 0)
         while len(loop.rows):
             first = loop.step
-            counts, _ = loop.window()
+            counts, _ = loop.window(expectations=False)
             row, bin_, unit = counts.nonzero(as_tuple=True)
             count = counts[row, bin_, unit]
             found.append(tuple(v.cpu().numpy() for v in (loop.rows[row], bin_ + first, unit, count)))

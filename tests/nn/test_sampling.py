@@ -59,6 +59,17 @@ def test_drawn_patterns_have_their_probabilities(tiny, head, window_bins):
     assert stats.chisquare(seen, wanted).pvalue > 1e-3
 
 
+def test_draws_do_not_depend_on_whether_expectations_are_wanted(tiny, head, window_bins):
+    model, history = tiny.model(head, window_bins), history_of(window_bins)
+    with torch.inference_mode():
+        drawn = [
+            loop_of(tiny, model, [history] * 5, Streams(seeds(5))).window(expectations=wanted)[0]
+            for wanted in (True, False)
+        ]
+    assert torch.equal(*drawn)
+    assert float(drawn[0].sum()) > 0
+
+
 def all_patterns(n_cells, most):
     tokens = (t for k in range(most + 1) for t in combinations_with_replacement(range(n_cells), k))
     return np.array([np.bincount(np.array(t, dtype=int), minlength=n_cells) for t in tokens])
