@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 from skneuro._sklearn_compat import check_feature_names, check_is_fitted, check_n_features
 from skneuro.data.inputs import ModelInput, read_input
 from skneuro.exceptions import IncompatibleModalityError, MissingModalityWarning
-from skneuro.metrics.likelihood import bits_per_spike, homogeneous_rates, null_log_likelihood
+from skneuro.metrics.likelihood import bits_per_spike, homogeneous_rates, unit_null_log_likelihood
 
 
 class SpikeModel(DensityMixin, BaseEstimator):
@@ -73,8 +73,8 @@ class SpikeModel(DensityMixin, BaseEstimator):
             If X holds no observed spike, or its units differ from those seen in `fit`.
         """
         inp = self._read(X, y, reset=False)
-        total = self._cell_log_likelihood(inp).sum()
-        null = null_log_likelihood(inp.spikes, self.base_rate_).sum()
+        total = self._unit_log_likelihood(inp).sum()
+        null = unit_null_log_likelihood(inp.spikes, self.base_rate_).sum()
         return bits_per_spike(total, null, int(inp.spikes.unit_counts().sum()))
 
     def unit_score(self, X: Any, y: Any = None) -> np.ndarray:
@@ -96,9 +96,9 @@ class SpikeModel(DensityMixin, BaseEstimator):
             NaN for a unit without an observed spike.
         """
         inp = self._read(X, y, reset=False)
-        gain = self._cell_log_likelihood(inp) - null_log_likelihood(inp.spikes, self.base_rate_)
+        gain = self._unit_log_likelihood(inp) - unit_null_log_likelihood(inp.spikes, self.base_rate_)
         n_spikes = inp.spikes.unit_counts()
-        bits = gain.sum(axis=0) / (np.maximum(n_spikes, 1) * np.log(2))
+        bits = gain / (np.maximum(n_spikes, 1) * np.log(2))
         return np.where(n_spikes > 0, bits, np.nan)
 
     def score_samples(self, X: Any, y: Any = None) -> np.ndarray:
@@ -118,6 +118,10 @@ class SpikeModel(DensityMixin, BaseEstimator):
         """
         inp = self._read(X, y, reset=False)
         return inp.samples(self._cell_log_likelihood(inp).sum(axis=1))
+
+    def _unit_log_likelihood(self, inp: ModelInput) -> np.ndarray:
+        """(n_units,), nats; a model that can sums piece by piece, in memory that does not grow with the recording."""
+        return self._cell_log_likelihood(inp).sum(axis=0)
 
     def _read(self, X: Any, y: Any = None, *, reset: bool) -> ModelInput:
         """Read input; with ``reset=True`` remember what it is like, otherwise compare with what `fit` saw."""

@@ -266,6 +266,10 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         with torch_threads(self.n_threads):
             return self.model_.cell_log_likelihood(inp)
 
+    def _unit_log_likelihood(self, inp: ModelInput) -> np.ndarray:
+        with torch_threads(self.n_threads):
+            return self.model_.unit_log_likelihood(inp)
+
     def predict(self, X: Any, stimuli: Any = None, *, n_samples: int = 32) -> np.ndarray:
         """Expected spike counts, from what came before each bin's window and from the stimuli.
 

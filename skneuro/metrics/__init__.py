@@ -18,6 +18,7 @@ from skneuro.metrics.likelihood import (
     homogeneous_rates,
     null_log_likelihood,
     poisson_log_pmf,
+    unit_null_log_likelihood,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "precision_at_k",
     "sign_accuracy",
     "signed_r2",
+    "unit_null_log_likelihood",
 ]

@@ -15,7 +15,10 @@ __all__ = [
     "homogeneous_rates",
     "null_log_likelihood",
     "poisson_log_pmf",
+    "unit_null_log_likelihood",
 ]
+
+CELLS_AT_ONCE = 2**20
 
 
 def homogeneous_rates(binned: BinnedSpikes) -> np.ndarray:
@@ -111,11 +114,52 @@ def null_log_likelihood(binned: BinnedSpikes, rates: np.ndarray) -> np.ndarray:
     array([[-1.],
            [-1.]])
     """
+    return _null_cells(binned, _mean_counts(binned, rates), 0, binned.n_bins)
+
+
+def unit_null_log_likelihood(binned: BinnedSpikes, rates: np.ndarray) -> np.ndarray:
+    """Log-likelihood of each unit under constant Poisson rates, in memory that does not grow with the recording.
+
+    Parameters
+    ----------
+    binned : BinnedSpikes
+        Data to score.
+    rates : array-like of shape (n_units,), in hertz
+        Constant rates, as `homogeneous_rates` of the training data gives them.
+
+    Returns
+    -------
+    ndarray of shape (n_units,), in nats
+        Over the observed cells: the sum of `null_log_likelihood` over the bins.
+
+    Raises
+    ------
+    ValueError
+        If there is not one rate per unit.
+
+    Examples
+    --------
+    >>> from skneuro.data import SpikeTrains
+    >>> binned = SpikeTrains.from_lists([[[0.1]]], 0.0, 1.0).bin(0.5)
+    >>> unit_null_log_likelihood(binned, [2.0])
+    array([-2.])
+    """
+    mean = _mean_counts(binned, rates)
+    total, step = np.zeros(binned.n_units), max(CELLS_AT_ONCE // max(binned.n_units, 1), 1)
+    for start in range(0, binned.n_bins, step):
+        total += _null_cells(binned, mean, start, min(start + step, binned.n_bins)).sum(axis=0)
+    return total
+
+
+def _mean_counts(binned: BinnedSpikes, rates: np.ndarray) -> np.ndarray:
     rates = np.asarray(rates, dtype=np.float64)
     if rates.shape != (binned.n_units,):
         raise ValueError(f"rates must have one value for each of {binned.n_units} units. Got shape {rates.shape}.")
-    log_pmf = poisson_log_pmf(binned.dense(), rates * binned.bin_width)
-    return np.where(binned.mask(), log_pmf, 0.0)
+    return rates * binned.bin_width
+
+
+def _null_cells(binned: BinnedSpikes, mean: np.ndarray, start: int, stop: int) -> np.ndarray:
+    return np.where(binned.mask(start, stop), poisson_log_pmf(binned.dense(start, stop), mean), 0.0)
 
 
 def bits_per_spike(log_likelihood: float, null_log_likelihood: float, n_spikes: int) -> float:

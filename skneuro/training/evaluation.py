@@ -102,6 +102,17 @@ def total_log_likelihood(model: Neuroformer, builder: BatchBuilder, trials: np.n
     return float(np.sum(totals))
 
 
+def unit_log_likelihood(model: Neuroformer, builder: BatchBuilder) -> np.ndarray:
+    """Log-likelihood of every unit, (n_units,) in nats, in memory that does not grow with the recording."""
+    total = torch.zeros(builder.binned.n_units, dtype=torch.float64)
+
+    def visit(segments: Segments, batch: Batch, states: Tensor | None) -> None:
+        total.add_(model(batch, states=states).cells.double().sum((0, 1)).cpu())
+
+    walk(model, builder, np.arange(builder.binned.n_trials), visit)
+    return total.numpy()
+
+
 def embedding_width(config: NeuroformerConfig) -> int:
     """Length of the vectors of :func:`neural_embedding`."""
     return 2 * config.d_model if config.context_bins and config.aligned is None else config.d_model

@@ -89,6 +89,10 @@ class FittedModel:
         """(n_bins, n_units), nats."""
         return evaluation.cell_log_likelihood(self.network, self.builder(inp))
 
+    def unit_log_likelihood(self, inp: ModelInput) -> np.ndarray:
+        """(n_units,), nats."""
+        return evaluation.unit_log_likelihood(self.network, self.builder(inp))
+
     def embed(self, inp: ModelInput) -> np.ndarray:
         """Neural vector of each bin's window, (n_bins, width)."""
         return evaluation.neural_embedding(

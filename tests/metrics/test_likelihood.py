@@ -11,8 +11,10 @@ from skneuro.metrics import (
     bits_per_spike,
     bits_per_spike_scorer,
     homogeneous_rates,
+    likelihood,
     null_log_likelihood,
     poisson_log_pmf,
+    unit_null_log_likelihood,
 )
 
 
@@ -75,3 +77,13 @@ def test_protocol_of_the_s1_recording(recordings):
     null = null_log_likelihood(test, homogeneous_rates(train))
     assert (train.n_bins, test.n_bins, test.unit_counts().sum()) == (20_549, 6_800, 161_559)
     assert np.isclose(null.sum() / test.n_bins, -39.790, atol=1e-3)
+
+
+@pytest.mark.parametrize("cells", [1, 7, 10**6])
+def test_the_null_of_a_unit_sums_its_cells_in_pieces(monkeypatch, cells):
+    monkeypatch.setattr(likelihood, "CELLS_AT_ONCE", cells)
+    spikes = SpikeTrains.from_lists([[[0.1, 0.2, 1.9], [0.7]], [[], [2.4]]], 0.0, 2.5)
+    binned = spikes.bin(0.5)
+    rates = np.array([1.5, 0.4])
+    expected = null_log_likelihood(binned, rates).sum(axis=0)
+    np.testing.assert_allclose(unit_null_log_likelihood(binned, rates), expected, rtol=1e-12)

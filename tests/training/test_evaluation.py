@@ -178,3 +178,10 @@ def test_trials_without_bins_embed_to_nothing_of_the_right_width(tiny, head):
     for lengths in ((0, 0), (4, 0)):
         vectors = fitted.embed(tiny.read(tiny.spikes(lengths)))
         assert vectors.shape == (sum(lengths), fitted.embedding_width)
+
+
+def test_the_units_log_likelihoods_are_sums_of_their_cells(tiny, head, monkeypatch):
+    fitted, recording = world(tiny, head)
+    inp = tiny.read(recording)
+    monkeypatch.setattr(evaluation, "PIECE_BINS", 10)
+    np.testing.assert_allclose(fitted.unit_log_likelihood(inp), fitted.cell_log_likelihood(inp).sum(0), rtol=1e-10)
