@@ -21,6 +21,7 @@ from datetime import date
 import numpy as np
 import scipy
 import sklearn
+from _connectivity import BASELINES, add_row
 
 import skneuro
 from skneuro import ConnectivityInference
@@ -30,12 +31,7 @@ from skneuro.metrics.connectivity import adjacency_scores, auprc, auroc, hub_rec
 RESULTS = pathlib.Path(__file__).parent / "results" / "connectivity.csv"
 N_UNITS, DURATION = 80, 600.0
 METHODS = {
-    "Pearson": {"method": "pearson"},
-    "partial correlation": {"method": "partial_correlation"},
-    "lagged correlation": {"method": "lagged_correlation"},
-    "transfer entropy": {"method": "transfer_entropy"},
-    "CCG": {"method": "ccg"},
-    "GLM": {"method": "glm"},
+    **BASELINES,
     "GLM + Dale": {"method": "glm", "dale": True},
     "GLM + innovations": {"method": "glm", "background": "innovations"},
     "GLM + innovations + Dale": {"method": "glm", "background": "innovations", "dale": True},
@@ -149,13 +145,8 @@ def recordings(arguments: argparse.Namespace):
 
 def keep(row: dict) -> None:
     """Add a row to the table, and print what matters of it."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    new = not RESULTS.exists()
-    with RESULTS.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        if new:
-            writer.writeheader()
-        writer.writerow({k: round(float(v), 4) if isinstance(v, (float, np.floating)) else v for k, v in row.items()})
+    rounded = {k: round(float(v), 4) if isinstance(v, (float, np.floating)) else v for k, v in row.items()}
+    add_row(RESULTS, COLUMNS, rounded)
     print(
         f"{row['data']:24} {row['seed']!s:>3} {row['method']:26} AUPRC {row['auprc']:.3f}  signed R2 "
         f"{row['signed_r2']:.3f}  direction {row['direction_rate']:.3f}  {row['seconds']:.0f} s",

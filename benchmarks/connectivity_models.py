@@ -10,7 +10,6 @@ ways, beside the direct coupling, CCG and Pearson on the same spikes. Rows are a
 from __future__ import annotations
 
 import argparse
-import csv
 import pathlib
 import platform
 import time
@@ -18,6 +17,7 @@ import warnings
 from datetime import date
 
 import torch
+from _connectivity import add_row
 
 import skneuro
 from skneuro import ConnectivityInference, NeuroformerEstimator
@@ -65,12 +65,7 @@ def main() -> None:
             row |= {"seed": seed, "method": name, "seconds": round(seconds, 1), "date": date.today().isoformat()}
             row["settings"] = " ".join(f"{k}={v}" for k, v in {**(MODEL if of_model else {}), **settings}.items())
             row["versions"] = f"skneuro {skneuro.__version__}, torch {torch.__version__}, {platform.python_version()}"
-            new = not RESULTS.exists()
-            with RESULTS.open("a", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, COLUMNS)
-                if new:
-                    writer.writeheader()
-                writer.writerow(row)
+            add_row(RESULTS, COLUMNS, row)
             print(f"{seed} {name:24} AUPRC {row['auprc']:.3f} direction {row['direction_rate']:.3f} {seconds:.0f} s")
 
 

@@ -11,7 +11,6 @@ are true edges. Rows are added to ``results/connectivity_stimulus.csv``.
 from __future__ import annotations
 
 import argparse
-import csv
 import pathlib
 import platform
 import time
@@ -19,6 +18,7 @@ from datetime import date
 
 import numpy as np
 import sklearn
+from _connectivity import BASELINES, add_row
 
 import skneuro
 from skneuro import ConnectivityInference
@@ -29,12 +29,7 @@ from skneuro.metrics.connectivity import auprc
 RESULTS = pathlib.Path(__file__).parent / "results" / "connectivity_stimulus.csv"
 N_UNITS, DURATION = 40, 300.0
 METHODS = {
-    "Pearson": {"method": "pearson"},
-    "partial correlation": {"method": "partial_correlation"},
-    "lagged correlation": {"method": "lagged_correlation"},
-    "transfer entropy": {"method": "transfer_entropy"},
-    "CCG": {"method": "ccg"},
-    "GLM": {"method": "glm"},
+    **BASELINES,
     "coupling, no background": {"background": None},
     "coupling, innovations": {"background": "innovations"},
     "GLM, model": {"method": "glm", "background": "model"},
@@ -81,12 +76,7 @@ def main() -> None:
                 "versions": f"skneuro {skneuro.__version__}, numpy {np.__version__}, scikit-learn "
                 f"{sklearn.__version__}, Python {platform.python_version()}",
             }
-            new = not RESULTS.exists()
-            with RESULTS.open("a", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, COLUMNS)
-                if new:
-                    writer.writeheader()
-                writer.writerow(row)
+            add_row(RESULTS, COLUMNS, row)
             print(f"{seed} {name:24} false {row['false_driven']} AUPRC {row['auprc']:.2f} {seconds:.0f} s", flush=True)
 
 

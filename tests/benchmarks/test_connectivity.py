@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def benchmarks(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    names = ("connectivity", "connectivity_stimulus", "connectivity_table")
+    names = ("_connectivity", "connectivity", "connectivity_stimulus", "connectivity_table")
     yield
     for name in names:
         sys.modules.pop(name, None)
