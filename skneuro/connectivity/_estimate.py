@@ -130,11 +130,9 @@ def estimate_convex(
     -------
     Estimate
     """
-    # Short trials bound the reach: a bin needs its whole past.
-    n_lags = min(reach.modelled, int(np.diff(binned.ptr).max()) - 1)
     fit = fit_coupling(
         binned,
-        n_lags,
+        reach.modelled,
         n_basis=n_basis,
         alpha=alpha,
         innovations=innovations,

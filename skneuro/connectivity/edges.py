@@ -44,8 +44,6 @@ class Edges:
         Area that fits best, whether edge or not, in standard errors: of the mean shape, given all other pairs.
     weights : ndarray of shape (n_coefficients, n_units)
         Coefficients of the edges alone, and of each target's own past.
-    full_weights : ndarray of shape (n_coefficients, n_units)
-        With the nuisance kernels.
     dale : bool
         Whether a source has one sign.
     dale_evidence : float, in nats
@@ -56,7 +54,6 @@ class Edges:
     probability: np.ndarray
     z: np.ndarray
     weights: np.ndarray
-    full_weights: np.ndarray
     dale: bool
     dale_evidence: float
 
@@ -126,7 +123,6 @@ def infer_edges(
         probability=mixture.probability,
         z=mixture.z,
         weights=mixture.kept,
-        full_weights=mixture.mean,
         dale=bool(mixture.dale),
         dale_evidence=dale_evidence,
     )

@@ -21,6 +21,7 @@ from skneuro.nn import NeuroformerConfig
 from skneuro.training.evaluation import set_ceiling
 from skneuro.training.fitted import FittedModel
 from skneuro.training.loop import TrainingState, train
+from skneuro.training.segments import BatchBuilder, Segments
 
 
 class Learner(CallbackSupportMixin, SpikeModel):
@@ -135,14 +136,12 @@ class Learner(CallbackSupportMixin, SpikeModel):
                 events.epoch_begins, lambda: events.epoch_ends(fitted),
             )  # fmt: skip
         except NonFiniteLossError as error:
-            set_ceiling(state.average, builder, training)
-            self.__dict__.update(self._results(state, scales))
+            self._keep(state, scales, builder, training)
             raise NonFiniteLossError(
                 f"{error}. Training stopped; the estimator holds the last good weights. A lower learning_rate "
                 f"(now {self.learning_rate}) usually helps."
             ) from None
-        set_ceiling(state.average, builder, training)
-        self.__dict__.update(self._results(state, scales))
+        self._keep(state, scales, builder, training)
         events.fit_ends(fitted)
         if reason == "interrupted":
             warnings.warn(
@@ -150,6 +149,11 @@ class Learner(CallbackSupportMixin, SpikeModel):
                 ConvergenceWarning,
                 stacklevel=5,
             )
+
+    def _keep(self, state: TrainingState, scales: dict, builder: BatchBuilder, training: Segments) -> None:
+        """Take over what was learned, under the ceilings of its training data."""
+        set_ceiling(state.average, builder, training)
+        self.__dict__.update(self._results(state, scales))
 
     def _results(self, state: TrainingState, scales: dict) -> dict[str, Any]:
         scores = list(state.validation_scores)

@@ -184,7 +184,6 @@ class Fusion(nn.Module):
     def __init__(self, config: NeuroformerConfig, source: RandomSource) -> None:
         super().__init__()
         d_model = config.d_model
-        self.bin_width = config.bin_width
         spans = {m.name: config.stimulus_context for m in config.modalities}
         if config.recent_bins:
             spans = {"recent spikes": config.recent_bins * config.bin_width, **spans}

@@ -130,10 +130,10 @@ def time_log_likelihood(
     open_ = (ids >= first_open) & here
     a = base[window, bin_] + hidden[tokens.prefix_start[window] + position[cell] + after.long()] @ session.embedding.T
     if session.coupled:
-        nothing = (-session.mean / session.sd) * here
+        nothing = session.standardise(torch.zeros_like(a), here)
         seen = torch.where(ids < first_open, standardised[window, bin_], nothing)
         number = torch.cat([spikes.number[follows], torch.zeros_like(opens)]).to(seen.dtype)
-        current = (torch.minimum(number, session.most[unit]) - session.mean[unit]) / session.sd[unit]
+        current = session.standardise(number, torch.ones_like(number), unit)
         seen = torch.where(after[:, None] & (ids == unit[:, None]), current[:, None], seen)
         a = a + session.same_bin_drive(seen, state[window, bin_])
     a = session.bounded(a)

@@ -112,9 +112,9 @@ class SessionUnits(nn.Module):
             self.same_bin_state = nn.Linear(d_model, SAME_BIN_WIDTH)
             self.same_bin_readout = nn.Parameter(torch.zeros(n_units, SAME_BIN_WIDTH))
 
-    def standardise(self, counts: Tensor, observed: Tensor) -> Tensor:
+    def standardise(self, counts: Tensor, observed: Tensor, units: slice | Tensor = slice(None)) -> Tensor:
         """Counts in standard deviations from the mean, at most the largest of training; 0 where not observed."""
-        return (torch.minimum(counts, self.most) - self.mean) / self.sd * observed
+        return (torch.minimum(counts, self.most[units]) - self.mean[units]) / self.sd[units] * observed
 
     def loosen(self) -> None:
         """Put the ceiling where it hardly binds: at twice one more than the largest count of training."""

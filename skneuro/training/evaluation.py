@@ -15,7 +15,7 @@ from skneuro.training.segments import BatchBuilder, Segments, cut_segments
 
 PIECE_BINS, SHORTEST_PIECE = 400, 100
 TRUSTED = 0.999  # share of the training intensities that a ceiling leaves alone
-CELLS_AT_ONCE = 50_000  # more is slower (measured: 400,000 take twice the time), and takes more memory
+CELLS_AT_ONCE = 50_000  # larger pieces leave the caches, and take more memory
 
 
 def piece_bins(config: NeuroformerConfig) -> int:
@@ -118,14 +118,14 @@ def embedding_width(config: NeuroformerConfig) -> int:
     return 2 * config.d_model if config.context_bins and config.aligned is None else config.d_model
 
 
-def neural_embedding(model: Neuroformer, builder: BatchBuilder, *, project: bool) -> np.ndarray:
-    """Neural vector of the window that each bin lies in, (n_bins, width)."""
+def neural_embedding(model: Neuroformer, builder: BatchBuilder) -> np.ndarray:
+    """Neural vector of the window that each bin lies in, (n_bins, width); projected where a modality was aligned."""
     binned, n_bins = builder.binned, model.config.window_bins
     parts: list[tuple[Segments, np.ndarray]] = []
 
     def visit(segments: Segments, batch: Batch, states: Tensor | None) -> None:
         vectors = model.neural_vectors(batch, states)
-        if project:
+        if model.config.aligned is not None:
             vectors = torch.nn.functional.normalize(model.projection.neural(vectors), dim=-1)
         parts.append((segments, vectors.repeat_interleave(n_bins, dim=1).double().cpu().numpy()))
 

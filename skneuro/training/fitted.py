@@ -95,9 +95,7 @@ class FittedModel:
 
     def embed(self, inp: ModelInput) -> np.ndarray:
         """Neural vector of each bin's window, (n_bins, width)."""
-        return evaluation.neural_embedding(
-            self.network, self.builder(inp), project=self.network.config.aligned is not None
-        )
+        return evaluation.neural_embedding(self.network, self.builder(inp))
 
     @property
     def embedding_width(self) -> int:

@@ -71,7 +71,6 @@ class ModalityTable:
     def __init__(self, modality: Video | TimeSeries, binned: BinnedSpikes, scale: Scale, span: float) -> None:
         self.scale, self.span = scale, span
         self._frames: np.ndarray | None = None
-        self.shared = isinstance(modality, Video)  # whether trials show clips that other trials show too
         if isinstance(modality, Video):
             self._frames = modality.frames
             n_clips, n_frames = modality.timestamps.shape
