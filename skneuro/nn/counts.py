@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 MIN_LOG_INTENSITY, MAX_LOG_INTENSITY = -16.0, 6.0
 CLAMP = 5.0  # of a learned shift of the log odds, so that every run of repeats ends
-FIRST_REPEATS, MAX_REPEATS = 16, 10_000  # the second is reached only where top_p makes every repeat certain
+FIRST_REPEATS, MAX_REPEATS = 8, 10_000  # the second is reached only where top_p makes every repeat certain
 
 
 def _log_repeat_odds(log_rate: Tensor, k: Tensor) -> Tensor:
@@ -79,7 +79,8 @@ def poisson_repeat_table(log_rate: Tensor, n: int) -> Tensor:
     """:func:`poisson_repeat_log_odds` after 1, ..., n spikes at once, without gradients.
 
     The odds t_k of a Poisson count obey ``t_{k-1} = (1 + t_k) rate / k``, which loses its start where k exceeds the
-    rate; so one sweep down from a count that is far above it gives all of them.
+    rate; so one sweep down gives all of them, from a count so far above n that what the start left out has shrunk below
+    the rounding of float64.
 
     Parameters
     ----------
@@ -91,8 +92,10 @@ def poisson_repeat_table(log_rate: Tensor, n: int) -> Tensor:
     """
     rate = log_rate.detach().double().exp()
     largest = float(rate.max()) if rate.numel() else 0.0
+    start = max(n, math.ceil(2 * largest))
+    shrinks = math.log((start + 1) / max(largest, 1e-9))  # with every step from there down, at least log 2
     odds, found = torch.zeros_like(rate), []
-    for k in range(max(n, math.ceil(2 * largest)) + 40, 0, -1):
+    for k in range(start + math.ceil(-math.log(1e-17) / shrinks), 0, -1):
         odds = (1 + odds) * (rate / (k + 1))
         if k <= n:
             found.append(odds)

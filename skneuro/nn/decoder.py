@@ -22,12 +22,37 @@ class DecoderCache:
     values: list[Tensor]
     length: Tensor
 
-    def make_room(self) -> None:
-        """Grow so that every row can take one more token."""
-        if self.keys and int(self.length.max()) >= self.keys[0].shape[2]:
-            grow = self.keys[0].shape[2]
+    def make_room(self, n_tokens: int = 1) -> None:
+        """Grow so that every row can take `n_tokens` more."""
+        if not self.keys:
+            return
+        room = self.keys[0].shape[2]
+        needed = int(self.length.max()) + n_tokens
+        if needed > room:
+            grow = max(needed - room, room)
             self.keys = [F.pad(k, (0, 0, 0, grow)) for k in self.keys]
             self.values = [F.pad(v, (0, 0, 0, grow)) for v in self.values]
+
+    def append(self, rows: Tensor, keys: list[Tensor], values: list[Tensor], n_tokens: Tensor) -> None:
+        """Take the first `n_tokens` (r,) of the new tokens of some rows; keys and values (r, H, k, D / H) a layer."""
+        most = int(n_tokens.max()) if len(n_tokens) else 0
+        if most:
+            self.make_room(most)
+            row, place = (torch.arange(most, device=rows.device) < n_tokens[:, None]).nonzero(as_tuple=True)
+            target, position = rows[row], self.length[rows[row]] + place
+            for layer, (k, v) in enumerate(zip(keys, values, strict=True)):
+                self.keys[layer][target, :, position] = k[row, :, place]
+                self.values[layer][target, :, position] = v[row, :, place]
+        self.length[rows] += n_tokens
+
+
+@dataclass
+class LookAhead:
+    """States after 0, 1, ... further tokens (r, k + 1, D), and the keys and values (r, H, k, D / H) of each layer."""
+
+    states: Tensor
+    keys: list[Tensor]
+    values: list[Tensor]
 
 
 class WindowDecoder(nn.Module):
@@ -107,6 +132,52 @@ class WindowDecoder(nn.Module):
         cache.make_room()
         x = self.embed(session, unit[:, None], bin_[:, None], count[:, None], state[:, None])
         return self._step(x[:, 0], cache, rows)
+
+    def look_ahead(
+        self,
+        session: SessionUnits,
+        occupied: Tensor,
+        counts: Tensor,
+        bin_: int,
+        state: Tensor,
+        hidden: Tensor,
+        cache: DecoderCache,
+        rows: Tensor,
+    ) -> LookAhead:
+        """States after every further token of a bin, without taking the tokens into the cache.
+
+        Parameters
+        ----------
+        occupied : Tensor of shape (r, N), bool
+            Units whose tokens follow those of the cache, in the order of their ids.
+        counts : Tensor of shape (r, N)
+        state, hidden : Tensor of shape (r, D)
+            Context of the bin, and the decoder's state after the cache's tokens.
+        rows : Tensor of shape (r,)
+            Which rows of the cache these are.
+        """
+        row, unit = occupied.nonzero(as_tuple=True)
+        length = occupied.sum(1)
+        place = torch.arange(len(row), device=row.device) - (length.cumsum(0) - length)[row]
+        longest = int(length.max()) if len(length) else 0
+        shape = (len(rows), longest, state.shape[1])
+        tokens = self.embed(session, unit, torch.full_like(unit, bin_), counts[row, unit].long(), state[row])
+        x = state.new_zeros(shape).index_put((row, place), tokens)
+        known = cache.length[rows]
+        past = int(known.max()) if len(known) else 0
+        steps = torch.arange(past + longest, device=row.device)
+        seen = torch.where(steps < past, steps < known[:, None], True)[:, None]  # (r, 1, past + k)
+        causal = steps <= past + torch.arange(longest, device=row.device)[:, None]  # (k, past + k)
+        mask = (seen & causal)[:, None]
+        found = LookAhead(hidden[:, None], [], [])
+        if not longest:
+            return found
+        for layer, block in enumerate(self.blocks):
+            x, k, v = block.several(x, cache.keys[layer][rows, :, :past], cache.values[layer][rows, :, :past], mask)
+            found.keys.append(k)
+            found.values.append(v)
+        found.states = torch.cat([hidden[:, None], self.out(self.norm(x))], dim=1)
+        return found
 
     def _step(self, x: Tensor, cache: DecoderCache, rows: Tensor) -> Tensor:
         x = x[:, None]

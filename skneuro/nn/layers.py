@@ -112,6 +112,23 @@ class CausalBlock(nn.Module):
         )
         return self.feed_forward(x + self.out(join_heads(attended)))
 
+    def several(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Advance rows by several spikes at once; the new keys and values are given back.
+
+        Parameters
+        ----------
+        x : Tensor of shape (r, k, D)
+        keys, values : Tensor of shape (r, H, K, D / H)
+            Of the tokens before.
+        mask : Tensor of shape (r, 1, k, K + k), bool
+            What each new token sees.
+        """
+        q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(self.norm(x)).chunk(3, dim=-1))
+        attended = F.scaled_dot_product_attention(
+            q, torch.cat([keys, k], dim=2), torch.cat([values, v], dim=2), attn_mask=mask
+        )
+        return self.feed_forward(x + self.out(join_heads(attended))), k, v
+
 
 class LagAttention(nn.Module):
     """Cross-attention of bins to timed keys: content, plus a learned bias that depends on the age of a key.

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from skneuro.nn.batch import Batch
+from skneuro.nn.bin_draw import draw_bin
 from skneuro.nn.counts import (
     draw_repeats,
     expected_count,
@@ -173,27 +174,31 @@ class ClosedLoop:
             base, state = context.base[:, 0], context.state[:, 0]
             if cache is None:
                 hidden, cache = self.model.decoder.begin(state)
-            counts, decided, shift = self._hazard_bin(bin_, base, state, hidden, cache)
+            everyone = torch.arange(len(base), device=base.device)
+            uniform = self._uniform(everyone, 2 * base.shape[1])
+            if self.temperature == 1.0 and self.top_p == 1.0:
+                session, decoder = self.model.session, self.model.decoder
+                counts, decided = draw_bin(session, decoder, bin_, base, state, hidden, cache, uniform)
+            else:
+                counts, decided = self._tempered_bin(bin_, base, state, hidden, cache, uniform)
             drawn.append(counts)
-            table = self.model.session.repeat_table
-            mean = expected_count(decided, shift, table, table.shape[1] + 4) if expectations else torch.zeros_like(base)
+            mean = torch.zeros_like(base)
+            if expectations:
+                table, shift = self.model.session.repeat_table, self.model.session.repeat_shift(state)
+                mean = expected_count(decided, shift, table, table.shape[1] + 4)
             expected.append(mean)
             self._advance(counts[:, None])
         return torch.stack(drawn, 1), torch.stack(expected, 1)
 
-    def _hazard_bin(
-        self, bin_: int, base: Tensor, state: Tensor, hidden: Tensor, cache: DecoderCache
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw one bin: counts, log intensities as they were when the cells were asked, shifts of their repeats.
+    def _tempered_bin(
+        self, bin_: int, base: Tensor, state: Tensor, hidden: Tensor, cache: DecoderCache, uniform: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Draw one bin event after event, from flattened or cut distributions; else as :func:`draw_bin`.
 
-        `hidden` (R, D), the decoder's state, is brought up to date in place.
-
-        Units are asked in blocks: an event changes the odds of the units behind it, and only those of its own
-        block have to be asked again at once.
+        The next event is a choice among the units of a block and "none of them".
         """
         session, n_units = self.model.session, base.shape[1]
         everyone = torch.arange(len(base), device=base.device)
-        uniform = self._uniform(everyone, 2 * n_units)
         counts, decided = torch.zeros_like(base), base.clone()
         last = torch.full((len(base),), -1, device=base.device)
         shift = session.repeat_shift(state)
@@ -223,23 +228,15 @@ class ClosedLoop:
                 hidden[rows] = self.model.decoder.extend(
                     session, unit, torch.full_like(unit, bin_), count, state[rows], cache, rows
                 )
-        return counts, decided, shift
+        return counts, decided
 
     def _next_unit(self, a: Tensor, open_: Tensor, uniform: Tensor, first: Tensor) -> Tensor:
-        """Place of the first open unit of a block that fires, or the block's length where none does, (R,).
-
-        In an exact draw each unit is asked with its own uniform number. An earlier answer for a unit behind the
-        event is thrown away and asked again in the new state with the same number, which has not been used.
-        """
-        n_units = a.shape[1]
-        if self.temperature == 1.0 and self.top_p == 1.0:
-            fires = (uniform.log() < fired_log_probability(a)) & open_
-            return torch.where(fires.any(1), fires.to(torch.uint8).argmax(1), n_units)
+        """Place of the first open unit of a block that fires, or the block's length where none does, (R,)."""
         silent = silent_log_probability(a).masked_fill(~open_, 0.0)
         before = silent.cumsum(1) - silent
         events = (fired_log_probability(a) + before).masked_fill(~open_, float("-inf"))
         choice = torch.cat([events, silent.sum(1, keepdim=True)], dim=1)
-        number = uniform.gather(1, first.clamp(0, n_units - 1)[:, None])[:, 0]
+        number = uniform.gather(1, first.clamp(0, a.shape[1] - 1)[:, None])[:, 0]
         return draw(choice, number, self.temperature, self.top_p)
 
     # ---- softmax heads ---------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import pytest
 import torch
 from scipy import stats
 
-from skneuro.nn import sampling
 from skneuro.nn.sampling import ClosedLoop, Streams, draw
 from skneuro.training.segments import Segments
 
@@ -187,16 +186,3 @@ def test_drawing_inverts_the_cumulative_distribution():
     assert set(draw(p.log().expand(7, -1), uniform, 1.0, 0.6).tolist()) == {2, 4}
     hot = draw(p.log().expand(7, -1), torch.linspace(0, 0.999, 7, dtype=torch.float64), 100.0, 1.0)
     assert sorted(set(hot.tolist())) == [1, 2, 4]  # what is impossible stays so
-
-
-def test_asking_units_in_blocks_draws_what_asking_all_at_once_draws(tiny, window_bins, monkeypatch):
-    model = tiny.model("hazard", window_bins, 5, noise=0.1)
-    history = np.random.default_rng(0).poisson(0.6, (2 * window_bins, 5))
-    drawn = []
-    for block in (1, 2, 3, 16):
-        monkeypatch.setattr(sampling, "BLOCK_UNITS", block)
-        with torch.inference_mode():
-            drawn.append(loop_of(tiny, model, [history] * 100, Streams(seeds(100))).window())
-    for counts, expected in drawn[:-1]:
-        assert torch.equal(counts, drawn[-1][0])
-        torch.testing.assert_close(expected, drawn[-1][1], rtol=0, atol=1e-10)
