@@ -35,6 +35,7 @@ __all__ = [
     "inspection",
     "load",
     "metrics",
+    "model_selection",
     "persistence",
     "preprocessing",
     "save",
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         exceptions,
         inspection,
         metrics,
+        model_selection,
         persistence,
         preprocessing,
     )

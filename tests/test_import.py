@@ -22,7 +22,7 @@ def test_importing_skneuro_loads_nothing_heavy():
     assert modules_after("import skneuro; dir(skneuro); skneuro.__version__").isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("module", ["data", "exceptions", "metrics", "persistence"])
+@pytest.mark.parametrize("module", ["data", "exceptions", "metrics", "model_selection", "persistence"])
 def test_what_needs_no_network_does_not_load_torch(module):
     loaded = modules_after(f"import skneuro; skneuro.{module}")
     assert f"skneuro.{module}" in loaded

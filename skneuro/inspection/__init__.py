@@ -4,6 +4,7 @@ from skneuro.inspection.adjacency import AdjacencyDisplay
 from skneuro.inspection.coincidences import shared_events, zero_lag_pairs
 from skneuro.inspection.connectivity_curves import ConnectivityCurveDisplay
 from skneuro.inspection.findings import Finding, QualityReport
+from skneuro.inspection.loss_weights import LossWeightDisplay
 from skneuro.inspection.measures import clock_quality, recording_gaps, running_modulation, unit_quality
 from skneuro.inspection.network import NetworkDisplay
 from skneuro.inspection.psth import PSTHDisplay, aligned_counts
@@ -15,6 +16,7 @@ __all__ = [
     "AdjacencyDisplay",
     "ConnectivityCurveDisplay",
     "Finding",
+    "LossWeightDisplay",
     "NetworkDisplay",
     "PSTHDisplay",
     "QualityReport",
