@@ -93,7 +93,8 @@ class WindowDecoder(nn.Module):
         Returns
         -------
         Tensor of shape (P, D)
-            One row for each of the prefixes of :meth:`WindowTokens.prefixes`.
+            One row for each of the prefixes of :meth:`WindowTokens.prefixes`. Least is computed where windows of
+            similar length are neighbours.
         """
         window, position = tokens.prefixes()
         follows = (position > 0).nonzero()[:, 0]
@@ -102,9 +103,9 @@ class WindowDecoder(nn.Module):
         x = self.embed(session, unit, bin_, count, state.flatten(0, 1).index_select(0, here * state.shape[1] + bin_))
         x = state.new_empty(len(window), state.shape[2]).index_put((follows,), x)
         x = x.index_put((tokens.prefix_start,), state[:, 0] + self.start)
-        shape = (len(state), tokens.unit.shape[1] + 1)
+        groups = tokens.prefix_groups() if self.blocks else []
         for block in self.blocks:
-            x = block(x, window, position, shape)
+            x = block(x, groups)
         return self.out(self.norm(x))
 
     def begin(self, state: Tensor, n_tokens: int = 16) -> tuple[Tensor, DecoderCache]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from skneuro.nn.windows import PrefixGroup
 
 
 class RandomSource:
@@ -30,7 +34,8 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0.0:
             return x
-        return x * self.source.keep(tuple(x.shape), self.p, x) / (1.0 - self.p)
+        mask = self.source.keep(tuple(x.shape), self.p, x).to(x.dtype).mul_(1.0 / (1.0 - self.p))
+        return x * mask
 
 
 class FeedForward(nn.Module):
@@ -75,21 +80,23 @@ class CausalBlock(nn.Module):
         self.dropout = Dropout(dropout, source)
         self.feed_forward = FeedForward(d_model, dropout, source)
 
-    def forward(self, x: Tensor, window: Tensor, position: Tensor, shape: tuple[int, int]) -> Tensor:
-        """Advance all prefixes of all windows; only attention itself works on padded rows.
+    def forward(self, x: Tensor, groups: Sequence[PrefixGroup]) -> Tensor:
+        """Advance all prefixes of all windows; only attention itself works on padded rows, one group after the other.
 
         Parameters
         ----------
         x : Tensor of shape (P, D)
-        window, position : Tensor of shape (P,)
-            Place of each prefix in a table of the given shape (windows, prefixes of the longest one).
+        groups : sequence of PrefixGroup
+            Where the prefixes of each window are.
         """
-        inner = self.qkv(self.norm(x))
-        padded = inner.new_zeros(*shape, inner.shape[1]).index_put((window, position), inner)
-        q, k, v = (split_heads(part, self.n_heads) for part in padded.chunk(3, dim=-1))
-        attended = join_heads(F.scaled_dot_product_attention(q, k, v, is_causal=True))
-        attended = attended.reshape(-1, x.shape[1]).index_select(0, window * shape[1] + position)
-        return self.feed_forward(x + self.dropout(self.out(attended)))
+        inner, attended = self.qkv(self.norm(x)), []
+        for part, group in zip(inner.split([len(g.place) for g in groups]), groups, strict=True):
+            # What stands in for padding comes after a window's own prefixes, where no one sees it.
+            padded = F.embedding(group.table, part)
+            q, k, v = (split_heads(p, self.n_heads) for p in padded.chunk(3, dim=-1))
+            rows = join_heads(F.scaled_dot_product_attention(q, k, v, is_causal=True))
+            attended.append(F.embedding(group.place, rows.flatten(0, 1)))
+        return self.feed_forward(x + self.dropout(self.out(torch.cat(attended))))
 
     def step(self, x: Tensor, keys: Tensor, values: Tensor, rows: Tensor, length: Tensor) -> Tensor:
         """Advance some rows by one spike.

@@ -209,14 +209,15 @@ class Neuroformer(nn.Module):
         counts = batch.counts[rows, bins] * observed
 
         n_bins, n_units = self.config.window_bins, self.config.n_units
-        keep = batch.scored.reshape(-1, n_bins).any(-1)  # windows with something to score
         shape = (-1, n_bins, n_units)
+        keep = batch.scored.reshape(-1, n_bins).any(-1).nonzero()[:, 0]  # windows with something to score
+        keep = keep[(counts.reshape(shape)[keep] > 0).sum((1, 2)).argsort(stable=True)]  # those of like length together
         n_counts, n_observed = counts.reshape(shape)[keep], observed.reshape(shape)[keep]
         base = context.base.reshape(shape)[keep]
         state = context.state.reshape(-1, n_bins, context.state.shape[-1])[keep]
         evaluate = self._hazard if self.config.bin_clock else self._softmax
         window_cells, intensity, total, time, n_tokens = evaluate(n_counts, n_observed, base, state, split)
-        cells = torch.zeros_like(context.base).reshape(shape).index_put((keep,), window_cells)
+        cells = torch.zeros_like(context.base).reshape(shape).index_put_((keep,), window_cells)
         with torch.no_grad():
             bounded = torch.full_like(cells, float("-inf"))
             bounded[keep] = intensity.masked_fill(~n_observed, float("-inf"))
@@ -283,7 +284,7 @@ class Neuroformer(nn.Module):
         keys = batch.modalities[name]
         bins = batch.bins.reshape(len(batch.counts), -1, n_bins)
         starts = (batch.clip_time[:, None] + bins[:, :, 0].to(batch.clip_time.dtype) * width).flatten()
-        chosen = keep.nonzero(as_tuple=True)[0]
+        chosen = keep
         if len(chosen) > MAX_PAIRS:
             order = torch.rand(len(chosen), generator=self.random.generator)
             chosen = chosen[order.argsort()[:MAX_PAIRS].to(chosen.device)]

@@ -59,6 +59,18 @@ def marginal_start(histogram: Tensor, log_rate: Tensor) -> tuple[Tensor, Tensor]
     return bias, (odds - poisson).clamp(-CLAMP, CLAMP)
 
 
+class _SumBefore(torch.autograd.Function):
+    """Sum of what stands before each entry along the last dimension but one; its gradient needs no flips."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        return x.cumsum(-2).sub_(x)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        return grad.sum(-2, keepdim=True) - grad.cumsum(-2)
+
+
 class SessionUnits(nn.Module):
     """Embeddings, biases and couplings of the units of a session.
 
@@ -202,7 +214,7 @@ class SessionUnits(nn.Module):
         before = standardised[..., : units.start or 0] @ self.same_bin_embedding[: units.start or 0]  # (..., S)
         terms = standardised[..., units, None] * self.same_bin_embedding[units]  # (..., n, S)
         start = (before + self.same_bin_state(state))[..., None, :]
-        nonlinear = (F.gelu(start + terms.cumsum(-2) - terms) * self.same_bin_readout[units]).sum(-1)
+        nonlinear = (F.gelu(start + _SumBefore.apply(terms)) * self.same_bin_readout[units]).sum(-1)
         if self.pairwise:
             nonlinear = nonlinear + standardised @ (self.same_bin * self.lower)[:, units]
         return nonlinear.clamp(-CLAMP, CLAMP)

@@ -7,6 +7,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+GROUPS, SMALLEST_GROUP = 8, 64  # windows are padded to the longest of their group
+
+
+@dataclass(frozen=True)
+class PrefixGroup:
+    """Consecutive windows that attention pads to a common length.
+
+    Attributes
+    ----------
+    table : Tensor of shape (w, k), long
+        The prefixes of each window in the group's list of prefixes; any of them where padded.
+    place : Tensor of shape (p,), long
+        Where each prefix of the list stands in the flattened table.
+    """
+
+    table: Tensor
+    place: Tensor
+
 
 @dataclass(frozen=True)
 class WindowTokens:
@@ -42,10 +60,24 @@ class WindowTokens:
         position = torch.arange(len(window), device=self.length.device) - self.prefix_start[window]
         return window, position
 
+    def prefix_groups(self) -> list[PrefixGroup]:
+        """Up to `GROUPS` groups of neighbouring windows."""
+        n_windows = len(self.length)
+        size = max(-(-n_windows // GROUPS), SMALLEST_GROUP)
+        longest = [part.max() for part in self.length.split(size)] if n_windows else []
+        steps = torch.arange(self.unit.shape[1] + 1, device=self.length.device)
+        found = []
+        for length, most in zip(self.length.split(size), torch.stack(longest).tolist() if longest else [], strict=True):
+            first = (length + 1).cumsum(0) - (length + 1)
+            inside = steps[: most + 1] <= length[:, None]
+            table = torch.where(inside, first[:, None] + steps[: most + 1], first[:, None])
+            found.append(PrefixGroup(table, inside.flatten().nonzero()[:, 0]))
+        return found
+
     def padded(self, rows: Tensor) -> Tensor:
         """A list over all prefixes (P, ...) as one row a window, (W, K + 1, ...), zeros where padded."""
         shape = (len(self.length), self.unit.shape[1] + 1, *rows.shape[1:])
-        return rows.new_zeros(shape).index_put(self.prefixes(), rows)
+        return rows.new_zeros(shape).index_put_(self.prefixes(), rows)
 
 
 def window_tokens(counts: Tensor, *, merged: bool) -> WindowTokens:
