@@ -183,7 +183,8 @@ def settings(est: Any) -> TrainingSettings:
         gamma=float(est.gamma), mu=float(est.mu), batch_size=est.batch_size, learning_rate=float(est.learning_rate),
         weight_decay=float(est.weight_decay),
         coupling_penalty=float(est.coupling_penalty), max_epochs=est.max_epochs, n_iter_no_change=est.n_iter_no_change,
-        tol=float(est.tol), verbose=int(est.verbose),
+        tol=float(est.tol), verbose=int(est.verbose), accumulation_steps=est.accumulation_steps,
+        recompute=est.recompute_activations, half=est.precision == "bfloat16",
     )  # fmt: skip
 
 

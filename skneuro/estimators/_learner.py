@@ -115,7 +115,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
             training, held = _fitting.split(self, inp, self._seed)
         if not going_on:
             state, scales = _fitting.fresh_state(self, inp, training, self._seed)
-        builder = FittedModel(state.model, scales, self.device, self.precision).builder(inp)
+        builder = FittedModel(state.model, scales, self.device, self.precision, self._rows_at_once()).builder(inp)
         validate = None
         if held is not None:
             validate = _fitting.Validation(builder, held, state.model.session.mean.double().cpu().numpy())
@@ -154,6 +154,9 @@ class Learner(CallbackSupportMixin, SpikeModel):
         """Take over what was learned, under the ceilings of its training data."""
         set_ceiling(state.average, builder, training)
         self.__dict__.update(self._results(state, scales))
+
+    def _rows_at_once(self) -> int | None:
+        return None if self.inference_batch_size == "auto" else self.inference_batch_size
 
     def _results(self, state: TrainingState, scales: dict) -> dict[str, Any]:
         scores = list(state.validation_scores)

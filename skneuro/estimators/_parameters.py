@@ -32,6 +32,9 @@ CONSTRAINTS: dict[str, list] = {
     "modality_dropout": [Interval(Real, 0, 1, closed="left")],
     "max_epochs": [Interval(Integral, 1, None, closed="left")],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "accumulation_steps": [Interval(Integral, 1, None, closed="left")],
+    "recompute_activations": ["boolean"],
+    "inference_batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
     "weight_decay": [Interval(Real, 0, None, closed="left")],
     "early_stopping": ["boolean"],
@@ -43,7 +46,7 @@ CONSTRAINTS: dict[str, list] = {
     "warm_start": ["boolean"],
     "random_state": ["random_state"],
     "device": [str],
-    "precision": [StrOptions({"float32", "float64"})],
+    "precision": [StrOptions({"float32", "float64", "bfloat16"})],
     "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     "verbose": ["verbose"],
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from skneuro.estimators._parameters import CONSTRAINTS
 from skneuro.exceptions import IncompatibleModalityError, MissingModalityWarning, UnsafeFileError
 from skneuro.persistence import load, save
 from skneuro.training import generation
+from skneuro.training.fitted import FittedModel
 
 
 class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
@@ -82,6 +84,12 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         Passes over the training data.
     batch_size : int, default=8
         Training segments (of about 100 bins) in a batch.
+    accumulation_steps : int, default=1
+        Parts in which a batch is computed, one after the other, before a step is taken: less memory for the same steps,
+        but for the random masks, and the contrastive term, which compares within a part.
+    recompute_activations : bool, default=False
+        Whether attention blocks forget what they computed and compute it again for the gradient: less memory for wide
+        or deep models, about a third more time, and the same result.
     learning_rate : float, default=3e-3
         Peak of the schedule (linear warm-up, cosine over `max_epochs`).
     weight_decay : float, default=0.5
@@ -106,8 +114,12 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         Seed. The user's global generators are left alone.
     device : str, default="auto"
         "auto", "cpu", "cuda", "mps", ...
-    precision : {"float32", "float64"}, default="float32"
-        Floating point format of the model.
+    precision : {"float32", "float64", "bfloat16"}, default="float32"
+        Floating point format of the model. "bfloat16" keeps weights and scores in float32 and trains with matrix
+        products in bfloat16, which is meant for GPUs: on most CPUs it is slower.
+    inference_batch_size : int or "auto", default="auto"
+        Pieces of trials (of up to 400 bins) that `score` and `transform` compute at once, windows of `predict`, trials
+        of `sample`. Results do not depend on it, memory does. "auto" takes what processor caches hold.
     n_threads : int or None, default=1
         Torch threads on the CPU. Models of the default size are fastest with one, by far where other work shares the
         machine; raise it for wide models. None leaves torch's setting alone.
@@ -195,6 +207,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         modality_dropout: float = 0.1,
         max_epochs: int = 30,
         batch_size: int = 8,
+        accumulation_steps: int = 1,
+        recompute_activations: bool = False,
         learning_rate: float = 3e-3,
         weight_decay: float = 0.5,
         early_stopping: bool = True,
@@ -207,6 +221,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         random_state: Any = None,
         device: str = "auto",
         precision: str = "float32",
+        inference_batch_size: int | str = "auto",
         n_threads: int | None = 1,
         verbose: int = 0,
     ) -> None:
@@ -234,6 +249,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         self.modality_dropout = modality_dropout
         self.max_epochs = max_epochs
         self.batch_size = batch_size
+        self.accumulation_steps = accumulation_steps
+        self.recompute_activations = recompute_activations
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.early_stopping = early_stopping
@@ -246,6 +263,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         self.random_state = random_state
         self.device = device
         self.precision = precision
+        self.inference_batch_size = inference_batch_size
         self.n_threads = n_threads
         self.verbose = verbose
 
@@ -262,13 +280,17 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
             )
         return inp
 
+    def _working_model(self) -> FittedModel:
+        """The fitted model, computing as much at once as the parameters say now."""
+        return replace(self.model_, rows_at_once=self._rows_at_once())
+
     def _cell_log_likelihood(self, inp: ModelInput) -> np.ndarray:
         with torch_threads(self.n_threads):
-            return self.model_.cell_log_likelihood(inp)
+            return self._working_model().cell_log_likelihood(inp)
 
     def _unit_log_likelihood(self, inp: ModelInput) -> np.ndarray:
         with torch_threads(self.n_threads):
-            return self.model_.unit_log_likelihood(inp)
+            return self._working_model().unit_log_likelihood(inp)
 
     def predict(self, X: Any, stimuli: Any = None, *, n_samples: int = 32) -> np.ndarray:
         """Expected spike counts, from what came before each bin's window and from the stimuli.
@@ -301,7 +323,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         inp = self._read(X, stimuli, reset=False)
         n_samples = positive_integer("n_samples", n_samples)
         with torch_threads(self.n_threads):
-            return inp.rows(generation.predict(self.model_, inp, n_samples))
+            return inp.rows(generation.predict(self._working_model(), inp, n_samples))
 
     def sample(
         self,
@@ -351,7 +373,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         inp = sampling_input(self, stimuli, duration)
         seed = np.random.SeedSequence(int(check_random_state(random_state).randint(2**31 - 1)))
         with torch_threads(self.n_threads):
-            drawn = generation.sample(self.model_, inp, n_samples, seed, temperature, top_p)
+            drawn = generation.sample(self._working_model(), inp, n_samples, seed, temperature, top_p)
         return generation.to_spike_trains(drawn, self.unit_info_)
 
     def transform(self, X: Any, stimuli: Any = None) -> np.ndarray:
@@ -382,7 +404,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
                 warnings.simplefilter("ignore", MissingModalityWarning)
             inp = self._read(X, stimuli, reset=False)
         with torch_threads(self.n_threads):
-            vectors = self.model_.embed(inp)
+            vectors = self._working_model().embed(inp)
         if inp.layout == "bins":
             return vectors
         n_bins = np.maximum(np.diff(inp.spikes.ptr), 1)

@@ -61,6 +61,7 @@ class WindowDecoder(nn.Module):
     def __init__(self, config: NeuroformerConfig, source: RandomSource) -> None:
         super().__init__()
         d_model = config.d_model
+        self.random = source
         self.merged = config.bin_clock
         self.n_heads = config.n_heads
         self.start = nn.Parameter(torch.zeros(d_model))
@@ -101,11 +102,11 @@ class WindowDecoder(nn.Module):
         here, last = window[follows], position[follows] - 1
         unit, bin_, count = tokens.unit[here, last], tokens.bin[here, last], tokens.count[here, last]
         x = self.embed(session, unit, bin_, count, state.flatten(0, 1).index_select(0, here * state.shape[1] + bin_))
-        x = state.new_empty(len(window), state.shape[2]).index_put((follows,), x)
-        x = x.index_put((tokens.prefix_start,), state[:, 0] + self.start)
+        x = x.new_empty(len(window), state.shape[2]).index_put_((follows,), x)
+        x = x.index_put((tokens.prefix_start,), (state[:, 0] + self.start).to(x.dtype))
         groups = tokens.prefix_groups() if self.blocks else []
         for block in self.blocks:
-            x = block(x, groups)
+            x = self.random.run(block, x, groups)
         return self.out(self.norm(x))
 
     def begin(self, state: Tensor, n_tokens: int = 16) -> tuple[Tensor, DecoderCache]:

@@ -183,7 +183,7 @@ class Fusion(nn.Module):
 
     def __init__(self, config: NeuroformerConfig, source: RandomSource) -> None:
         super().__init__()
-        d_model = config.d_model
+        self.random, d_model = source, config.d_model
         spans = {m.name: config.stimulus_context for m in config.modalities}
         if config.recent_bins:
             spans = {"recent spikes": config.recent_bins * config.bin_width, **spans}
@@ -230,5 +230,5 @@ class Fusion(nn.Module):
                 bias = state.new_zeros(len(state), 1, state.shape[1], 1)
             first = 0 if self.shared else number * self.n_layers
             for block in self.blocks[first : first + self.n_layers]:
-                state = block(state, tokens, index, bias)
+                state = self.random.run(block, state, tokens, index, bias)
         return state

@@ -2,20 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from skneuro.nn.windows import PrefixGroup
 
 
 class RandomSource:
-    """Holds the generator that dropout masks are drawn from, so that the user's global generator is untouched."""
+    """Holds the generator that dropout masks are drawn from, so that the user's global generator is untouched.
+
+    Attributes
+    ----------
+    generator : torch.Generator or None
+    recompute : bool
+        Whether blocks forget what they computed in training and compute it again, with the same masks, for the
+        gradient: less memory, more time.
+    """
 
     def __init__(self) -> None:
         self.generator: torch.Generator | None = None
+        self.recompute = False
+
+    def run(self, function: Callable[..., Tensor], *inputs: Any) -> Tensor:
+        """``function(*inputs)``, with its intermediate results kept or not."""
+        if not (self.recompute and torch.is_grad_enabled()):
+            return function(*inputs)
+        return checkpoint(
+            function, *inputs, use_reentrant=False, preserve_rng_state=False,
+            context_fn=lambda: (nullcontext(), self._again(self._state())),
+        )  # fmt: skip
+
+    def _state(self) -> Tensor | None:
+        return None if self.generator is None else self.generator.get_state()
+
+    @contextmanager
+    def _again(self, state: Tensor | None) -> Iterator[None]:
+        """Draw what was drawn from `state` on, then go on as if nothing had been drawn."""
+        now = self._state()
+        if self.generator is not None:
+            self.generator.set_state(state)
+        try:
+            yield
+        finally:
+            if self.generator is not None:
+                self.generator.set_state(now)
 
     def keep(self, shape: tuple[int, ...], p: float, like: Tensor) -> Tensor:
         """Draw a mask that is True with probability ``1 - p``, on the device of `like`."""
@@ -170,5 +206,5 @@ class LagAttention(nn.Module):
         q = split_heads(self.query(self.norm(x)), self.n_heads)  # (R, H, Q, D/H)
         key_value = F.embedding(index, self.key_value(tokens))  # (R, S, 2 D)
         k, v = (split_heads(part, self.n_heads) for part in key_value.chunk(2, dim=-1))
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
         return self.feed_forward(x + self.dropout(self.out(join_heads(attended))))

@@ -213,11 +213,11 @@ class Neuroformer(nn.Module):
         keep = batch.scored.reshape(-1, n_bins).any(-1).nonzero()[:, 0]  # windows with something to score
         keep = keep[(counts.reshape(shape)[keep] > 0).sum((1, 2)).argsort(stable=True)]  # those of like length together
         n_counts, n_observed = counts.reshape(shape)[keep], observed.reshape(shape)[keep]
-        base = context.base.reshape(shape)[keep]
+        base = context.base.reshape(shape)[keep].to(counts.dtype)  # log probabilities in full precision
         state = context.state.reshape(-1, n_bins, context.state.shape[-1])[keep]
         evaluate = self._hazard if self.config.bin_clock else self._softmax
         window_cells, intensity, total, time, n_tokens = evaluate(n_counts, n_observed, base, state, split)
-        cells = torch.zeros_like(context.base).reshape(shape).index_put_((keep,), window_cells)
+        cells = torch.zeros_like(counts).reshape(shape).index_put_((keep,), window_cells)
         with torch.no_grad():
             bounded = torch.full_like(cells, float("-inf"))
             bounded[keep] = intensity.masked_fill(~n_observed, float("-inf"))

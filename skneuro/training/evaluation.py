@@ -36,7 +36,7 @@ def pieces(builder: BatchBuilder, trials: np.ndarray) -> Iterator[list[Segments]
     cost = np.minimum(n_bins[trials], piece) * builder.binned.n_units
     low = 0
     while low < len(trials):
-        rows = max(int(CELLS_AT_ONCE // max(cost[low], 1)), 1)
+        rows = builder.rows_at_once or max(int(CELLS_AT_ONCE // max(cost[low], 1)), 1)
         group = trials[low : low + rows]
         low += rows
         found = []
@@ -149,7 +149,7 @@ def stretch_outputs(model: Neuroformer, builder: BatchBuilder, stretches: Segmen
     warm_up = max(config.context_bins, config.history_bins)
     parts = cut_segments(stretches, piece_bins(config))
     parts = parts.take(np.argsort(parts.start - parts.stop, kind="stable"))
-    rows = max(CELLS_AT_ONCE // (piece_bins(config) * config.n_units), 1)
+    rows = builder.rows_at_once or max(CELLS_AT_ONCE // (piece_bins(config) * config.n_units), 1)
     was_training = model.training
     model.eval()
     try:

@@ -17,7 +17,8 @@ from skneuro.training.modality_table import Scale, describe, modality_tables
 from skneuro.training.segments import BatchBuilder, Segments
 
 _BUILDING = threading.Lock()  # initial weights come from a global generator, which threads would share
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
+# Of the weights; with "bfloat16" the matrix products of training alone are of that precision.
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
 
 
 def pick_device(device: str) -> torch.device:
@@ -61,20 +62,24 @@ class FittedModel:
         Mean and standard deviation of each modality in training.
     device, precision : str
         Where it runs; "auto" is looked up anew on another machine.
+    rows_at_once : int or None
+        Pieces of trials, windows or simulated trials that are computed at once; None takes what processor caches hold.
     """
 
     network: Neuroformer
     scales: dict[str, Scale]
     device: str
     precision: str
+    rows_at_once: int | None = None
 
     def builder(self, inp: ModelInput) -> BatchBuilder:
         """Batches of an input."""
         self._check_shapes(inp)
         tables = modality_tables(inp.modalities, inp.spikes, self.scales, self.network.config.stimulus_context)
         return BatchBuilder(
-            inp.spikes, tables, self.network.config, next(self.network.parameters()).device, DTYPES[self.precision]
-        )
+            inp.spikes, tables, self.network.config, next(self.network.parameters()).device, DTYPES[self.precision],
+            self.rows_at_once,
+        )  # fmt: skip
 
     def _check_shapes(self, inp: ModelInput) -> None:
         fitted = {modality.name: modality for modality in self.network.config.modalities}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,6 +17,7 @@ from skneuro.training.fitted import FittedModel
 from skneuro.training.segments import BatchBuilder, Segments
 
 CELLS_AT_ONCE = 50_000
+HISTORY_CELLS = 2_000_000  # (row, bin, unit) cells of the past that rows which are simulated together may hold
 PREDICTION_SEED = 20_230
 
 
@@ -33,7 +36,7 @@ def predict(fitted: FittedModel, inp: ModelInput, n_samples: int) -> np.ndarray:
         n_windows = -(-(segments.stop - segments.start) // width)
         row = np.repeat(np.arange(len(segments)), n_windows)
         number = np.arange(len(row)) - np.repeat(np.cumsum(n_windows) - n_windows, n_windows)
-        at_once = max(CELLS_AT_ONCE // (n_samples * binned.n_units), 1)
+        at_once = builder.rows_at_once or max(CELLS_AT_ONCE // (n_samples * binned.n_units), 1)
         for low in range(0, len(row), at_once):
             part = slice(low, low + at_once)
             expected = _predict_windows(network, builder, segments, batch, states, row[part], number[part], n_samples)
@@ -97,18 +100,36 @@ def sample(
     network, builder = fitted.network, fitted.builder(inp)
     binned = inp.spikes
     row_trial = np.repeat(np.arange(binned.n_trials), n_samples)
-    device, dtype = builder.device, builder.dtype
-    row_bins = torch.from_numpy(np.repeat(np.diff(binned.ptr), n_samples)).to(device)
-    n_history, n_rows = max(network.config.history_bins, 1), len(row_trial)
-    blank = torch.zeros(n_rows, n_history, binned.n_units, device=device, dtype=dtype)
+    seeds = seed.spawn(len(row_trial))
+    row_cells = max(network.config.history_bins, 1) * binned.n_units
+    at_once = builder.rows_at_once or max(HISTORY_CELLS // row_cells, 1)
+    found: list[tuple[np.ndarray, ...]] = []
+    for low in range(0, len(row_trial), at_once):
+        part = slice(low, low + at_once)
+        for row, *event in _sample_rows(network, builder, row_trial[part], seeds[part], temperature, top_p):
+            found.append((row + low, *event))
+    return _gather(found, binned, row_trial)
+
+
+def _sample_rows(
+    network: Neuroformer,
+    builder: BatchBuilder,
+    row_trial: np.ndarray,
+    seeds: list[np.random.SeedSequence],
+    temperature: float,
+    top_p: float,
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Row, bin, unit and count of the occupied cells of each window of some rows that advance together."""
+    device, dtype, n_rows = builder.device, builder.dtype, len(row_trial)
+    row_bins = torch.from_numpy(np.diff(builder.binned.ptr)[row_trial]).to(device)
+    blank = torch.zeros(n_rows, max(network.config.history_bins, 1), builder.binned.n_units, device=device, dtype=dtype)
     hidden = None
     if network.config.context_bins:
         hidden = torch.zeros(n_rows, 2 * network.config.d_model, device=device, dtype=dtype)
-    found: list[tuple[np.ndarray, ...]] = []
     with torch.inference_mode():
         loop = ClosedLoop(
             network, blank, torch.zeros_like(blank, dtype=torch.bool), hidden,
-            _trial_view(network, builder, row_trial), Streams(seed.spawn(n_rows)), row_bins, temperature, top_p,
+            _trial_view(network, builder, row_trial), Streams(seeds), row_bins, temperature, top_p,
         )  # fmt: skip
         loop.keep(loop.n_bins > 0)
         while len(loop.rows):
@@ -116,9 +137,8 @@ def sample(
             counts, _ = loop.window(expectations=False)
             row, bin_, unit = counts.nonzero(as_tuple=True)
             count = counts[row, bin_, unit]
-            found.append(tuple(v.cpu().numpy() for v in (loop.rows[row], bin_ + first, unit, count)))
+            yield tuple(v.cpu().numpy() for v in (loop.rows[row], bin_ + first, unit, count))
             loop.keep(loop.n_bins > loop.step)
-    return _gather(found, binned, row_trial)
 
 
 def _trial_view(network: Neuroformer, builder: BatchBuilder, row_trial: np.ndarray) -> ModalityView:

@@ -37,6 +37,9 @@ class TrainingSettings:
     n_iter_no_change: int
     tol: float
     verbose: int
+    accumulation_steps: int = 1
+    recompute: bool = False
+    half: bool = False
 
 
 @dataclass
@@ -125,28 +128,45 @@ def train_epoch(
     n_bins = max(int((stretches.stop - stretches.start).sum()), 1)
     batches = list(shuffled_batches(segments, settings.batch_size, rng))
     model.train()
+    model.random.recompute = settings.recompute
     losses, weights = [], []
+    spoiled = torch.zeros((), device=builder.device)  # 1 from the first loss or gradient on that is not finite
     for number, part in enumerate(batches):
-        loss, n_tokens = batch_loss(model, builder.build(part, warm_up), settings, n_bins)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise NonFiniteLossError(f"the training loss became {value} in epoch {state.n_epochs + 1}")
         state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM))
-        if not math.isfinite(norm):
-            raise NonFiniteLossError(f"the gradient of the loss became {norm} in epoch {state.n_epochs + 1}")
+        loss, n_tokens = add_gradients(model, builder, part, warm_up, settings, n_bins)
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
+        spoiled = torch.maximum(spoiled, (~(loss + norm).isfinite()).to(spoiled.dtype))
         factor = rate_factor(state.n_epochs - origin + number / len(batches), settings.max_epochs, state.n_steps)
         for group in state.optimizer.param_groups:
             group["lr"] = settings.learning_rate * factor
+        state.optimizer.found_inf = spoiled  # the fused step then does nothing, and the host need not wait to know
         state.optimizer.step()
         state.n_steps += 1
         update_average(state)
-        losses.append(value)
+        losses.append(loss)
         weights.append(n_tokens)
+    values = torch.stack([*losses, spoiled]).tolist() if losses else [0.0]
+    if values.pop():
+        raise NonFiniteLossError(f"the loss or its gradient became NaN or infinite in epoch {state.n_epochs + 1}")
     state.n_epochs += 1
-    state.loss_curve.append(float(np.average(losses, weights=weights)) if losses else 0.0)
+    state.loss_curve.append(float(np.average(values, weights=weights)) if values else 0.0)
     return state.loss_curve[-1]
+
+
+def add_gradients(
+    model: Neuroformer, builder: BatchBuilder, batch: Segments, warm_up: int, settings: TrainingSettings, n_bins: int
+) -> tuple[torch.Tensor, int]:
+    """Gradients of the loss per token of a batch, computed in `accumulation_steps` parts; the loss, and its tokens."""
+    pieces = np.array_split(np.arange(len(batch)), min(settings.accumulation_steps, len(batch)))
+    total, n_tokens = torch.zeros((), device=builder.device), 0
+    for piece in pieces:
+        inputs = builder.build(batch.take(piece), warm_up)
+        with torch.autocast(builder.device.type, torch.bfloat16, enabled=settings.half):
+            loss, n = batch_loss(model, inputs, settings, n_bins)
+        (loss * n).backward()
+        total, n_tokens = total + loss.detach() * n, n_tokens + n
+    torch._foreach_div_([p.grad for p in model.parameters() if p.grad is not None], n_tokens)
+    return total / n_tokens, n_tokens
 
 
 def batch_loss(model: Neuroformer, batch: Batch, settings: TrainingSettings, n_bins: int) -> tuple[torch.Tensor, int]:

@@ -81,6 +81,8 @@ class BatchBuilder:
     tables : dict of ModalityTable
     config : NeuroformerConfig
     device, dtype : torch device and dtype
+    rows_at_once : int, optional
+        Rows of a batch in inference; by default they are chosen by their size.
     """
 
     def __init__(
@@ -90,8 +92,9 @@ class BatchBuilder:
         config: NeuroformerConfig,
         device: torch.device,
         dtype: torch.dtype,
+        rows_at_once: int | None = None,
     ) -> None:
-        self.binned, self.tables, self.config = binned, tables, config
+        self.binned, self.tables, self.config, self.rows_at_once = binned, tables, config, rows_at_once
         self.device, self.dtype = device, dtype
         self.n_bins = np.diff(binned.ptr)
         self.clip, self.offset = np.arange(binned.n_trials), np.zeros(binned.n_trials)

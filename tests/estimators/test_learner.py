@@ -208,7 +208,7 @@ def test_a_loss_that_is_not_finite_says_so_and_leaves_a_usable_model(make, world
 
     monkeypatch.setattr(loop, "batch_loss", batch_loss)
     model = make(max_epochs=5, learning_rate=0.01)
-    with pytest.raises(loop.NonFiniteLossError, match=r"became nan in epoch.*learning_rate.*0\.01"):
+    with pytest.raises(loop.NonFiniteLossError, match=r"became NaN or infinite in epoch.*learning_rate.*0\.01"):
         model.fit(world.spikes)
     assert model.n_iter_ >= 1
     assert np.isfinite(model.score(world.spikes))

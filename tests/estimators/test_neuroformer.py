@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict, cross_val_score
@@ -268,3 +269,31 @@ def test_gamma_without_a_modality_is_pointed_out(make, world):
         warnings.simplefilter("error")
         make(gamma=0.2, mu=0.4).fit(world.spikes, world.both)
         make().fit(world.spikes)
+
+
+@pytest.mark.parametrize("window_bins", [1, 2])
+def test_no_result_depends_on_how_much_is_computed_at_once(make, world, window_bins):
+    model = make(window_bins=window_bins, precision="float64").fit(world.spikes, world.both)
+    found = []
+    for at_once in ("auto", 1, 5):
+        model.set_params(inference_batch_size=at_once)
+        drawn = model.sample(world.both, n_samples=2, random_state=0)
+        found.append(
+            [
+                model.score_samples(world.spikes, world.both), model.transform(world.spikes), drawn.times, drawn.units,
+                np.concatenate(list(model.predict(world.spikes[:2], world.both[:2], n_samples=4))), drawn.ptr,
+            ]  # fmt: skip
+        )
+    for results in found[1:]:
+        for one, other in zip(results, found[0], strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-10)
+
+
+def test_training_in_parts_recomputed_or_in_half_precision_still_learns(make, world):
+    plain = make(dropout=0.0).fit(world.spikes, world.speed)
+    changes = [{"accumulation_steps": 3}, {"recompute_activations": True}, {"precision": "bfloat16"}]
+    for change, tolerance in zip(changes, (1e-5, 1e-6, 0.02), strict=True):
+        model = make(dropout=0.0, **change).fit(world.spikes, world.speed)
+        assert model.loss_curve_ == pytest.approx(plain.loss_curve_, abs=tolerance)
+        assert model.score(world.spikes, world.speed) == pytest.approx(plain.score(world.spikes, world.speed), abs=0.02)
+        assert {p.dtype for p in model.model_.network.parameters()} == {torch.float32}
