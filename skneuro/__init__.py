@@ -19,7 +19,9 @@ __version__ = "0.1.0"
 __all__ = [
     "ConnectivityInference",
     "Modalities",
+    "NeuroformerClassifier",
     "NeuroformerEstimator",
+    "NeuroformerRegressor",
     "Recording",
     "SpikeTrains",
     "TimeSeries",
@@ -45,7 +47,9 @@ __all__ = [
 _HOMES = {
     "ConnectivityInference": "skneuro.connectivity",
     "Modalities": "skneuro.data",
+    "NeuroformerClassifier": "skneuro.estimators",
     "NeuroformerEstimator": "skneuro.estimators",
+    "NeuroformerRegressor": "skneuro.estimators",
     "Recording": "skneuro.data",
     "SpikeTrains": "skneuro.data",
     "TimeSeries": "skneuro.data",
@@ -71,7 +75,7 @@ if TYPE_CHECKING:
     )
     from skneuro.connectivity import ConnectivityInference
     from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries, Video, as_spike_trains
-    from skneuro.estimators import NeuroformerEstimator
+    from skneuro.estimators import NeuroformerClassifier, NeuroformerEstimator, NeuroformerRegressor
     from skneuro.persistence import load, save
 
 

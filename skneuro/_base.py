@@ -18,6 +18,27 @@ from skneuro.exceptions import IncompatibleModalityError, MissingModalityWarning
 from skneuro.metrics.likelihood import bits_per_spike, homogeneous_rates, unit_null_log_likelihood
 
 
+def check_unit_ids(unit_ids: np.ndarray, seen: np.ndarray) -> None:
+    """Compare units with those seen in `fit`.
+
+    Raises
+    ------
+    ValueError
+        If they differ, or stand in another order.
+    """
+    if np.array_equal(unit_ids, seen):
+        return
+    if set(unit_ids.tolist()) == set(seen.tolist()):
+        problem = "The units are the same, in another order."
+    else:
+        unknown = [unit for unit in unit_ids.tolist() if unit not in set(seen.tolist())]
+        problem = f"Not seen in fit: {unknown[:5]}{' ...' if len(unknown) > 5 else ''}."
+    raise ValueError(
+        f"The unit ids should match those that were passed during fit. {problem} Use "
+        f"spikes.select_units(model.unit_ids_)."
+    )
+
+
 class SpikeModel(DensityMixin, BaseEstimator):
     """Base class of models that give a probability to the spikes of a population.
 
@@ -145,22 +166,9 @@ class SpikeModel(DensityMixin, BaseEstimator):
             self.base_rate_ = homogeneous_rates(inp.spikes)
             return inp
         if inp.trials is not None:
-            self._check_unit_ids(inp.spikes.unit_ids)
+            check_unit_ids(inp.spikes.unit_ids, self.unit_ids_)
         self._check_modalities(names)
         return inp
-
-    def _check_unit_ids(self, unit_ids: np.ndarray) -> None:
-        if np.array_equal(unit_ids, self.unit_ids_):
-            return
-        if set(unit_ids.tolist()) == set(self.unit_ids_.tolist()):
-            problem = "The units are the same, in another order."
-        else:
-            unknown = [unit for unit in unit_ids.tolist() if unit not in set(self.unit_ids_.tolist())]
-            problem = f"Not seen in fit: {unknown[:5]}{' ...' if len(unknown) > 5 else ''}."
-        raise ValueError(
-            f"The unit ids should match those that were passed during fit. {problem} Use "
-            f"spikes.select_units(model.unit_ids_)."
-        )
 
     def _check_modalities(self, names: tuple[str, ...]) -> None:
         new = [name for name in names if name not in self.modalities_]

@@ -32,7 +32,9 @@ _CLASSES = {
     "CoupledGLM": "skneuro.baselines",
     "GRUModel": "skneuro.baselines",
     "HomogeneousPoisson": "skneuro.baselines",
+    "NeuroformerClassifier": "skneuro.estimators",
     "NeuroformerEstimator": "skneuro.estimators",
+    "NeuroformerRegressor": "skneuro.estimators",
     "PSTHModel": "skneuro.baselines",
 }
 

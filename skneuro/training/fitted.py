@@ -16,7 +16,7 @@ from skneuro.training import evaluation
 from skneuro.training.modality_table import Scale, describe, modality_tables
 from skneuro.training.segments import BatchBuilder, Segments
 
-_BUILDING = threading.Lock()  # initial weights come from a global generator, which threads would share
+BUILDING = threading.Lock()  # initial weights come from a global generator, which threads would share
 # Of the weights; with "bfloat16" the matrix products of training alone are of that precision.
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
 
@@ -44,7 +44,7 @@ def build_network(
     Its initial weights are drawn on the CPU in float32 whatever the device and precision, so that one seed
     gives one model.
     """
-    with _BUILDING, torch.random.fork_rng(devices=[]):
+    with BUILDING, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # the CPU's alone; torch.manual_seed would seed the GPUs' too
         counts = None if histogram is None else torch.from_numpy(histogram)
         network = Neuroformer(config, torch.from_numpy(mean).float(), torch.from_numpy(sd).float(), counts)

@@ -1,0 +1,156 @@
+"""Behaviour as a target: what `y` may be, and which bins or trials it labels."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import check_array, check_consistent_length
+
+from skneuro.data import Modalities, ModelInput, TimeSeries, Video
+from skneuro.data.recording import check_coverage
+
+_FORMS = (
+    "y must be behaviour: a TimeSeries (or Modalities of them), one array of values for the bins of each trial, or one "
+    "row a trial; one row a bin for 2-D counts."
+)
+_MASK = (
+    "Give a TimeSeries, whose NaN are missing samples that are left out (TimeSeries.from_lists(y, rate=1 / bin_width)"
+    "), or leave those rows out of X and y."
+)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Labels of bins or of trials.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_places, n_outputs)
+        Float, or of any type for classes.
+    place : ndarray of shape (n_places,)
+        Bin, counted over all trials, or trial of each; those without a label are left out.
+    per_trial : bool
+        Which of the two.
+    flat : bool
+        Whether a single output was given without an axis of its own.
+    """
+
+    values: np.ndarray
+    place: np.ndarray
+    per_trial: bool
+    flat: bool
+
+
+def read_targets(y: Any, inp: ModelInput, *, numeric: bool, estimator: str) -> Targets:
+    """Read `y` in any of its forms.
+
+    Parameters
+    ----------
+    y : TimeSeries, Modalities, list of arrays or array-like
+        See `Targets`; NaN in a series is missing.
+    inp : ModelInput
+        The spikes of the same rows.
+    numeric : bool
+        Whether values are numbers (and not classes).
+    estimator : str
+        Name for error messages.
+
+    Raises
+    ------
+    TypeError
+        If y is something else.
+    ValueError
+        If lengths disagree, nothing is labelled, or values are NaN outside of a series, or infinite.
+    """
+    if y is None:
+        raise ValueError(f"{estimator} requires y to be passed, but the target y is None. {_FORMS}")
+    if isinstance(y, (Modalities, TimeSeries)):
+        values, per_trial, flat = _of_series(y, inp)
+        known = ~np.isnan(values).any(axis=1)
+    else:
+        values, per_trial, flat = _of_arrays(y, inp, numeric)
+        known = np.ones(len(values), dtype=bool)
+    if not per_trial and inp.spikes.bin_observed is not None:
+        known &= inp.spikes.bin_observed
+    if not known.any():
+        raise ValueError(f"{estimator} needs at least one label. Every value of y is missing, or in unobserved time.")
+    return Targets(values[known], np.flatnonzero(known), per_trial, flat)
+
+
+def _of_series(y: Any, inp: ModelInput) -> tuple[np.ndarray, bool, bool]:
+    series = dict(y.items()) if isinstance(y, Modalities) else {"y": y}
+    videos = [name for name, one in series.items() if isinstance(one, Video)]
+    if videos:
+        raise TypeError(f"{_FORMS} Got the video {videos[0]!r}.")
+    binned = inp.spikes
+    t_stop = binned.t_start + np.diff(binned.ptr) * binned.bin_width
+    check_coverage(Modalities(**series), binned.t_start, t_stop)
+    values = np.column_stack([one.on_bins(binned) for one in series.values()])
+    return values, False, values.shape[1] == 1
+
+
+def _of_arrays(y: Any, inp: ModelInput, numeric: bool) -> tuple[np.ndarray, bool, bool]:
+    if isinstance(y, (str, bytes, dict, set, Video)) or not (hasattr(y, "__len__") or hasattr(y, "__array__")):
+        raise TypeError(f"{_FORMS} Got {type(y).__name__}.")
+    binned = inp.spikes
+    per_trial = inp.layout != "bins"
+    if per_trial and _is_ragged(y):
+        y, per_trial = _joined(y, inp), False
+    elif per_trial and np.ndim(y) == 3:
+        lengths = np.diff(binned.ptr)
+        if np.shape(y)[0] != binned.n_trials or (lengths != np.shape(y)[1]).any():
+            raise ValueError(
+                f"y of shape {np.shape(y)} does not fit {binned.n_trials} trials of {np.unique(lengths)} bins."
+            )
+        y, per_trial = np.reshape(y, (-1, np.shape(y)[2])), False
+    array = _checked(y, numeric)
+    rows: Any = range(binned.n_trials if per_trial else binned.n_bins)
+    check_consistent_length(rows, array)
+    if array.ndim > 2:
+        raise ValueError(f"{_FORMS} Got an array of shape {array.shape}.")
+    if not numeric and array.ndim == 2 and array.shape[1] == 1:
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,), "
+            "for example using ravel().",
+            DataConversionWarning,
+            stacklevel=5,
+        )
+        array = array[:, 0]
+    return array.reshape(len(array), -1), per_trial, array.ndim == 1
+
+
+def _is_ragged(y: Any) -> bool:
+    """Tell one array of values for each trial from one row for each."""
+    listed = isinstance(y, (list, tuple)) or (isinstance(y, np.ndarray) and y.dtype.kind == "O")
+    return listed and any(isinstance(one, np.ndarray) and one.ndim > 0 for one in y)
+
+
+def _joined(y: Any, inp: ModelInput) -> np.ndarray:
+    check_consistent_length(range(inp.spikes.n_trials), y)
+    lengths = np.diff(inp.spikes.ptr)
+    for trial, values in enumerate(y):
+        if np.ndim(values) not in (1, 2) or len(values) != lengths[trial]:
+            raise ValueError(
+                f"y must have one value for each bin of a trial. Trial {trial} has {lengths[trial]} bins of "
+                f"{inp.spikes.bin_width:g} s and values of shape {np.shape(values)}."
+            )
+    return np.concatenate([np.asarray(values) for values in y])
+
+
+def _checked(y: Any, numeric: bool) -> np.ndarray:
+    if not numeric:
+        array = np.asarray(y)
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            raise ValueError(f"Input y contains NaN in {np.isnan(array).sum()} labels. {_MASK}")
+        return array
+    array = check_array(
+        y, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite="allow-nan", input_name="y"
+    )
+    missing = np.isnan(array)
+    if missing.any():
+        raise ValueError(f"Input y contains NaN in {missing.sum()} values. {_MASK}")
+    return array

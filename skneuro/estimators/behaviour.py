@@ -1,0 +1,364 @@
+"""`NeuroformerRegressor` and `NeuroformerClassifier`: decode behaviour from a population, by few labels if need be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils.multiclass import check_classification_targets
+
+from skneuro.estimators._decoder import BehaviourDecoder
+from skneuro.estimators._targets import Targets
+from skneuro.training import behaviour, readout
+
+
+class NeuroformerRegressor(RegressorMixin, BehaviourDecoder):
+    """Decode continuous behaviour from spikes, from the neural state of a (pretrained) Neuroformer.
+
+    A bin is read from the spike counts around it and from the encoder's state, which knows the long past, also where
+    the bins around are silent. Modalities are never looked at: what is decoded comes from spikes alone.
+
+    Parameters
+    ----------
+    estimator : FrozenEstimator of a fitted NeuroformerEstimator, or NeuroformerEstimator, default=None
+        The pretrained model, frozen so that no clone unfits it; fit it on the training trials only. With
+        ``mode="scratch"`` only its parameters are used, the defaults where None.
+    mode : {"frozen", "finetune", "scratch"}, default="frozen"
+        Ridge regression from the state as it is; gradient training of the encoder and a small network beside the
+        linear readout, from the pretrained weights; or the same from fresh weights.
+    causal : bool, default=True
+        True reads a bin from itself and what came before: what a brain-machine interface could do. False reads from
+        both sides. They answer different questions, so do not compare their scores.
+    lag : float, in seconds, default=0.5
+        Counts that are read: from so long before a bin's end, and with ``causal=False`` as long after. The state
+        knows more of the past.
+    alpha : float or "auto", default="auto"
+        Ridge penalty on the standardised features; "auto" chooses on contiguous blocks of trials.
+    n_hidden : int, default=64
+        Width of the network beside the linear readout. This and all that follow do nothing with ``mode="frozen"``.
+    max_epochs : int, default=30
+        Most passes over the labels.
+    batch_size : int, default=8
+        Stretches of about 100 bins in a step, or trials.
+    learning_rate : float, default=3e-3
+        Highest rate; a pretrained encoder learns at 0.3 of it.
+    weight_decay : float, default=0.1
+        Of AdamW.
+    validation_fraction : float, default=0.125
+        Share of the labels, one contiguous block of trials, on which training is stopped. Where training gains nothing
+        on them, the linear readout of all labels is kept.
+    n_iter_no_change : int, default=6
+        Epochs without gain after which training stops.
+    tol : float, default=1e-4
+        Least gain, of the mean squared error of standardised outputs.
+    random_state : int, RandomState or None, default=None
+        Seed of fresh weights, dropout and the held-out block.
+    n_threads : int or None, default=1
+        Torch threads; None leaves the number alone.
+
+    Attributes
+    ----------
+    target_mean_, target_sd_ : ndarray of shape (n_outputs,), in the units of y
+        Mean and standard deviation of the labels.
+    per_trial_ : bool
+        Whether labels were one a trial, and not one a bin.
+    alpha_ : float
+        Penalty of the linear readout; not there where training went on from it.
+    loss_curve_, validation_loss_curve_ : list of float
+        Mean squared error of standardised outputs of each epoch; on held-out labels also before the first.
+    n_iter_ : int
+        Epochs; 0 with ``mode="frozen"``.
+    unit_ids_ : ndarray of shape (n_units,)
+        Units seen in `fit`.
+    n_features_in_ : int
+        Number of units.
+
+    See Also
+    --------
+    NeuroformerClassifier : For labels.
+
+    Notes
+    -----
+    NaN in a `TimeSeries` is missing and left out, in fit and score. A label of a trial is read from the mean of the
+    features over the trial's observed bins.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from skneuro import NeuroformerEstimator, NeuroformerRegressor, SpikeTrains, TimeSeries
+    >>> rng = np.random.default_rng(0)
+    >>> speed = 1 + np.sin(np.arange(60) / 5 + rng.uniform(0, 6, (20, 1)))  # (trials, bins)
+    >>> spikes = SpikeTrains.from_counts(rng.poisson(speed[:, :, None] * [0.5, 1.0, 1.5]), bin_width=0.05)
+    >>> speed = TimeSeries.from_lists(list(speed), rate=20.0)
+    >>> model = NeuroformerEstimator(bin_width=0.05, window_bins=1, max_epochs=2, gamma=0, mu=0.5, random_state=0)
+    >>> decoder = NeuroformerRegressor(FrozenEstimator(model.fit(spikes[:15])))
+    >>> decoder.fit(spikes[:5], speed[:5]).score(spikes[15:], speed[15:]) > 0.5
+    True
+    """
+
+    _numeric = True
+
+    def _encode(self, targets: Targets) -> np.ndarray:
+        self.target_mean_ = targets.values.mean(0)
+        sd = targets.values.std(0)
+        self.target_sd_ = np.where(sd > 1e-12 * (1 + np.abs(self.target_mean_)), sd, 1.0)
+        return (targets.values - self.target_mean_) / self.target_sd_
+
+    def _n_outputs(self, labels: behaviour.Labels) -> int:
+        return labels.values.shape[1]
+
+    def _linear(self, chunks: Any, penalties: tuple[float, ...], weight: np.ndarray) -> tuple:
+        return readout.ridge(chunks, penalties, weight)
+
+    def _loss(self, found: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        return behaviour.squared_error(found, values)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Behaviour in every bin, or of every trial.
+
+        Parameters
+        ----------
+        X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
+            Spikes of the units seen in `fit`.
+
+        Returns
+        -------
+        ndarray, in the units of y
+            For labels of bins: (n_bins, d) for 2-D counts, (n_trials, n_bins, d) for 3-D counts, and an object array
+            of (n_bins_k, d) arrays for containers. For labels of trials (n_trials, d). Without the last axis where y
+            had none.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If units differ from those seen in `fit`.
+        """
+        inp, found = self._outputs(X)
+        values = found * self.target_sd_ + self.target_mean_
+        return self._rows(inp, values[:, 0] if self._flat else values)
+
+    def score(self, X: Any, y: Any) -> float:
+        """Coefficient of determination R2 over all labelled bins (or trials), the mean over outputs.
+
+        Parameters
+        ----------
+        X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
+            Spikes.
+        y : TimeSeries, Modalities, list of arrays or array-like
+            Behaviour, as in `fit`.
+
+        Returns
+        -------
+        float
+            1 is perfect, 0 the mean of y.
+
+        Raises
+        ------
+        ValueError
+            If y has other outputs than in `fit`, or nothing is labelled.
+        """
+        inp, found = self._outputs(X)
+        targets = self._targets_like_fit(inp, y)
+        if targets.values.shape[1] != found.shape[1]:
+            raise ValueError(f"y has {targets.values.shape[1]} outputs, and had {found.shape[1]} in fit.")
+        return float(r2_score(targets.values, (found * self.target_sd_ + self.target_mean_)[targets.place]))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = True
+        tags.regressor_tags.poor_score = True
+        return tags
+
+
+class NeuroformerClassifier(ClassifierMixin, BehaviourDecoder):
+    """Decode labels (direction, choice, licking or not) from spikes, from the state of a (pretrained) Neuroformer.
+
+    As `NeuroformerRegressor`, with logistic regression for ridge regression and cross-entropy for squared error.
+
+    Parameters
+    ----------
+    estimator : FrozenEstimator of a fitted NeuroformerEstimator, or NeuroformerEstimator, default=None
+        The pretrained model, frozen so that no clone unfits it; fit it on the training trials only. With
+        ``mode="scratch"`` only its parameters are used, the defaults where None.
+    mode : {"frozen", "finetune", "scratch"}, default="frozen"
+        Logistic regression from the state as it is; gradient training of the encoder and a small network beside the
+        linear readout, from the pretrained weights; or the same from fresh weights.
+    causal : bool, default=True
+        Whether a bin is read from itself and what came before only, or from both sides.
+    lag : float, in seconds, default=0.5
+        Counts that are read: from so long before a bin's end, and with ``causal=False`` as long after.
+    alpha : float or "auto", default="auto"
+        Penalty on the standardised features, ``1 / C`` of scikit-learn's LogisticRegression; "auto" chooses on
+        contiguous blocks of trials.
+    n_hidden : int, default=64
+        Width of the network beside the linear readout. This and all that follow do nothing with ``mode="frozen"``.
+    max_epochs : int, default=30
+        Most passes over the labels.
+    batch_size : int, default=8
+        Stretches of about 100 bins in a step, or trials.
+    learning_rate : float, default=3e-3
+        Highest rate; a pretrained encoder learns at 0.3 of it.
+    weight_decay : float, default=0.1
+        Of AdamW.
+    validation_fraction : float, default=0.125
+        Share of the labels, one contiguous block of trials, on which training is stopped.
+    n_iter_no_change : int, default=6
+        Epochs without gain after which training stops.
+    tol : float, default=1e-4
+        Least gain, in nats a label.
+    random_state : int, RandomState or None, default=None
+        Seed of fresh weights, dropout and the held-out block.
+    n_threads : int or None, default=1
+        Torch threads; None leaves the number alone.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels seen in `fit`, sorted.
+    per_trial_ : bool
+        Whether labels were one a trial, and not one a bin.
+    alpha_ : float
+        Penalty of the linear readout; not there where training went on from it.
+    loss_curve_, validation_loss_curve_ : list of float, in nats a label
+        Of each epoch; on held-out labels also before the first.
+    n_iter_ : int
+        Epochs; 0 with ``mode="frozen"``.
+    unit_ids_ : ndarray of shape (n_units,)
+        Units seen in `fit`.
+    n_features_in_ : int
+        Number of units.
+
+    See Also
+    --------
+    NeuroformerRegressor : For continuous behaviour.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro import NeuroformerClassifier, NeuroformerEstimator
+    >>> rng = np.random.default_rng(0)
+    >>> side = np.arange(20) % 2
+    >>> counts = rng.poisson(1 + side[:, None, None], size=(20, 10, 3))
+    >>> settings = NeuroformerEstimator(bin_width=0.05, window_bins=1, d_model=8, n_heads=2)
+    >>> decoder = NeuroformerClassifier(settings, mode="scratch", max_epochs=2, random_state=0)
+    >>> decoder.fit(counts[:12], np.array(["left", "right"])[side[:12]]).predict(counts[12:16])
+    array(['left', 'right', 'left', 'right'], dtype='<U5')
+    """
+
+    _numeric = False
+
+    def _encode(self, targets: Targets) -> np.ndarray:
+        if targets.values.shape[1] != 1:
+            raise ValueError(
+                f"NeuroformerClassifier takes one label a bin or trial. Got {targets.values.shape[1]}; fit one "
+                f"classifier for each."
+            )
+        labels = targets.values[:, 0]
+        check_classification_targets(labels)
+        classes, position = np.unique(labels, return_inverse=True)
+        if len(classes) < 2:
+            only = classes.tolist()[0]
+            raise ValueError(f"NeuroformerClassifier needs labels of at least 2 classes. Got only one class, {only!r}.")
+        self.classes_ = classes
+        return position.astype(np.int64)
+
+    def _n_outputs(self, labels: behaviour.Labels) -> int:
+        return len(self.classes_)
+
+    def _linear(self, chunks: Any, penalties: tuple[float, ...], weight: np.ndarray) -> tuple:
+        features, position, fold = (np.concatenate(part) for part in zip(*chunks, strict=True))
+        return readout.logistic(features, position, fold, len(self.classes_), penalties, weight)
+
+    def _loss(self, found: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        return behaviour.cross_entropy(found, values)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probability of each class in every bin, or of every trial.
+
+        Parameters
+        ----------
+        X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
+            Spikes of the units seen in `fit`.
+
+        Returns
+        -------
+        ndarray
+            As `predict`, with a last axis of n_classes in the order of `classes_`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If units differ from those seen in `fit`.
+        """
+        inp, found = self._outputs(X)
+        return self._rows(inp, softmax(found, axis=1))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Likeliest class in every bin, or of every trial.
+
+        Parameters
+        ----------
+        X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
+            Spikes of the units seen in `fit`.
+
+        Returns
+        -------
+        ndarray
+            For labels of bins: (n_bins,) for 2-D counts, (n_trials, n_bins) for 3-D counts, and an object array of
+            (n_bins_k,) arrays for containers. For labels of trials (n_trials,).
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If units differ from those seen in `fit`.
+        """
+        inp, found = self._outputs(X)
+        return self._rows(inp, self.classes_[found.argmax(axis=1)])
+
+    def score(self, X: Any, y: Any) -> float:
+        """Share of labelled bins (or trials) whose class is the predicted one.
+
+        Parameters
+        ----------
+        X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
+            Spikes.
+        y : TimeSeries, list of arrays or array-like
+            Labels, as in `fit`.
+
+        Returns
+        -------
+        float
+            Accuracy.
+
+        Raises
+        ------
+        ValueError
+            If y holds a label that `fit` has not seen, or nothing is labelled.
+        """
+        inp, found = self._outputs(X)
+        targets = self._targets_like_fit(inp, y)
+        labels = targets.values[:, 0]
+        unseen = np.setdiff1d(labels, self.classes_)
+        if len(unseen):
+            raise ValueError(
+                f"y holds labels that were not seen in fit: {unseen[:5].tolist()}; the classes are "
+                f"{self.classes_[:10].tolist()}. Leave them out, or fit on trials of every class (StratifiedKFold)."
+            )
+        return float((self.classes_[found[targets.place].argmax(axis=1)] == labels).mean())
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True
+        return tags
