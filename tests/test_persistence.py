@@ -386,7 +386,10 @@ def test_json_nested_without_end_is_refused(tmp_path):
 # ------------------------------------------------------------------------------------------ our own models
 
 
-@pytest.mark.parametrize("name", sorted(persistence._CLASSES))
+DECODERS = {"NeuroformerClassifier", "NeuroformerRegressor"}  # tests/estimators/test_behaviour.py saves and loads them
+
+
+@pytest.mark.parametrize("name", sorted(set(persistence._CLASSES) - DECODERS))
 def test_every_model_scores_and_simulates_the_same_after_loading(tmp_path, name):
     counts = np.random.default_rng(0).poisson([0.2, 0.5, 1.0], (8, 40, 3))
     spikes = SpikeTrains.from_counts(
