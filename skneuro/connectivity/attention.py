@@ -72,13 +72,13 @@ def estimate_attention(
         seen["tokens"], seen["inputs"] = inputs[1], []
 
     def keep_inputs(module: Any, inputs: tuple) -> None:
-        seen["inputs"].append(inputs)
+        seen["inputs"].append(inputs[0])
 
     total = np.zeros((2, config.n_units, config.n_units))
 
     def visit(segments: Any, batch: Any, states: Any) -> None:
         network(batch, states=states)
-        rows = [_rows(network.decoder.blocks[k], seen["inputs"][k], heads, value_norm) for k in layers]
+        rows = [_rows(network.decoder.blocks[k], seen["inputs"][k], seen["tokens"], heads, value_norm) for k in layers]
         total[:] += attention_counts(_joined(rows, rollout), seen["tokens"], config.n_units, network.decoder.merged)
 
     hooks = [network.decoder.register_forward_pre_hook(keep_tokens)]
@@ -133,18 +133,16 @@ def _chosen(what: str, wanted: Sequence[int] | None, there: int) -> list[int]:
     return chosen
 
 
-def _rows(block: Any, inputs: tuple, heads: list[int], value_norm: bool) -> np.ndarray:
+def _rows(block: Any, x: Any, tokens: Any, heads: list[int], value_norm: bool) -> np.ndarray:
     """Attention of one layer, mean over heads, (windows, prefixes, prefixes), from what went into the layer."""
     import torch
 
     from skneuro.nn.layers import split_heads
 
-    x, window, position, shape = inputs
-    inner = block.qkv(block.norm(x))
-    padded = inner.new_zeros(*shape, inner.shape[1]).index_put((window, position), inner)
+    padded = tokens.padded(block.qkv(block.norm(x)))
     q, k, v = (split_heads(part, block.n_heads)[:, heads] for part in padded.chunk(3, dim=-1))
     scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
-    later = torch.ones(shape[1], shape[1], dtype=torch.bool, device=x.device).triu(1)
+    later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device).triu(1)
     weights = scores.masked_fill(later, float("-inf")).softmax(-1)
     if value_norm:
         weights = weights * v.norm(dim=-1)[:, :, None, :]
