@@ -12,6 +12,7 @@ from skneuro.metrics.connectivity import (
     sign_accuracy,
     signed_r2,
 )
+from skneuro.metrics.distances import spike_train_distance
 from skneuro.metrics.likelihood import (
     bits_per_spike,
     bits_per_spike_scorer,
@@ -20,6 +21,14 @@ from skneuro.metrics.likelihood import (
     poisson_log_pmf,
     unit_null_log_likelihood,
 )
+from skneuro.metrics.population import (
+    noise_correlations,
+    pairwise_correlations,
+    population_count_distribution,
+    population_count_kl,
+    shared_variance,
+)
+from skneuro.metrics.realism import realism_table, shuffled_trials
 from skneuro.metrics.responses import (
     explainable_variance,
     noise_ceiling,
@@ -28,6 +37,9 @@ from skneuro.metrics.responses import (
     responses_by_stimulus,
     sampled_bits_per_spike,
 )
+from skneuro.metrics.tuning import map_correlation, tuning_maps
+from skneuro.metrics.two_sample import two_sample_accuracy
+from skneuro.metrics.variability import autocorrelation, fano_factors, interval_table
 
 __all__ = [
     "adjacency_scores",
@@ -35,21 +47,35 @@ __all__ = [
     "auprc_by_sign",
     "auprc_chance",
     "auroc",
+    "autocorrelation",
     "bits_per_spike",
     "bits_per_spike_scorer",
     "direction_rate",
     "explainable_variance",
+    "fano_factors",
     "homogeneous_rates",
     "hub_recall",
+    "interval_table",
+    "map_correlation",
     "noise_ceiling",
+    "noise_correlations",
     "null_log_likelihood",
+    "pairwise_correlations",
     "poisson_log_pmf",
+    "population_count_distribution",
+    "population_count_kl",
     "precision_at_k",
     "psth_correlation",
+    "realism_table",
     "response_table",
     "responses_by_stimulus",
     "sampled_bits_per_spike",
+    "shared_variance",
+    "shuffled_trials",
     "sign_accuracy",
     "signed_r2",
+    "spike_train_distance",
+    "tuning_maps",
+    "two_sample_accuracy",
     "unit_null_log_likelihood",
 ]

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from skneuro.data.spike_trains import SpikeTrains
+from skneuro.metrics._checks import check_spikes, check_stimulus_ids, observed_counts, trial_and_place
 from skneuro.metrics._responses import as_list, check_pair, mean_over, stacked, unit_correlation
 from skneuro.metrics.likelihood import bits_per_spike, poisson_log_pmf
 
@@ -59,16 +60,12 @@ def responses_by_stimulus(spikes: SpikeTrains, stimulus_ids: Any, bin_width: flo
     >>> responses["a"][..., 0].tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
+    check_spikes(spikes)
+    check_stimulus_ids(stimulus_ids, len(spikes))
     ids = np.asarray(stimulus_ids)
-    if not isinstance(spikes, SpikeTrains):
-        raise TypeError(f"spikes must be SpikeTrains. Got {type(spikes).__name__}; convert with as_spike_trains.")
-    if ids.shape != (len(spikes),):
-        raise ValueError(f"stimulus_ids must have one entry for each of {len(spikes)} trials. Got shape {ids.shape}.")
     binned = spikes.bin(bin_width)
-    lengths = np.diff(binned.ptr)
-    counts = np.where(binned.mask(), binned.dense(), np.nan)
-    place = np.arange(binned.n_bins) - np.repeat(binned.ptr[:-1], lengths)
-    trial = np.repeat(np.arange(len(spikes)), lengths)
+    lengths, counts = np.diff(binned.ptr), observed_counts(binned)
+    trial, place = trial_and_place(binned)
     responses = {}
     for stimulus in np.unique(ids):
         rows = np.flatnonzero(ids == stimulus)

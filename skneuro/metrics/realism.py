@@ -1,0 +1,322 @@
+"""How far simulated trials are from recorded ones, in many respects at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skneuro.data.spike_trains import SpikeTrains
+from skneuro.metrics._checks import bins_of_window, check_same_units, check_spikes, check_stimulus_ids, rmse
+from skneuro.metrics.distances import distances_available, spike_train_distance
+from skneuro.metrics.population import (
+    histogram_kl,
+    noise_correlations,
+    pairwise_correlations,
+    population_count_distribution,
+    shared_variance,
+)
+from skneuro.metrics.two_sample import two_sample_accuracy
+from skneuro.metrics.variability import autocorrelation, fano_factors, interval_table
+
+__all__ = ["realism_table", "shuffled_trials"]
+
+MOST_DISTANCE_TRIALS = 20
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What `realism_table` compares, of one set of trials."""
+
+    rate: np.ndarray
+    population: np.ndarray
+    pairs: np.ndarray
+    noise_pairs: np.ndarray | None
+    intervals: pd.DataFrame
+    fano: np.ndarray
+    autocorrelation: np.ndarray
+    dimensionality: float
+    shared: float
+    short_share: float
+
+
+def statistics(spikes: SpikeTrains, stimulus_ids: np.ndarray | None, bin_width: float, window: float) -> Statistics:
+    """Compute them, noise correlations only where stimuli repeat."""
+    binned = spikes.bin(bin_width)
+    seconds = binned.exposure()
+    repeated = stimulus_ids is not None and len(np.unique(stimulus_ids)) < len(stimulus_ids)
+    exact = interval_table(spikes)
+    try:
+        dimensionality, shared = shared_variance(spikes, window)
+    except ValueError:  # too short, or hardly a spike: there is no number, and the table says NaN
+        dimensionality = shared = float("nan")
+    n = exact["n"].sum()
+    return Statistics(
+        rate=np.divide(binned.unit_counts(), seconds, out=np.full(len(seconds), np.nan), where=seconds > 0),
+        population=population_count_distribution(spikes, bin_width),
+        pairs=pairwise_correlations(spikes, bin_width)[np.triu_indices(spikes.shape[1], 1)],
+        noise_pairs=noise_correlations(spikes, stimulus_ids, bin_width)[np.triu_indices(spikes.shape[1], 1)]
+        if repeated
+        else None,
+        intervals=interval_table(spikes, bin_width=bin_width),
+        fano=fano_factors(spikes, window, stimulus_ids if repeated else None),
+        autocorrelation=autocorrelation(spikes, bin_width),
+        dimensionality=dimensionality,
+        shared=shared,
+        short_share=float((exact["n"] * exact["short_share"].fillna(0.0)).sum() / n) if n else float("nan"),
+    )
+
+
+def differences(a: Statistics, b: Statistics) -> dict[str, float]:
+    """How far `b` is from `a`, by metric; 0 is no difference."""
+    noise = float("nan")
+    if a.noise_pairs is not None and b.noise_pairs is not None:
+        noise = rmse(a.noise_pairs, b.noise_pairs)
+    both = np.isfinite(a.rate) & np.isfinite(b.rate)
+    total = a.rate[both].sum()
+    return {
+        "rate_ratio_error": abs(b.rate[both].sum() / total - 1) if total > 0 else float("nan"),
+        "rate_rmse": rmse(a.rate, b.rate),
+        "population_count_kl": histogram_kl(a.population, b.population),
+        "pairwise_correlation_rmse": rmse(a.pairs, b.pairs),
+        "noise_correlation_rmse": noise,
+        "isi_mean_rmse": rmse(a.intervals["mean"].to_numpy(), b.intervals["mean"].to_numpy()),
+        "isi_sd_rmse": rmse(a.intervals["sd"].to_numpy(), b.intervals["sd"].to_numpy()),
+        "fano_rmse": rmse(a.fano, b.fano),
+        "autocorrelation_rmse": rmse(a.autocorrelation, b.autocorrelation),
+        "dimensionality_difference": abs(a.dimensionality - b.dimensionality),
+        "shared_variance_difference": abs(a.shared - b.shared),
+        "short_isi_share_difference": abs(a.short_share - b.short_share),
+    }
+
+
+def realism_table(
+    recorded: SpikeTrains,
+    sampled: SpikeTrains,
+    bin_width: float,
+    *,
+    reference: SpikeTrains | None = None,
+    window: float = 0.5,
+    stimulus_ids: Any = None,
+    sampled_stimulus_ids: Any = None,
+    reference_stimulus_ids: Any = None,
+) -> pd.DataFrame:
+    """Differences of simulated from recorded trials, each beside the floor that the recording itself sets.
+
+    The floor is the same difference between the recording and other trials of it, such as the training trials: no
+    model of it can be expected to come closer. Differences shrink with the amount of data, so give as many simulated
+    trials as recorded ones, and of the `reference` no more than about that time is used. Without a reference the
+    floor is between the two halves (every other trial) of the recording, which have less data: it is then too high.
+
+    Parameters
+    ----------
+    recorded, sampled : SpikeTrains
+        Held-out trials, and simulated ones, of the same units.
+    bin_width : float, in seconds
+        Bins of the model. Nothing below it is modelled, and so nothing below it is compared, but for the share of
+        intervals under 3 ms: that is a number about the recording, and about what spikes in one bin make of it.
+    reference : SpikeTrains, default=None
+        Other trials of the recording.
+    window : float, in seconds, default=0.5
+        For Fano factors, shared variance and the classifier; a multiple of `bin_width`.
+    stimulus_ids, sampled_stimulus_ids, reference_stimulus_ids : array-like of shape (n_trials,), default=None
+        Which stimulus each trial had. With them and repeats there are noise correlations, and Fano factors without
+        the variance that the stimulus causes; trials with one stimulus are also kept together by the classifier.
+
+    Returns
+    -------
+    table : DataFrame, one row a metric
+        ``metric``, ``value`` (0 is best, but for ``two_sample_accuracy``, where 0.5 is), ``floor``, ``recorded`` and
+        ``sampled``: the mean over units or pairs of what is compared, where that is a number. NaN where it cannot be
+        had, such as distances without elephant.
+
+    Raises
+    ------
+    ValueError
+        If units differ, or a parameter is wrong.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro.data import SpikeTrains
+    >>> counts = np.random.default_rng(0).poisson(0.3, (3, 20, 100, 4))
+    >>> recorded, reference, sampled = (SpikeTrains.from_counts(c, 0.02) for c in counts)
+    >>> table = realism_table(recorded, sampled, 0.02, reference=reference).set_index("metric")
+    >>> bool(table.loc["rate_ratio_error", "value"] < 0.1)
+    True
+    """
+    check_same_units(recorded, sampled)
+    bins_of_window(window, bin_width)
+    ids, sampled_ids = _ids(stimulus_ids, recorded, "stimulus_ids"), None
+    if sampled_stimulus_ids is not None:
+        sampled_ids = _ids(sampled_stimulus_ids, sampled, "sampled_stimulus_ids")
+    floor_pair = _floor_pair(recorded, ids, reference, reference_stimulus_ids)
+    first, second = statistics(recorded, ids, bin_width, window), statistics(sampled, sampled_ids, bin_width, window)
+    values = differences(first, second)
+    floors = differences(
+        *(
+            first if spikes is recorded else statistics(spikes, of_spikes, bin_width, window)
+            for spikes, of_spikes in floor_pair
+        )
+    )
+    values |= _by_trial((recorded, ids), (sampled, sampled_ids), bin_width, window)
+    floors |= _by_trial(floor_pair[0], floor_pair[1], bin_width, window)
+    means = {name: (_mean(first, name), _mean(second, name)) for name in values}
+    return pd.DataFrame(
+        [(name, value, floors[name], *means[name]) for name, value in values.items()],
+        columns=["metric", "value", "floor", "recorded", "sampled"],
+    )
+
+
+_Trials = tuple[SpikeTrains, np.ndarray | None]
+
+
+def _ids(stimulus_ids: Any, spikes: SpikeTrains, name: str) -> np.ndarray | None:
+    if stimulus_ids is None:
+        return None
+    check_stimulus_ids(stimulus_ids, len(spikes), name)
+    return np.asarray(stimulus_ids)
+
+
+def _floor_pair(
+    recorded: SpikeTrains, ids: np.ndarray | None, reference: Any, reference_ids: Any
+) -> tuple[_Trials, _Trials]:
+    """Two sets of recorded trials: the recording and as much of the reference, or two halves of it."""
+    if reference is None:
+        if len(recorded) < 2:
+            raise ValueError(
+                "A floor needs a reference, or at least two trials of the recording. Give reference=, or cut the "
+                "trial: recorded.cut(10.0)."
+            )
+        order = np.argsort(np.arange(len(recorded)) if ids is None else ids, kind="stable")
+        even, odd = ((recorded[rows], None if ids is None else ids[rows]) for rows in (order[::2], order[1::2]))
+        return even, odd
+    check_spikes(reference, "reference")
+    check_same_units(recorded, reference)
+    reference_ids = _ids(reference_ids, reference, "reference_stimulus_ids")
+    enough = np.cumsum(reference.duration) <= recorded.duration.sum() + reference.duration.max()
+    rows = np.flatnonzero(enough)
+    return (recorded, ids), (reference[rows], None if reference_ids is None else reference_ids[rows])
+
+
+def _by_trial(a: _Trials, b: _Trials, bin_width: float, window: float) -> dict[str, float]:
+    """What compares trials, not averages over them: the classifier and the distances."""
+    known = a[1] is not None and b[1] is not None
+    groups = (a[1], b[1]) if known else None
+    nothing = float("nan")
+    enough = min(len(a[0]), len(b[0])) >= 2 and min(a[0].duration.max(), b[0].duration.max()) >= window
+    result = {
+        "two_sample_accuracy": two_sample_accuracy(a[0], b[0], bin_width, window=window, groups=groups)
+        if enough
+        else nothing,
+        "victor_purpura": nothing,
+        "van_rossum": nothing,
+    }
+    rows = _partners(a, b)
+    if rows is not None and distances_available():
+        pair = a[0][rows[0]], b[0][rows[1]]
+        for kind in ("victor_purpura", "van_rossum"):
+            result[kind] = float(spike_train_distance(*pair, kind=kind).mean())
+    return result
+
+
+def _partners(a: _Trials, b: _Trials) -> tuple[np.ndarray, np.ndarray] | None:
+    """Trials of equal length and, where stimuli are known, of the same stimulus."""
+    n = min(len(a[0]), len(b[0]))
+    if a[1] is None or b[1] is None:
+        rows = np.arange(n), np.arange(n)
+    else:
+        pairs = np.argwhere(a[1][:, None] == b[1][None, :])
+        # Each trial once: the k-th trial of a stimulus with the k-th of the other set.
+        rank_a, rank_b = _rank(a[1]), _rank(b[1])
+        pairs = pairs[rank_a[pairs[:, 0]] == rank_b[pairs[:, 1]]]
+        rows = pairs[:, 0], pairs[:, 1]
+    equal = np.abs(a[0].duration[rows[0]] - b[0].duration[rows[1]]) < 1e-6
+    rows = rows[0][equal][:MOST_DISTANCE_TRIALS], rows[1][equal][:MOST_DISTANCE_TRIALS]
+    return rows if len(rows[0]) else None
+
+
+def _rank(ids: np.ndarray) -> np.ndarray:
+    """How many trials before had the same stimulus."""
+    codes = np.unique(ids, return_inverse=True)[1]
+    order = np.argsort(codes, kind="stable")
+    start = np.searchsorted(codes[order], codes[order])
+    rank = np.empty(len(ids), dtype=np.int64)
+    rank[order] = np.arange(len(ids)) - start
+    return rank
+
+
+def _mean(s: Statistics, metric: str) -> float:
+    """What a metric compares, as one number."""
+    values = {
+        "rate_ratio_error": s.rate,
+        "rate_rmse": s.rate,
+        "pairwise_correlation_rmse": s.pairs,
+        "noise_correlation_rmse": s.noise_pairs,
+        "isi_mean_rmse": s.intervals["mean"].to_numpy(),
+        "isi_sd_rmse": s.intervals["sd"].to_numpy(),
+        "fano_rmse": s.fano,
+        "autocorrelation_rmse": s.autocorrelation[:, 0],
+        "dimensionality_difference": np.array([s.dimensionality]),
+        "shared_variance_difference": np.array([s.shared]),
+        "short_isi_share_difference": np.array([s.short_share]),
+    }.get(metric)
+    if values is None or not np.isfinite(values).any():
+        return float("nan")
+    return float(values[np.isfinite(values)].mean())
+
+
+def shuffled_trials(spikes: SpikeTrains, random_state: int = 0) -> SpikeTrains:
+    """Shift every unit of every trial by a random time around the trial.
+
+    Rates and most intervals stay as they are; what units do together, and when in the trial they do it, is lost.
+
+    Parameters
+    ----------
+    spikes : SpikeTrains
+        Fully observed trials.
+    random_state : int, default=0
+        Of the shifts.
+
+    Returns
+    -------
+    shuffled : SpikeTrains
+        With the same units, trials and numbers of spikes.
+
+    Raises
+    ------
+    ValueError
+        If there is time that was not observed, which a shift would fill with spikes.
+
+    Examples
+    --------
+    >>> from skneuro.data import SpikeTrains
+    >>> spikes = SpikeTrains.from_lists([[[0.1, 0.2], [0.15]]], 0.0, 1.0)
+    >>> shuffled_trials(spikes).n_spikes
+    3
+    """
+    check_spikes(spikes)
+    if spikes.observation is not None:
+        raise ValueError("Trials with time that was not observed cannot be shuffled; cut them into observed pieces.")
+    rng = np.random.default_rng(random_state)
+    trial = np.repeat(np.arange(len(spikes)), np.diff(spikes.ptr))
+    duration, start = spikes.duration[trial], spikes.t_start[trial]
+    shift = rng.uniform(size=spikes.shape) * spikes.duration[:, None]
+    if spikes.resolution is not None:  # spikes of bins stay in bins
+        shift = np.floor(shift / spikes.resolution) * spikes.resolution
+    moved = (spikes.times - start + shift[trial, spikes.units]) % duration
+    moved = np.minimum(moved, np.nextafter(duration, 0.0))
+    order = np.lexsort((moved, trial))
+    times = np.minimum((start + moved)[order], np.nextafter(spikes.t_stop[trial], -np.inf))
+    return SpikeTrains(
+        times,
+        spikes.units[order],
+        spikes.ptr,
+        spikes.t_start,
+        spikes.t_stop,
+        unit_ids=spikes.unit_ids,
+        trial_ids=spikes.trial_ids,
+        resolution=spikes.resolution,
+    )
