@@ -13,8 +13,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 
 from skneuro._sklearn_compat import check_feature_names, check_is_fitted, check_n_features
+from skneuro.data._lookahead import lookahead
 from skneuro.data.inputs import ModelInput, read_input
-from skneuro.exceptions import IncompatibleModalityError, MissingModalityWarning
+from skneuro.exceptions import AcausalEventsWarning, IncompatibleModalityError, MissingModalityWarning
 from skneuro.metrics.likelihood import bits_per_spike, homogeneous_rates, unit_null_log_likelihood
 
 
@@ -92,8 +93,20 @@ class SpikeModel(DensityMixin, BaseEstimator):
         ------
         ValueError
             If X holds no observed spike, or its units differ from those seen in `fit`.
+
+        Warns
+        -----
+        AcausalEventsWarning
+            If X holds events that know their signal's future (`CalciumEvents`).
         """
         inp = self._read(X, y, reset=False)
+        if ahead := lookahead(inp.trials):
+            warnings.warn(
+                f"The events of X know up to {ahead:.3g} s of the future, and this score counts what they know. Use "
+                f"skneuro.metrics.dead_time_score, which keeps away from it.",
+                AcausalEventsWarning,
+                stacklevel=2,
+            )
         total = self._unit_log_likelihood(inp).sum()
         null = unit_null_log_likelihood(inp.spikes, self.base_rate_).sum()
         return bits_per_spike(total, null, int(inp.spikes.unit_counts().sum()))

@@ -5,6 +5,7 @@ skneuro catches it.
 """
 
 __all__ = [
+    "AcausalEventsWarning",
     "DatasetNotFoundError",
     "DroppedSpikesWarning",
     "IncompatibleModalityError",
@@ -13,6 +14,19 @@ __all__ = [
     "NonIntegerCountsWarning",
     "UnsafeFileError",
 ]
+
+
+class AcausalEventsWarning(UserWarning):
+    """Events that know their signal's future are scored one step ahead, which flatters every model.
+
+    Use `skneuro.metrics.dead_time_score`.
+
+    Examples
+    --------
+    >>> from skneuro.exceptions import AcausalEventsWarning
+    >>> issubclass(AcausalEventsWarning, UserWarning)
+    True
+    """
 
 
 class MissingModalityWarning(UserWarning):

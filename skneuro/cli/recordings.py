@@ -188,6 +188,64 @@ def _hippocampus(maze: str, data: Any) -> Loaded:
     )
 
 
+def _v1_gratings() -> Loaded:
+    from skneuro.datasets import fetch_v1_gratings
+    from skneuro.preprocessing import CalciumEvents
+
+    data = fetch_v1_gratings()
+    inference = CalciumEvents()
+    spikes = inference.fit_transform(data.modalities["dff"])
+    modalities = Modalities(
+        grating=grating_of(data.direction, spikes), speed=data.modalities["speed"], pupil=data.modalities["pupil"]
+    )
+    return Loaded(
+        name="V1, drifting gratings",
+        spikes=spikes,
+        modalities=modalities,
+        stimuli=modalities,
+        bin_width=spikes.resolution,
+        description=(
+            f"Visual cortex of a mouse that sees gratings of 8 directions: {spikes.shape[1]} neurons by two-photon "
+            "imaging, with running speed and pupil (Park et al. 2024). Not spikes: events where dF/F jumps by more "
+            f"than {inference.threshold:g} standard deviations of its noise, which look at nothing later."
+        ),
+    )
+
+
+def grating_of(direction: np.ndarray, spikes: SpikeTrains) -> TimeSeries:
+    """Series of (on, cosine, sine) of a grating that is on from 0 s of each trial's clock.
+
+    Parameters
+    ----------
+    direction : ndarray of shape (n_trials,), in degrees
+    spikes : SpikeTrains
+        The trials; a frame is their `resolution`, 50 ms where they have none.
+
+    Returns
+    -------
+    grating : TimeSeries
+        One sample a frame; zeros while there is no grating.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro.cli.recordings import grating_of
+    >>> from skneuro.data import SpikeTrains
+    >>> trial = SpikeTrains.from_counts(np.zeros((1, 3, 1), dtype=int), 0.5, t_start=-0.5)
+    >>> grating_of(np.array([0]), trial).values.tolist()
+    [[0.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 1.0, 0.0]]
+    """
+    angle = np.deg2rad(direction)
+    frame = spikes.resolution or 0.05
+    series, stamps = [], []
+    for start, duration, one in zip(spikes.t_start, spikes.duration, angle, strict=True):
+        time = start + np.arange(round(duration / frame)) * frame
+        on = (time > -0.5 * frame).astype(float)
+        series.append(np.outer(on, [1.0, np.cos(one), np.sin(one)]))
+        stamps.append(time)
+    return TimeSeries.from_lists(series, timestamps=stamps, names=["on", "cosine", "sine"])
+
+
 def speed_of(position: TimeSeries, width: float = 0.25) -> TimeSeries:
     """Speed from position, over windows of `width` seconds.
 
@@ -229,4 +287,5 @@ DATASETS: dict[str, Callable[[], Loaded]] = {
     "s1-reaching": _s1_reaching,
     "linear-track": _linear_track,
     "w-maze": _w_maze,
+    "v1-gratings": _v1_gratings,
 }

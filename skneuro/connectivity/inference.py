@@ -20,6 +20,7 @@ from skneuro.connectivity.effect import estimate_effects
 from skneuro.connectivity.lags import whole_past
 from skneuro.connectivity.model import estimate_from_kernels, unwrap
 from skneuro.data import BinnedSpikes, ModelInput, Recording, SpikeTrains
+from skneuro.data._lookahead import lookahead
 from skneuro.preprocessing._units import read_units
 
 __all__ = ["CoarseCouplingWarning", "ConnectivityInference"]
@@ -118,6 +119,9 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         Rate of false discoveries of `significant_`.
     counts : {"round", "strict"}, default="round"
         Whether counts that are not whole are rounded, with a `NonIntegerCountsWarning`, or refused.
+    allow_acausal : bool, default=False
+        Whether directed methods take events that know their signal's future (`CalciumEvents` with ``"oasis"``), where
+        an effect may come before its cause.
 
     Attributes
     ----------
@@ -190,6 +194,7 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         "attention_value_norm": ["boolean"],
         "fdr": [Interval(Real, 0, 1, closed="neither")],
         "counts": [StrOptions({"round", "strict"})],
+        "allow_acausal": ["boolean"],
     }
 
     def __init__(
@@ -211,6 +216,7 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         attention_value_norm: bool = False,
         fdr: float = 0.05,
         counts: str = "round",
+        allow_acausal: bool = False,
     ) -> None:
         self.estimator = estimator
         self.method = method
@@ -228,6 +234,7 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         self.attention_value_norm = attention_value_norm
         self.fdr = fdr
         self.counts = counts
+        self.allow_acausal = allow_acausal
 
     # The estimator is read, not fitted: its parameters were checked when it was.
     @fit_context(prefer_skip_nested_validation=True)
@@ -251,7 +258,8 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         ------
         ValueError
             If X has no spikes or no trial longer than the lags that are read, if its units are not those of
-            `estimator`, `estimator` has no coupling, or parameters contradict each other.
+            `estimator`, `estimator` has no coupling, or parameters contradict each other; if X holds events that know
+            their signal's future, without `allow_acausal`.
         sklearn.exceptions.NotFittedError
             If `estimator` is not fitted.
 
@@ -266,6 +274,13 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         reads = model is not None and self.background != "model"
         width = float(model.bin_width) if reads else self._width(X)
         given = read_units(self, X, bin_width=width, counts=self.counts, reset=True)
+        ahead = lookahead(given.trials)
+        if ahead and not self.allow_acausal and self.method not in _SAME_BIN:
+            raise ValueError(
+                f"The events of X know up to {ahead:.3g} s of the future, so that an effect may come before its cause. "
+                f"Infer them with CalciumEvents(method='threshold'), use a symmetric method ({', '.join(_SAME_BIN)}), "
+                f"or set allow_acausal=True and read no direction."
+            )
         self._bin_width, binned = width, given.spikes
         self.unit_info_ = None if given.trials is None else given.trials.unit_info.copy()
         reach = Reach(

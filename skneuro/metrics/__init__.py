@@ -12,6 +12,7 @@ from skneuro.metrics.connectivity import (
     sign_accuracy,
     signed_r2,
 )
+from skneuro.metrics.dead_time import dead_time_score
 from skneuro.metrics.distances import spike_train_distance
 from skneuro.metrics.likelihood import (
     bits_per_spike,
@@ -50,6 +51,7 @@ __all__ = [
     "autocorrelation",
     "bits_per_spike",
     "bits_per_spike_scorer",
+    "dead_time_score",
     "direction_rate",
     "explainable_variance",
     "fano_factors",

@@ -1,7 +1,8 @@
-"""From spikes to what models read: tokens, and counts on a grid."""
+"""From recordings to what models read: events of fluorescence, tokens, and counts on a grid."""
 
 from skneuro.preprocessing.binner import SpikeBinner
+from skneuro.preprocessing.calcium import CalciumEvents
 from skneuro.preprocessing.tokenizer import SpikeTokenizer
 from skneuro.preprocessing.tokens import Tokens
 
-__all__ = ["SpikeBinner", "SpikeTokenizer", "Tokens"]
+__all__ = ["CalciumEvents", "SpikeBinner", "SpikeTokenizer", "Tokens"]

@@ -71,3 +71,15 @@ def test_a_data_home_that_is_a_file_is_one_line(tmp_path, monkeypatch):
 def test_a_folder_is_no_recording(tmp_path):
     with pytest.raises(CommandError, match="a folder; give an .npz"):
         load(str(tmp_path))
+
+
+def test_the_gratings_are_events_with_their_stimulus_and_behaviour(recordings, monkeypatch):
+    monkeypatch.setenv("SKNEURO_DATA", str(recordings("v1_mouse_2p_gratings_run")))
+    recording = load("v1-gratings")
+    assert recording.spikes.shape == (128, 56)
+    assert recording.spikes.unit_info["lookahead"].eq(0).all()
+    assert recording.modalities.names == ("grating", "speed", "pupil")
+    on, cosine, sine = recording.modalities["grating"].values.reshape(128, 48, 3)[:, -1].T
+    assert (on == 1).all()
+    assert set(np.round(np.rad2deg(np.arctan2(sine, cosine))) % 360) == set(range(0, 360, 45))
+    assert (recording.modalities["grating"].values.reshape(128, 48, 3)[:, :15] == 0).all()  # the second before

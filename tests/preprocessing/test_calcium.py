@@ -1,0 +1,147 @@
+"""Events are where the trace says, know what they are said to know, and are kept away from what they would spoil."""
+
+import builtins
+
+import numpy as np
+import pytest
+
+from skneuro import SpikeTrains, TimeSeries
+from skneuro.baselines import CoupledGLM, HomogeneousPoisson
+from skneuro.connectivity import ConnectivityInference
+from skneuro.exceptions import AcausalEventsWarning
+from skneuro.metrics import dead_time_score
+from skneuro.preprocessing import CalciumEvents
+
+RATE = 20.0
+
+
+def fluorescence(events, decay=0.5, noise=0.05, seed=0):
+    """Traces (trials, frames, neurons) of an indicator that jumps by 1 at each event and decays."""
+    keep = np.exp(-1 / (RATE * decay))
+    trace = np.zeros(events.shape)
+    for frame in range(events.shape[1]):
+        trace[:, frame] = events[:, frame] + (keep * trace[:, frame - 1] if frame else 0)
+    return trace + noise * np.random.default_rng(seed).standard_normal(events.shape)
+
+
+@pytest.fixture(scope="module")
+def world():
+    events = np.random.default_rng(1).random((8, 120, 3)) < [0.02, 0.05, 0.1]
+    events[:, 0] = False
+    series = TimeSeries.from_lists(list(fluorescence(events)), rate=RATE, t_start=-1.0, names=["a", "b", "c"])
+    return events, series
+
+
+@pytest.mark.parametrize("method", ["threshold", "oasis"])
+def test_large_events_are_found_where_they_are(world, method):
+    pytest.importorskip("oasis")
+    events, series = world
+    inference = CalciumEvents(method, threshold=5.0).fit(series)
+    assert inference.decay_ == pytest.approx(0.5, rel=0.3)
+    np.testing.assert_allclose(inference.noise_, 0.05 * np.sqrt(1 + np.exp(-0.1) ** 2), rtol=0.25)
+    spikes = inference.transform(series)
+    assert spikes.unit_ids.tolist() == ["a", "b", "c"] and spikes.resolution == pytest.approx(1 / RATE)
+    np.testing.assert_allclose(spikes.t_start, -1.0 + 1 / RATE)
+    found = spikes.bin(1 / RATE).dense().reshape(8, 119, 3).astype(bool)
+    assert (found & events[:, 1:]).sum() > 0.97 * events.sum()
+    assert (found & ~events[:, 1:]).sum() < 0.03 * events.sum()
+
+
+def test_the_label_says_who_looks_ahead_and_how_far(world):
+    pytest.importorskip("oasis")
+    _, series = world
+    for method, ahead in (("threshold", 0.0), ("oasis", 1.5)):
+        spikes = CalciumEvents(method, decay=0.5).fit_transform(series)
+        assert spikes.unit_info["lookahead"].tolist() == [ahead] * 3
+        assert spikes[:2].cut(2.0).select_units(["b"]).unit_info["lookahead"].tolist() == [ahead]
+
+
+def test_thresholded_events_do_not_change_with_the_future_and_deconvolved_ones_do(world):
+    pytest.importorskip("oasis")
+    _, series = world
+    values = series.values.reshape(8, 120, 3).copy()
+    values[:, 61:] *= 0.3
+    changed = TimeSeries.from_lists(list(values), rate=RATE, t_start=-1.0, names=series.names)
+    for method in ("threshold", "oasis"):
+        inference = CalciumEvents(method, threshold=12.0).fit(series)  # about the size of an event
+        found = [inference.transform(s).bin(1 / RATE).dense().reshape(8, 119, 3) for s in (series, changed)]
+        one, other = found[0][:, :60], found[1][:, :60]
+        assert np.array_equal(one, other) == (method == "threshold")
+
+
+def labelled(counts, ahead):
+    spikes = SpikeTrains.from_counts(counts, 0.1)
+    return spikes._with(unit_info=spikes.unit_info.assign(lookahead=ahead))
+
+
+def test_a_dead_time_takes_away_what_events_know_of_each_other():
+    """Each count is repeated in the next bin, as a deconvolution smears it: one step ahead it is known, later not."""
+    fresh = np.random.default_rng(0).poisson(0.5, (60, 40, 1))
+    counts = fresh.copy()
+    counts[:, 1:] = np.maximum(counts[:, 1:], fresh[:, :-1])
+    spikes = labelled(counts, 0.2)
+    model = CoupledGLM(bin_width=0.1, history=0.2, window_bins=8).fit(spikes[:40])
+    with pytest.warns(AcausalEventsWarning, match=r"up to 0.2 s of the future.*dead_time_score"):
+        naive = model.score(spikes[40:])
+    assert naive > 0.05
+    assert abs(dead_time_score(model, spikes[40:])) < 0.02
+    assert dead_time_score(model, counts[40:], dead_time=0.2) == pytest.approx(dead_time_score(model, spikes[40:]))
+
+
+def test_independent_counts_cannot_be_predicted_and_spikes_are_scored_without_a_warning(recwarn):
+    counts = np.random.default_rng(0).poisson(0.5, (20, 40, 2))
+    model = CoupledGLM(bin_width=0.1, history=0.1, window_bins=4).fit(counts)
+    assert dead_time_score(model, counts, dead_time=0.3) == pytest.approx(0.0, abs=0.02)
+    HomogeneousPoisson(bin_width=0.1).fit(counts).score(labelled(counts, 0.0))
+    assert not [w for w in recwarn if w.category is AcausalEventsWarning]
+
+
+def test_what_a_dead_time_cannot_be_applied_to_says_why():
+    counts = np.random.default_rng(0).poisson(0.5, (20, 40, 2))
+    model = CoupledGLM(bin_width=0.1, history=0.1, window_bins=3).fit(counts)
+    with pytest.raises(ValueError, match=r"window_bins > 3"):
+        dead_time_score(model, counts, dead_time=0.3)
+    with pytest.raises(ValueError, match="no label"):
+        dead_time_score(model, counts)
+    with pytest.raises(ValueError, match="'dead_time' parameter"):
+        dead_time_score(model, counts, dead_time="long")
+
+
+def test_directed_connectivity_refuses_events_that_look_ahead():
+    spikes = labelled(np.random.default_rng(0).poisson(0.5, (4, 100, 3)), 0.4)
+    with pytest.raises(ValueError, match=r"up to 0.4 s of the future.*allow_acausal=True"):
+        ConnectivityInference(method="lagged_correlation", bin_width=0.1).fit(spikes)
+    allowed = ConnectivityInference(method="lagged_correlation", bin_width=0.1, allow_acausal=True, max_lag=0.3)
+    assert allowed.set_params(readout_lag=0.2).fit(spikes).adjacency_.shape == (3, 3)
+    assert ConnectivityInference(method="pearson", bin_width=0.1).fit(spikes).adjacency_.shape == (3, 3)
+
+
+def test_what_is_no_fluorescence_says_what_to_do(world, monkeypatch):
+    _, series = world
+    values = series.values.reshape(8, 120, 3)
+    with pytest.raises(TypeError, match=r"TimeSeries.from_lists\(traces, rate=frame_rate\)"):
+        CalciumEvents().fit(values)
+    with pytest.raises(ValueError, match="NaN in 1 frames"):
+        holes = values.copy()
+        holes[0, 3, 1] = np.nan
+        CalciumEvents().fit(TimeSeries.from_lists(list(holes), rate=RATE))
+    with pytest.raises(ValueError, match="equal intervals"):
+        CalciumEvents().fit(TimeSeries.from_lists([values[0]], timestamps=[np.arange(120.0) ** 1.1]))
+    with pytest.raises(ValueError, match="at least three frames"):
+        CalciumEvents().fit(TimeSeries.from_lists([values[0, :2]], rate=RATE))
+    with pytest.raises(ValueError, match="expecting 3 features"):
+        CalciumEvents().fit(series).transform(TimeSeries.from_lists(list(values[:, :, :2]), rate=RATE))
+    with pytest.raises(ValueError, match="The 'method' parameter of CalciumEvents must be"):
+        CalciumEvents("oassis").fit(series)
+    with pytest.raises(ValueError, match="Give decay="):
+        CalciumEvents().fit(TimeSeries.from_lists([np.tile([1.0, -1.0], 40)], rate=RATE))
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.startswith("oasis"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ImportError, match=r'pip install "skneuro\[calcium\]"'):
+        CalciumEvents("oasis").fit_transform(series)
