@@ -4,6 +4,7 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skneuro import NeuroformerClassifier, NeuroformerEstimator, NeuroformerRegressor
+from skneuro.preprocessing import StimulusFeatures
 
 # Rows of a 2-D X are consecutive bins of one recording, and a model with a past depends on their order.
 SEQUENTIAL = {
@@ -17,6 +18,8 @@ BRIEF = {"mode": "scratch", "max_epochs": 2, "random_state": 0}
 
 
 def expected_failures(estimator):
+    if isinstance(estimator, StimulusFeatures):
+        return SEQUENTIAL if "motion_energy" in estimator.kinds else {}
     sees_neighbours = estimator.lag > 0.01 if hasattr(estimator, "lag") else estimator.window_bins > 1
     return SEQUENTIAL if sees_neighbours else {}
 
@@ -27,6 +30,8 @@ def expected_failures(estimator):
         NeuroformerEstimator(**SMALL),
         NeuroformerEstimator(head="chained", **SMALL),
         NeuroformerEstimator(window_bins=1, context=0, recent_context=0, coupling=False, head="independent", **SMALL),
+        StimulusFeatures(["luminance", "contrast", "pixels", "patch_pca"], random_state=0),
+        StimulusFeatures(["motion_energy"], frame_rate=20.0),
         NeuroformerRegressor(ROW_BY_ROW, lag=0.01, **BRIEF),
         NeuroformerRegressor(NeuroformerEstimator(**SMALL), **BRIEF),
         NeuroformerClassifier(ROW_BY_ROW, lag=0.01, **BRIEF),

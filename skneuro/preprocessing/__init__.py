@@ -2,7 +2,8 @@
 
 from skneuro.preprocessing.binner import SpikeBinner
 from skneuro.preprocessing.calcium import CalciumEvents
+from skneuro.preprocessing.stimulus_features import StimulusFeatures
 from skneuro.preprocessing.tokenizer import SpikeTokenizer
 from skneuro.preprocessing.tokens import Tokens
 
-__all__ = ["CalciumEvents", "SpikeBinner", "SpikeTokenizer", "Tokens"]
+__all__ = ["CalciumEvents", "SpikeBinner", "SpikeTokenizer", "StimulusFeatures", "Tokens"]
