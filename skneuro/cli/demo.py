@@ -17,7 +17,7 @@ from skneuro.cli.events import Alignment
 from skneuro.cli.figures import most_modulated
 from skneuro.cli.models import MODEL, Plan, make_plan
 from skneuro.cli.recordings import Loaded, load
-from skneuro.cli.simulation import align_to_starts, choose_alignment, n_usable, pieces, simulate
+from skneuro.cli.simulation import align_to_starts, choose_alignment, judge, n_usable, pieces, simulate
 from skneuro.cli.split import Split, split_recording
 from skneuro.cli.text_plots import count_of, text_histogram, text_raster
 from skneuro.cli.training import Background, Fitted, fit_and_score, one_thread, watch
@@ -87,6 +87,8 @@ def run_demo(
 
     with one_thread():
         simulated = simulate(fitted[MODEL].estimator, shown, seed)
+        others = {name: fitted[name].estimator for name in fitted if name in (best, "Poisson GLM")}
+        judged = judge(fitted[MODEL].estimator, others, shown, split.train, recording.repeats, seed)
     if n_usable(simulated, alignment) < 2:
         alignment = align_to_starts(shown.spikes)
     result = Result(
@@ -101,6 +103,7 @@ def run_demo(
         shown.spikes,
         simulated,
         alignment,
+        judged,
     )
     for path, what in write_report(result, folder, seconds=time.perf_counter() - start):
         print(f"{what}: {path}")

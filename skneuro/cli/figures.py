@@ -6,6 +6,7 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from skneuro.cli.comparison import Score
 from skneuro.cli.events import Alignment
@@ -273,6 +274,39 @@ def statistics_figure(recorded: SpikeTrains, sampled: SpikeTrains, bin_width: fl
         axes[2].step(np.arange(top + 1), share, where="mid", color=color, label=label, linewidth=1.3)
     axes[2].set(xlabel=f"spikes of the population\nin {1e3 * bin_width:g} ms", ylabel="share of bins")
     axes[2].legend(frameon=False, fontsize="small")
+    return figure
+
+
+def realism_figure(judged: pd.DataFrame, model: str) -> Any:
+    """Distances of simulated from recorded trials, over the floor that the recording sets.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        What `evaluate_generation` returned.
+    model : str
+        Name to show for its ``"model"``.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+    """
+    rows = judged[(judged["aspect"] == "realism") & (judged["metric"] != "two_sample_accuracy")]
+    rows = rows[np.isfinite(rows["value"]) & (rows["floor"] > 0)]
+    metrics = list(rows["metric"].unique())
+    figure = _figure(8.1, 0.9 + 0.26 * max(len(metrics), 1))
+    ax = _tidy(figure.subplots())
+    for k, (source, group) in enumerate(rows.groupby("source", sort=False)):
+        at = [metrics.index(metric) for metric in group["metric"]]
+        ratio = np.maximum(group["value"] / group["floor"], 1e-2)
+        color, marker = (MODEL, "o") if source == "model" else (f"C{k}", "s^Dv"[k % 4])
+        ax.plot(ratio, at, marker, color=color, markersize=5, label=model if source == "model" else source)
+    ax.axvline(1.0, color="0.6", linewidth=0.9)
+    ax.set(xscale="log", xlabel="distance from the recording / its own floor", yticks=range(len(metrics)))
+    ax.set_yticklabels([metric.replace("_", " ") for metric in metrics])
+    ax.invert_yaxis()
+    if len(rows):
+        ax.legend(frameon=False, fontsize="small")
     return figure
 
 

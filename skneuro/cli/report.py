@@ -147,6 +147,38 @@ def score_table(table: pd.DataFrame, model: str, baseline: str) -> str:
     )
 
 
+def realism_html(judged: pd.DataFrame, model: str) -> str:
+    """The table of scores of simulations as HTML.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        What `evaluate_generation` returned.
+    model : str
+        Name to show for its ``"model"``.
+
+    Returns
+    -------
+    text : str
+        HTML: a row a score of the population, a column a model, and what the recording itself would score.
+    """
+    population = judged[judged["unit"].isna()]
+    values = population.pivot(index="metric", columns="source", values="value")
+    values = values.reindex(index=population["metric"].unique(), columns=population["source"].unique())
+    limit = population[population["source"] == "model"].set_index("metric")
+    limit = limit["floor"].fillna(limit["ceiling"])
+    heads = ["", *(model if name == "model" else str(name) for name in values.columns), "recording itself"]
+    rows = []
+    for metric, row in values.iterrows():
+        numbers = [*row, limit.get(metric, float("nan"))]
+        if np.isnan(numbers[:-1]).all():
+            continue
+        cells = [str(metric).replace("_", " "), *("" if np.isnan(x) else f"{x:.3g}" for x in numbers)]
+        rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+    head = "".join(f"<th>{html.escape(h)}</th>" for h in heads)
+    return f"<table><thead><tr>{head}</tr></thead>\n<tbody>" + "\n".join(rows) + "</tbody></table>"
+
+
 def facts(items: dict[str, str]) -> str:
     """A list of names and values.
 

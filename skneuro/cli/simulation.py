@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from skneuro.cli.events import Alignment, movement_onsets, population_rate
 from skneuro.cli.recordings import Loaded
 from skneuro.data import Recording, SpikeTrains, TimeSeries
 from skneuro.inspection import aligned_counts
+from skneuro.metrics import evaluate_generation
 
 PIECE = 10.0  # s; longer trials are shown in pieces
 _MOVEMENT = ("speed", "velocity", "running")
@@ -72,6 +74,41 @@ def simulate(model: Any, trials: Recording, seed: int) -> SpikeTrains:
     n_samples = len(trials) if trials.modalities is None else 1
     duration = float(trials.spikes.duration[0])
     return model.sample(trials.modalities, n_samples=n_samples, duration=duration, random_state=seed)
+
+
+def judge(
+    model: Any, baselines: dict[str, Any], trials: Recording, train: Recording, repeats: bool, seed: int
+) -> pd.DataFrame:
+    """Score simulations of the same trials, of the model and of baselines.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted, with `sample`.
+    baselines : dict of str to estimator
+        Fitted.
+    trials, train : Recording
+        What to simulate, and the training part, which says how close anything can come.
+    repeats : bool
+        Whether every trial had the same stimulus.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    table : DataFrame
+        What `evaluate_generation` gives.
+    """
+    return evaluate_generation(
+        model,
+        trials,
+        train=train,
+        baselines=baselines,
+        stimulus_ids=np.zeros(len(trials), dtype=int) if repeats else None,
+        n_samples=max(len(trials), 2) if repeats else 2,
+        window=max(round(0.5 / model.bin_width), 1) * model.bin_width,
+        random_state=seed,
+    )
 
 
 def choose_alignment(recording: Loaded, trials: Recording) -> Alignment:

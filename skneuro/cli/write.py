@@ -18,7 +18,7 @@ from skneuro.cli.comparison import Score
 from skneuro.cli.events import Alignment
 from skneuro.cli.models import MODEL
 from skneuro.cli.recordings import Loaded
-from skneuro.cli.report import Section, facts, page, paragraph, picture, score_table
+from skneuro.cli.report import Section, facts, page, paragraph, picture, realism_html, score_table
 from skneuro.cli.simulation import psth_agreement
 from skneuro.cli.split import Split
 from skneuro.cli.text_plots import count_of
@@ -59,6 +59,8 @@ class Result:
         Trials to lay side by side.
     alignment : Alignment
         What mean rates are aligned to.
+    judged : DataFrame
+        Scores of simulations, see `evaluate_generation`.
     """
 
     recording: Loaded
@@ -72,6 +74,7 @@ class Result:
     recorded: SpikeTrains
     simulated: SpikeTrains
     alignment: Alignment
+    judged: pd.DataFrame
 
 
 def write_report(result: Result, folder: Path, seconds: float) -> Iterator[tuple[Path, str]]:
@@ -102,6 +105,8 @@ def write_report(result: Result, folder: Path, seconds: float) -> Iterator[tuple
     yield folder / "unit_scores.csv", "bits per spike of every unit"
     result.summary.to_csv(folder / "scores.csv", float_format="%.5f")
     yield folder / "scores.csv", "table"
+    result.judged.to_csv(folder / "generation.csv", float_format="%.5f", index=False)
+    yield folder / "generation.csv", "scores of simulated trials"
     if _can_draw():
         shown = figures.overview_figure(
             result.recorded, result.simulated, result.alignment, trial=_longest(result.recorded)
@@ -185,6 +190,13 @@ def _simulation(result: Result) -> Section:
         figures.statistics_figure(result.recorded, result.simulated, statistics_bin),
         "Rates, pair correlations and population counts, recorded and simulated",
     )
+    body += picture(
+        figures.realism_figure(result.judged, MODEL),
+        "Distance of simulated from recorded trials in many respects, in units of the recording's own floor",
+        "Distance from the held-out trials over that of the training trials from them; 1 is as near as the recording "
+        f"is to itself. Nothing below a bin of {1e3 * result.bin_width:g} ms is modelled.",
+    )
+    body += realism_html(result.judged, MODEL)
     return Section("Does simulated activity look like the recording?", body)
 
 

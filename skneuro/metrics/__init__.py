@@ -14,6 +14,7 @@ from skneuro.metrics.connectivity import (
 )
 from skneuro.metrics.dead_time import dead_time_score
 from skneuro.metrics.distances import spike_train_distance
+from skneuro.metrics.generation import evaluate_generation
 from skneuro.metrics.likelihood import (
     bits_per_spike,
     bits_per_spike_scorer,
@@ -53,6 +54,7 @@ __all__ = [
     "bits_per_spike_scorer",
     "dead_time_score",
     "direction_rate",
+    "evaluate_generation",
     "explainable_variance",
     "fano_factors",
     "homogeneous_rates",

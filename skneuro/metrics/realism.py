@@ -10,6 +10,7 @@ import pandas as pd
 
 from skneuro.data.spike_trains import SpikeTrains
 from skneuro.metrics._checks import bins_of_window, check_same_units, check_spikes, check_stimulus_ids, rmse
+from skneuro.metrics._simulated import rank_within
 from skneuro.metrics.distances import distances_available, spike_train_distance
 from skneuro.metrics.population import (
     histogram_kl,
@@ -24,6 +25,7 @@ from skneuro.metrics.variability import autocorrelation, fano_factors, interval_
 __all__ = ["realism_table", "shuffled_trials"]
 
 MOST_DISTANCE_TRIALS = 20
+_Trials = tuple[SpikeTrains, np.ndarray | None]  # with the stimulus of each, where it is known
 
 
 @dataclass(frozen=True)
@@ -149,28 +151,32 @@ def realism_table(
     """
     check_same_units(recorded, sampled)
     bins_of_window(window, bin_width)
-    ids, sampled_ids = _ids(stimulus_ids, recorded, "stimulus_ids"), None
-    if sampled_stimulus_ids is not None:
-        sampled_ids = _ids(sampled_stimulus_ids, sampled, "sampled_stimulus_ids")
-    floor_pair = _floor_pair(recorded, ids, reference, reference_stimulus_ids)
-    first, second = statistics(recorded, ids, bin_width, window), statistics(sampled, sampled_ids, bin_width, window)
-    values = differences(first, second)
-    floors = differences(
-        *(
-            first if spikes is recorded else statistics(spikes, of_spikes, bin_width, window)
-            for spikes, of_spikes in floor_pair
-        )
-    )
-    values |= _by_trial((recorded, ids), (sampled, sampled_ids), bin_width, window)
-    floors |= _by_trial(floor_pair[0], floor_pair[1], bin_width, window)
-    means = {name: (_mean(first, name), _mean(second, name)) for name in values}
+    real = recorded, _ids(stimulus_ids, recorded, "stimulus_ids")
+    drawn = sampled, _ids(sampled_stimulus_ids, sampled, "sampled_stimulus_ids")
+    other = None
+    if reference is not None:
+        check_same_units(recorded, reference)
+        other = reference, _ids(reference_stimulus_ids, reference, "reference_stimulus_ids")
+    return compare(real, drawn, bin_width, window, floor_of(real, other, bin_width, window))
+
+
+def floor_of(recorded: _Trials, reference: _Trials | None, bin_width: float, window: float) -> dict[str, float]:
+    """Every difference between two sets of recorded trials."""
+    a, b = _floor_pair(recorded, reference)
+    of_a, of_b = (statistics(spikes, ids, bin_width, window) for spikes, ids in (a, b))
+    return differences(of_a, of_b) | _by_trial(a, b, bin_width, window)
+
+
+def compare(
+    recorded: _Trials, sampled: _Trials, bin_width: float, window: float, floors: dict[str, float]
+) -> pd.DataFrame:
+    """The table of `realism_table`."""
+    real, drawn = (statistics(spikes, ids, bin_width, window) for spikes, ids in (recorded, sampled))
+    values = differences(real, drawn) | _by_trial(recorded, sampled, bin_width, window)
     return pd.DataFrame(
-        [(name, value, floors[name], *means[name]) for name, value in values.items()],
+        [(name, value, floors[name], _mean(real, name), _mean(drawn, name)) for name, value in values.items()],
         columns=["metric", "value", "floor", "recorded", "sampled"],
     )
-
-
-_Trials = tuple[SpikeTrains, np.ndarray | None]
 
 
 def _ids(stimulus_ids: Any, spikes: SpikeTrains, name: str) -> np.ndarray | None:
@@ -180,25 +186,22 @@ def _ids(stimulus_ids: Any, spikes: SpikeTrains, name: str) -> np.ndarray | None
     return np.asarray(stimulus_ids)
 
 
-def _floor_pair(
-    recorded: SpikeTrains, ids: np.ndarray | None, reference: Any, reference_ids: Any
-) -> tuple[_Trials, _Trials]:
+def _floor_pair(recorded: _Trials, reference: _Trials | None) -> tuple[_Trials, _Trials]:
     """Two sets of recorded trials: the recording and as much of the reference, or two halves of it."""
+    spikes, ids = recorded
     if reference is None:
-        if len(recorded) < 2:
+        if len(spikes) < 2:
             raise ValueError(
                 "A floor needs a reference, or at least two trials of the recording. Give reference=, or cut the "
                 "trial: recorded.cut(10.0)."
             )
-        order = np.argsort(np.arange(len(recorded)) if ids is None else ids, kind="stable")
-        even, odd = ((recorded[rows], None if ids is None else ids[rows]) for rows in (order[::2], order[1::2]))
+        order = np.argsort(np.arange(len(spikes)) if ids is None else ids, kind="stable")
+        even, odd = ((spikes[rows], None if ids is None else ids[rows]) for rows in (order[::2], order[1::2]))
         return even, odd
-    check_spikes(reference, "reference")
-    check_same_units(recorded, reference)
-    reference_ids = _ids(reference_ids, reference, "reference_stimulus_ids")
-    enough = np.cumsum(reference.duration) <= recorded.duration.sum() + reference.duration.max()
+    other, other_ids = reference
+    enough = np.cumsum(other.duration) <= spikes.duration.sum() + other.duration.max()
     rows = np.flatnonzero(enough)
-    return (recorded, ids), (reference[rows], None if reference_ids is None else reference_ids[rows])
+    return recorded, (other[rows], None if other_ids is None else other_ids[rows])
 
 
 def _by_trial(a: _Trials, b: _Trials, bin_width: float, window: float) -> dict[str, float]:
@@ -230,22 +233,12 @@ def _partners(a: _Trials, b: _Trials) -> tuple[np.ndarray, np.ndarray] | None:
     else:
         pairs = np.argwhere(a[1][:, None] == b[1][None, :])
         # Each trial once: the k-th trial of a stimulus with the k-th of the other set.
-        rank_a, rank_b = _rank(a[1]), _rank(b[1])
+        rank_a, rank_b = rank_within(a[1]), rank_within(b[1])
         pairs = pairs[rank_a[pairs[:, 0]] == rank_b[pairs[:, 1]]]
         rows = pairs[:, 0], pairs[:, 1]
     equal = np.abs(a[0].duration[rows[0]] - b[0].duration[rows[1]]) < 1e-6
     rows = rows[0][equal][:MOST_DISTANCE_TRIALS], rows[1][equal][:MOST_DISTANCE_TRIALS]
     return rows if len(rows[0]) else None
-
-
-def _rank(ids: np.ndarray) -> np.ndarray:
-    """How many trials before had the same stimulus."""
-    codes = np.unique(ids, return_inverse=True)[1]
-    order = np.argsort(codes, kind="stable")
-    start = np.searchsorted(codes[order], codes[order])
-    rank = np.empty(len(ids), dtype=np.int64)
-    rank[order] = np.arange(len(ids)) - start
-    return rank
 
 
 def _mean(s: Statistics, metric: str) -> float:

@@ -69,6 +69,15 @@ def test_the_report_opens_with_the_verdict(demo):
     assert re.search(r"use (the .+|neither to predict this recording)\.$", sentence)
 
 
+def test_simulations_are_judged_beside_the_best_baseline_a_shuffle_and_the_recording(demo):
+    judged = pd.read_csv(demo / "generation.csv")
+    assert {"model", "shuffled"} < set(judged["source"])
+    population = judged.query("source == 'model' and metric == 'pairwise_correlation_rmse'")
+    assert population["value"].item() > 0 and population["floor"].item() > 0
+    text = (demo / "report.html").read_text()
+    assert "<th>recording itself</th>" in text and "<td>pairwise correlation rmse</td>" in text
+
+
 def test_the_saved_model_scores_what_the_table_says(demo, file):
     table = pd.read_csv(demo / "scores.csv", index_col="model")
     assert table.loc["constant Poisson", "bits_per_spike"] == 0.0

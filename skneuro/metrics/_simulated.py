@@ -1,0 +1,88 @@
+"""Simulations that lie over the recorded trials they stand in for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skneuro.data.recording import Modalities
+from skneuro.data.spike_trains import SpikeTrains
+
+
+def simulate_trials(
+    model: Any, recorded: SpikeTrains, stimuli: Modalities | None, n_samples: int, random_state: int
+) -> tuple[SpikeTrains, np.ndarray]:
+    """Draw `n_samples` simulations of each recorded trial, over the same time.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted, with `sample`.
+    recorded : SpikeTrains
+        Trials to simulate.
+    stimuli : Modalities or None
+        Of the same trials.
+    n_samples : int
+        Simulations of each trial.
+    random_state : int
+        Of the draws.
+
+    Returns
+    -------
+    sampled : SpikeTrains
+        The simulations of the first trial, then of the second, ...
+    row : ndarray of shape (n_simulations,)
+        Row of the recorded trial that each simulates.
+    """
+    durations = recorded.duration
+    settings: dict[str, Any] = {"random_state": random_state}
+    if stimuli is None:
+        n, settings["duration"] = n_samples * len(recorded), float(durations.max())
+    else:
+        n = n_samples
+        if np.ptp(durations) < 1e-6:
+            settings["duration"] = float(durations[0])
+    sampled = model.sample(stimuli, n_samples=n, **settings)
+    row = np.repeat(np.arange(len(recorded)), n_samples)
+    # Without a stimulus a simulation has no place in time: it begins with its trial.
+    shift = recorded.t_start[row] - sampled.t_start if stimuli is None else np.zeros(len(row))
+    return _over(sampled, shift, recorded.t_start[row], recorded.t_stop[row], model.bin_width), row
+
+
+def _over(
+    sampled: SpikeTrains, shift: np.ndarray, start: np.ndarray, stop: np.ndarray, bin_width: float
+) -> SpikeTrains:
+    """Cut each simulation, moved by `shift`, to the time of its trial."""
+    begin, end = sampled.t_start + shift, sampled.t_stop + shift
+    short = (begin > start + 1e-6) | (end < stop - 1e-6)
+    if short.any():
+        first = int(np.flatnonzero(short)[0])
+        raise ValueError(
+            f"A simulation covers {begin[first]:g} to {end[first]:g} s, but its trial lasts from {start[first]:g} to "
+            f"{stop[first]:g} s. The stimulus must cover the trial, and trials of unequal length must not be longer "
+            f"than the longest training trial; cut them (Recording.cut)."
+        )
+    trial = np.repeat(np.arange(len(sampled)), np.diff(sampled.ptr))
+    times = sampled.times + shift[trial]
+    keep = (times >= start[trial]) & (times < stop[trial])
+    kept_before = np.concatenate([[0], np.cumsum(keep)])
+    return SpikeTrains(
+        times[keep],
+        sampled.units[keep],
+        kept_before[sampled.ptr],
+        start,
+        stop,
+        unit_ids=sampled.unit_ids,
+        trial_ids=sampled.trial_ids,
+        resolution=bin_width,
+    )
+
+
+def rank_within(ids: np.ndarray) -> np.ndarray:
+    """How many entries before each one have the same id."""
+    codes = np.unique(ids, return_inverse=True)[1]
+    order = np.argsort(codes, kind="stable")
+    rank = np.empty(len(ids), dtype=np.int64)
+    rank[order] = np.arange(len(ids)) - np.searchsorted(codes[order], codes[order])
+    return rank

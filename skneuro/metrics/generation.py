@@ -1,0 +1,253 @@
+"""`evaluate_generation`: simulate what was recorded, and say in one table how good the simulations are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skneuro.data.recording import Modalities, Recording
+from skneuro.data.spike_trains import SpikeTrains
+from skneuro.data.time_series import TimeSeries
+from skneuro.data.video import Video
+from skneuro.metrics._checks import bins_of_window, check_same_units, check_spikes, check_stimulus_ids
+from skneuro.metrics._simulated import rank_within, simulate_trials
+from skneuro.metrics.likelihood import homogeneous_rates
+from skneuro.metrics.realism import compare, floor_of, shuffled_trials
+from skneuro.metrics.responses import (
+    noise_ceiling,
+    psth_correlation,
+    responses_by_stimulus,
+    sampled_bits_per_spike,
+)
+from skneuro.metrics.tuning import map_correlation, tuning_maps
+
+__all__ = ["evaluate_generation"]
+
+COLUMNS = ["source", "aspect", "metric", "unit", "value", "floor", "ceiling", "recorded", "sampled"]
+
+
+@dataclass(frozen=True)
+class _Trials:
+    """Recorded trials and what is known about them."""
+
+    spikes: SpikeTrains
+    stimuli: Modalities | None
+    ids: np.ndarray | None
+
+
+def evaluate_generation(
+    estimator: Any,
+    spikes: Any,
+    stimuli: Any = None,
+    *,
+    train: Any = None,
+    train_stimuli: Any = None,
+    baselines: Mapping[str, Any] | None = None,
+    stimulus_ids: Any = None,
+    n_samples: int = 20,
+    window: float = 0.5,
+    tuning: Mapping[str, Any] | None = None,
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """Simulate held-out trials in closed loop and score the simulations, with floors and ceilings.
+
+    Mean responses are scored with all simulations of a stimulus, realism with one simulation of each trial, which is
+    as much data as was recorded. Trials that repeat a stimulus are found by the clips of a `Video`, or named by
+    `stimulus_ids`. Nothing below the model's `bin_width` is modelled, so nothing below it is scored.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, with `sample` and `bin_width`.
+    spikes : SpikeTrains or Recording
+        Held-out trials, of the units that the estimator was fitted to.
+    stimuli : Modalities, Video, TimeSeries or None, default=None
+        Stimuli of the same trials; those of the Recording if None. Without any there are no mean responses.
+    train : SpikeTrains or Recording, default=None
+        Training trials: the floor is how far they are from the held-out ones. None: how far the halves of the
+        held-out trials are from each other, which have less data and so a higher floor.
+    train_stimuli : Modalities, Video, TimeSeries or None, default=None
+        Stimuli of the training trials; those of the Recording if None.
+    baselines : dict of str to estimator, default=None
+        Fitted models to score in the same way. Shuffled recorded trials are always scored, as ``"shuffled"``, but where
+        time was not observed.
+    stimulus_ids : array-like of shape (n_trials,), default=None
+        Which stimulus each trial had, where that is no `Video`.
+    n_samples : int, default=20
+        Simulations of each stimulus, at least 2: one simulated train is not a rate.
+    window : float, in seconds, default=0.5
+        For Fano factors, shared variance and the classifier; a multiple of the bin width.
+    tuning : dict of str to array-like, default=None
+        Class borders of modalities (`TimeSeries`) by name: tuning curves, or place fields of a position (a list of the
+        borders of each axis), are compared.
+    random_state : int, default=0
+        Of the simulations, shuffles, splits and classifiers.
+
+    Returns
+    -------
+    table : DataFrame
+        One row a score: ``source`` (``"model"``, a baseline's name or ``"shuffled"``), ``aspect`` (``"response"``,
+        ``"realism"`` or ``"tuning"``), ``metric``, ``unit`` (None for the population, or the mean over units whose
+        ceiling is known), ``value``, ``floor`` (of a difference), ``ceiling`` (of a correlation), and the means of
+        what is compared, ``recorded`` and ``sampled``. ``attrs["bin_width"]`` is the bin width.
+
+    Raises
+    ------
+    TypeError
+        If the trials are no `SpikeTrains` or `Recording`.
+    ValueError
+        If units, stimuli or borders do not fit, `n_samples` is 1, or a simulation is shorter than its trial.
+
+    Examples
+    --------
+    >>> from skneuro.baselines import HomogeneousPoisson
+    >>> from skneuro.datasets import make_stimulus_driven_population
+    >>> from skneuro.metrics import evaluate_generation
+    >>> data = make_stimulus_driven_population(n_units=4, n_clips=2, n_repeats=4, random_state=0)
+    >>> model = HomogeneousPoisson(bin_width=0.1).fit(data.spikes, data.video)
+    >>> table = evaluate_generation(model, data.spikes, data.video)
+    >>> table.query("source == 'model' and metric == 'psth_correlation' and unit.isna()")["value"].item() < 0.4
+    True
+    """
+    if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 2:
+        raise ValueError(
+            f"n_samples must be an int of at least 2: one simulated train is not a rate. Got {n_samples!r} instead."
+        )
+    recorded = _read(spikes, stimuli, stimulus_ids, "spikes")
+    reference = None if train is None else _read(train, train_stimuli, None, "train")
+    if reference is not None:
+        check_same_units(recorded.spikes, reference.spikes)
+    models = {"model": estimator, **(baselines or {})}
+    if len(models) <= len(baselines or {}) or "shuffled" in models:
+        raise ValueError("The names 'model' and 'shuffled' are taken; give the baseline another one.")
+    tuning = _check_tuning(tuning, recorded)
+    bin_width = float(estimator.bin_width)
+    bins_of_window(window, bin_width)
+    real = recorded.spikes, recorded.ids
+    floors = floor_of(real, None if reference is None else (reference.spikes, reference.ids), bin_width, window)
+    rows: list[tuple] = []
+    for source, model in models.items():
+        n = _simulations_per_trial(recorded, int(n_samples))
+        sampled, row = simulate_trials(model, recorded.spikes, recorded.stimuli, n, random_state)
+        if recorded.stimuli is not None:
+            rows += _responses(source, recorded, reference, sampled, row, bin_width)
+        one = rank_within(row) == 0
+        ids = None if recorded.ids is None else recorded.ids[row[one]]
+        rows += _realism(source, compare(real, (sampled[one], ids), bin_width, window, floors))
+        rows += _tuning(source, recorded, reference, sampled, row, tuning, bin_width)
+    if recorded.spikes.observation is None:
+        shuffled = shuffled_trials(recorded.spikes, random_state), recorded.ids
+        rows += _realism("shuffled", compare(real, shuffled, bin_width, window, floors))
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    table.attrs["bin_width"] = bin_width
+    return table
+
+
+def _read(spikes: Any, stimuli: Any, stimulus_ids: Any, name: str) -> _Trials:
+    if isinstance(spikes, Recording):
+        stimuli = spikes.modalities if stimuli is None else stimuli
+        spikes = spikes.spikes
+    check_spikes(spikes, name)
+    if isinstance(stimuli, (Video, TimeSeries)):
+        stimuli = Modalities(stimulus=stimuli)
+    if stimuli is not None and not isinstance(stimuli, Modalities):
+        raise TypeError(f"Stimuli must be Modalities, a Video or a TimeSeries. Got {type(stimuli).__name__}.")
+    if stimuli is not None and len(stimuli) != len(spikes):
+        raise ValueError(f"Stimuli must be of the same {len(spikes)} trials as {name}. Got {len(stimuli)}.")
+    ids = None
+    if stimulus_ids is not None:
+        check_stimulus_ids(stimulus_ids, len(spikes))
+        ids = np.asarray(stimulus_ids)
+    elif stimuli is not None:
+        videos = [m.clip_ids for _, m in stimuli.items() if isinstance(m, Video)]
+        if videos:
+            ids = np.unique(np.stack(videos), axis=1, return_inverse=True)[1].ravel()
+    return _Trials(spikes, stimuli, ids)
+
+
+def _simulations_per_trial(recorded: _Trials, n_samples: int) -> int:
+    """So many that every stimulus is simulated `n_samples` times; without stimuli one for each trial will do."""
+    if recorded.stimuli is None:
+        return 1
+    fewest = 1 if recorded.ids is None else int(np.unique(recorded.ids, return_counts=True)[1].min())
+    return -(-n_samples // fewest)
+
+
+def _responses(
+    source: str, recorded: _Trials, reference: _Trials | None, sampled: SpikeTrains, row: np.ndarray, bin_width: float
+) -> list[tuple]:
+    """Mean responses to each stimulus, one row a unit and the mean over units."""
+    ids = np.arange(len(recorded.spikes)) if recorded.ids is None else recorded.ids
+    real = list(responses_by_stimulus(recorded.spikes, ids, bin_width).values())
+    drawn = list(responses_by_stimulus(sampled, ids[row], bin_width).values())
+    drawn = [d[:, : r.shape[1]] for r, d in zip(real, drawn, strict=True)]
+    correlation = psth_correlation(real, drawn)
+    ceiling = np.full(len(correlation), np.nan)
+    if min(len(r) for r in real) > 1:
+        ceiling = noise_ceiling(real, n_samples=min(len(d) for d in drawn))
+    known = np.isfinite(ceiling) if np.isfinite(ceiling).any() else np.ones(len(ceiling), dtype=bool)
+    # A model whose mean response is constant predicts nothing of it: 0, not a unit less.
+    value = np.where(np.isnan(correlation) & known, 0.0, correlation)
+    nothing = np.nan
+    rows = [
+        (source, "response", "psth_correlation", unit, c, nothing, top, nothing, nothing)
+        for unit, c, top in zip(recorded.spikes.unit_ids.tolist(), correlation, ceiling, strict=True)
+    ]
+    top = ceiling[known].mean() if np.isfinite(ceiling).any() else nothing
+    rows.append((source, "response", "psth_correlation", None, value[known].mean(), nothing, top, nothing, nothing))
+    null = homogeneous_rates((reference or recorded).spikes.bin(bin_width))
+    bits = sampled_bits_per_spike(real, drawn, null, bin_width)
+    rows.append((source, "response", "sampled_bits_per_spike", None, bits, 0.0, nothing, nothing, nothing))
+    return rows
+
+
+def _realism(source: str, table: pd.DataFrame) -> list[tuple]:
+    return [
+        (source, "realism", r.metric, None, r.value, r.floor, np.nan, r.recorded, r.sampled) for r in table.itertuples()
+    ]
+
+
+def _check_tuning(tuning: Mapping[str, Any] | None, recorded: _Trials) -> dict[str, Any]:
+    for name in tuning or {}:
+        if recorded.stimuli is None or name not in recorded.stimuli:
+            known = [] if recorded.stimuli is None else list(recorded.stimuli.names)
+            raise ValueError(f"tuning names the modality {name!r}, which is not among the stimuli: {known}.")
+    return dict(tuning or {})
+
+
+def _tuning(
+    source: str,
+    recorded: _Trials,
+    reference: _Trials | None,
+    sampled: SpikeTrains,
+    row: np.ndarray,
+    tuning: dict[str, Any],
+    bin_width: float,
+) -> list[tuple]:
+    """Correlation of recorded with simulated maps; that of recorded with training maps is the ceiling."""
+    rows: list[tuple] = []
+    for name, edges in tuning.items():
+        variable = recorded.stimuli[name]  # type: ignore[index]
+        real = tuning_maps(recorded.spikes, variable, edges, bin_width)
+        drawn = tuning_maps(sampled, variable[row], edges, bin_width)
+        value, top = map_correlation(real, drawn), np.full(len(real), np.nan)
+        if reference is not None and reference.stimuli is not None and name in reference.stimuli:
+            top = map_correlation(real, tuning_maps(reference.spikes, reference.stimuli[name], edges, bin_width))
+        metric = f"tuning_correlation_{name}"
+        units = recorded.spikes.unit_ids.tolist()
+        rows += [
+            (source, "tuning", metric, unit, v, np.nan, t, r, d)
+            for unit, v, t, r, d in zip(units, value, top, _rate(real), _rate(drawn), strict=True)
+        ]
+        mean, mean_top = (float(np.mean(x[np.isfinite(x)])) if np.isfinite(x).any() else np.nan for x in (value, top))
+        rows.append((source, "tuning", metric, None, mean, np.nan, mean_top, np.nan, np.nan))
+    return rows
+
+
+def _rate(maps: np.ndarray) -> np.ndarray:
+    return np.nanmean(maps.reshape(len(maps), -1), axis=1)

@@ -1,0 +1,136 @@
+"""One table that judges simulations: the true process does well in it, wrong ones badly."""
+
+import numpy as np
+import pytest
+
+from skneuro.baselines import HomogeneousPoisson, PSTHModel
+from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries
+from skneuro.datasets import make_stimulus_driven_population
+from skneuro.metrics import evaluate_generation
+
+BIN = 0.1
+
+
+class Oracle:
+    """Draws from the rates that made the data."""
+
+    bin_width = BIN
+
+    def __init__(self, data):
+        n_clips, n_frames, n_units = data.rates.shape
+        self.mean = data.rates.reshape(n_clips, n_frames // 3, 3, n_units).mean(2) * BIN
+
+    def sample(self, stimuli, n_samples=1, *, duration=None, random_state=None):
+        (_, video), *_ = stimuli.items()
+        clip = np.repeat(video.clip_ids, n_samples)
+        counts = np.random.default_rng(random_state).poisson(self.mean[clip])
+        return SpikeTrains.from_counts(counts, BIN, trial_ids=np.repeat(np.arange(len(video)), n_samples))
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_stimulus_driven_population(
+        n_units=5, n_clips=3, n_repeats=12, mean_rate=12.0, stimulus_gain=1.0, random_state=0
+    )
+
+
+@pytest.fixture(scope="module")
+def halves(data):
+    rows = np.arange(len(data.spikes))
+    even, odd = rows[::2], rows[1::2]
+    return Recording(data.spikes[even], Modalities(stimulus=data.video[even])), Recording(
+        data.spikes[odd], Modalities(stimulus=data.video[odd])
+    )
+
+
+@pytest.fixture(scope="module")
+def table(data, halves):
+    train, test = halves
+    constant = HomogeneousPoisson(bin_width=BIN).fit(train.spikes, train.modalities)
+    return evaluate_generation(Oracle(data), test, train=train, baselines={"constant": constant}, n_samples=30)
+
+
+def value(table, source, metric, column="value"):
+    rows = table.query("source == @source and metric == @metric and unit.isna()")
+    return rows[column].item()
+
+
+def test_the_true_rates_reach_the_ceiling_and_a_constant_does_not(table):
+    reached, ceiling = (value(table, "model", "psth_correlation", c) for c in ("value", "ceiling"))
+    assert reached > 0.9 * ceiling
+    assert value(table, "constant", "psth_correlation") < 0.3 * ceiling
+    assert value(table, "model", "sampled_bits_per_spike") > 0.1 > value(table, "constant", "sampled_bits_per_spike")
+
+
+def test_the_true_rates_are_as_near_as_training_data_and_a_constant_is_not(table):
+    for metric in ("pairwise_correlation_rmse", "population_count_kl"):
+        floor = value(table, "model", metric, "floor")
+        assert value(table, "model", metric) < 2 * floor
+        assert value(table, "constant", metric) > value(table, "model", metric)
+
+
+def test_a_shuffle_keeps_rates_and_loses_what_units_do_together(table):
+    assert value(table, "shuffled", "rate_rmse") == pytest.approx(0.0, abs=1e-9)
+    metric = "pairwise_correlation_rmse"
+    assert value(table, "shuffled", metric) > value(table, "model", metric)
+
+
+def test_every_source_has_one_row_for_each_score_and_unit(table):
+    assert not table.duplicated(["source", "metric", "unit"]).any()
+    units = table.query("metric == 'psth_correlation' and source == 'model'")["unit"].dropna()
+    assert units.tolist() == [0, 1, 2, 3, 4]
+    assert set(table["source"]) == {"model", "constant", "shuffled"} and table.attrs["bin_width"] == BIN
+
+
+def test_recorded_trials_with_a_common_variable_have_tuning(halves):
+    train, test = halves
+    speeds = [TimeSeries.from_lists([np.linspace(0, 3, 20)[:, None]] * len(part.spikes), rate=10.0) for part in halves]
+    stimuli = [
+        Modalities(stimulus=part.modalities["stimulus"], speed=s) for part, s in zip(halves, speeds, strict=True)
+    ]
+    model = PSTHModel(bin_width=BIN).fit(train.spikes, stimuli[0])
+    table = evaluate_generation(
+        model, test.spikes, stimuli[1], train=train.spikes, train_stimuli=stimuli[0], tuning={"speed": np.arange(4.0)}
+    )
+    row = table.query("source == 'model' and aspect == 'tuning' and unit.isna()")
+    assert row["value"].item() > 0.8 and row["ceiling"].item() > 0.8
+
+
+def test_without_a_stimulus_there_is_realism_alone():
+    rng = np.random.default_rng(0)
+    spikes = SpikeTrains.from_counts([rng.poisson(0.5, (n, 3)) for n in (30, 40, 40, 30)], BIN, [0.0, 3.0, 8.0, 13.0])
+    table = evaluate_generation(HomogeneousPoisson(bin_width=BIN).fit(spikes), spikes, window=BIN)
+    assert set(table["aspect"]) == {"realism"}
+    assert value(table, "model", "rate_ratio_error") < 0.2
+
+
+def test_wrong_arguments_are_refused(data, halves):
+    train, test = halves
+    model = HomogeneousPoisson(bin_width=BIN).fit(train.spikes, train.modalities)
+    with pytest.raises(ValueError, match="not a rate"):
+        evaluate_generation(model, test, n_samples=1)
+    with pytest.raises(TypeError, match="as_spike_trains"):
+        evaluate_generation(model, [[0.1]])
+    with pytest.raises(TypeError, match="Modalities"):
+        evaluate_generation(model, test.spikes, np.zeros(3))
+    with pytest.raises(ValueError, match="same 18 trials"):
+        evaluate_generation(model, test.spikes, test.modalities[:3])
+    with pytest.raises(ValueError, match="are taken"):
+        evaluate_generation(model, test, baselines={"shuffled": model})
+    with pytest.raises(ValueError, match="are taken"):
+        evaluate_generation(model, test, baselines={"model": model})
+    with pytest.raises(ValueError, match="'speed'"):
+        evaluate_generation(model, test, tuning={"speed": [0, 1]})
+    with pytest.raises(ValueError, match="same units"):
+        evaluate_generation(model, test, train=train.spikes[:, [0, 1]])
+    with pytest.raises(ValueError, match="one entry for each"):
+        evaluate_generation(model, test, stimulus_ids=[1, 2])
+
+
+def test_a_simulation_shorter_than_its_trial_is_refused(data, halves):
+    class Short(Oracle):
+        def sample(self, *args, **kwargs):
+            return super().sample(*args, **kwargs).cut(1.0)[::2]
+
+    with pytest.raises(ValueError, match="but its trial lasts"):
+        evaluate_generation(Short(data), halves[1])
