@@ -17,6 +17,7 @@ from skneuro.estimators._inputs import check_draw, positive_integer, sampling_in
 from skneuro.estimators._learner import Learner
 from skneuro.estimators._parameters import CONSTRAINTS
 from skneuro.exceptions import IncompatibleModalityError, MissingModalityWarning, UnsafeFileError
+from skneuro.metrics.likelihood import bits_per_spike, unit_null_log_likelihood
 from skneuro.persistence import load, save
 from skneuro.training import generation
 from skneuro.training.fitted import FittedModel
@@ -324,6 +325,48 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         n_samples = positive_integer("n_samples", n_samples)
         with torch_threads(self.n_threads):
             return inp.rows(generation.predict(self._working_model(), inp, n_samples))
+
+    def past_score(self, X: Any, y: Any = None, *, n_samples: int = 32) -> float:
+        """Bits per spike from the past and the stimuli alone: nothing of a bin helps to explain the same bin.
+
+        `score` follows the chain rule through the units of a bin, so that zero-lag synchrony and the artefacts of spike
+        sorting count as prediction. Here every unit's count has the probability that the past gives it, whatever the
+        others do in the bin: the mean over the model's own draws of the bin. The logarithm of a mean over draws is a
+        little low.
+
+        Parameters
+        ----------
+        X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
+            Held-out spikes.
+        y : Modalities, Video, TimeSeries, array-like or None, default=None
+            As in `fit`.
+        n_samples : int, default=32
+            Draws of each bin.
+
+        Returns
+        -------
+        float, in bits per spike
+            Against the same constant rates as `score`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If X holds no spikes, units or modalities differ from those seen in `fit`, or the head is not "hazard".
+        """
+        check_is_fitted(self)
+        n_samples = positive_integer("n_samples", n_samples)
+        if self.model_.network.config.head != "hazard":
+            raise ValueError(
+                f"past_score needs a model with head='hazard', which asks one bin after the other. This one was fitted "
+                f"with head={self.model_.network.config.head!r}."
+            )
+        inp = self._read(X, y, reset=False)
+        with torch_threads(self.n_threads):
+            cells = generation.past_log_likelihood(self._working_model(), inp, n_samples)
+        null = unit_null_log_likelihood(inp.spikes, self.base_rate_).sum()
+        return bits_per_spike(cells.sum(), null, int(inp.spikes.unit_counts().sum()))
 
     def sample(
         self,

@@ -33,6 +33,10 @@ class DecoderCache:
             self.keys = [F.pad(k, (0, 0, 0, grow)) for k in self.keys]
             self.values = [F.pad(v, (0, 0, 0, grow)) for v in self.values]
 
+    def copy(self) -> DecoderCache:
+        """Another one that may be extended on its own."""
+        return DecoderCache([k.clone() for k in self.keys], [v.clone() for v in self.values], self.length.clone())
+
     def append(self, rows: Tensor, keys: list[Tensor], values: list[Tensor], n_tokens: Tensor) -> None:
         """Take the first `n_tokens` (r,) of the new tokens of some rows; keys and values (r, H, k, D / H) a layer."""
         most = int(n_tokens.max()) if len(n_tokens) else 0

@@ -23,6 +23,7 @@ from skneuro.nn.counts import (
 )
 from skneuro.nn.decoder import DecoderCache
 from skneuro.nn.encoders import ModalityKeys
+from skneuro.nn.hazard import cell_log_likelihood, spike_repeats
 from skneuro.nn.neuroformer import Context, Neuroformer
 from skneuro.nn.softmax_heads import Prefix, coupling_effects, repeat_logit
 
@@ -126,6 +127,39 @@ class ClosedLoop:
         """
         return self._hazard_window(expectations) if self.model.config.bin_clock else self._softmax_window()
 
+    def past_window(self, given: Tensor, observed: Tensor) -> Tensor:
+        """Log probability of the counts of the next window's cells under the odds that a draw of each bin leads to.
+
+        Averaged over many draws the probabilities are those from the past alone, whatever the bin's other units do:
+        the bins before are the given ones, and the bin itself is drawn. For the hazard.
+
+        Parameters
+        ----------
+        given, observed : Tensor of shape (R, B, N)
+
+        Returns
+        -------
+        Tensor of shape (R, B, N), in nats
+        """
+        session, decoder = self.model.session, self.model.decoder
+        everyone = torch.arange(len(given), device=given.device)
+        found, cache, hidden = [], None, None
+        for bin_ in range(self.model.config.window_bins):
+            context = self._context(1)
+            base, state = context.base[:, 0], context.state[:, 0]
+            if cache is None:
+                hidden, cache = decoder.begin(state)
+            uniform, counts = self._uniform(everyone, 2 * base.shape[1]), given[:, bin_]
+            _, decided = draw_bin(session, decoder, bin_, base, state, hidden.clone(), cache.copy(), uniform)
+            repeats = spike_repeats(counts, decided, session.repeat_shift(state), session.repeat_table)
+            found.append(cell_log_likelihood(counts, decided, repeats))
+            ahead = decoder.look_ahead(session, counts > 0, counts, bin_, state, hidden, cache, everyone)
+            n_tokens = (counts > 0).sum(1)
+            hidden = ahead.states[everyone, n_tokens]
+            cache.append(everyone, ahead.keys, ahead.values, n_tokens)
+            self._advance(counts[:, None], observed[:, bin_, None])
+        return torch.stack(found, 1) * observed
+
     # ---- shared ----------------------------------------------------------------------------------------------
 
     def _context(self, n_bins: int) -> Context:
@@ -148,9 +182,9 @@ class ClosedLoop:
         states = None if self.hidden is None else self.hidden[:, None].expand(-1, n_bins, -1)
         return self.model.context(batch, states, keys)
 
-    def _advance(self, counts: Tensor) -> None:
-        """Append generated bins (R, b, N) to the past."""
-        observed = torch.ones_like(counts, dtype=torch.bool)
+    def _advance(self, counts: Tensor, observed: Tensor | None = None) -> None:
+        """Append bins (R, b, N), by default generated ones, to the past."""
+        observed = torch.ones_like(counts, dtype=torch.bool) if observed is None else observed
         if self.hidden is not None:
             x = self.model.session.standardise(counts, observed)
             self.hidden = self.model.past(self.model.session, x, self.hidden)[:, -1]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -27,6 +28,43 @@ def predict(fitted: FittedModel, inp: ModelInput, n_samples: int) -> np.ndarray:
     Each window is drawn `n_samples` times from the state in which the recording reaches it; every window uses the
     same random numbers, so that a result depends on its own inputs only.
     """
+
+    def expected(loop: ClosedLoop, counts: Tensor, observed: Tensor) -> Tensor:
+        return loop.window()[1]
+
+    return _draw_windows(fitted, inp, n_samples, expected, lambda draws: draws.mean(1))
+
+
+def past_log_likelihood(fitted: FittedModel, inp: ModelInput, n_samples: int) -> np.ndarray:
+    """Log-likelihood of every cell given earlier bins only, (n_bins, n_units) in nats; 0 where not observed.
+
+    The mean over `n_samples` draws of the other units of the bin; its logarithm is a little low, by about half the
+    relative variance of that mean.
+    """
+
+    def likelihood(loop: ClosedLoop, counts: Tensor, observed: Tensor) -> Tensor:
+        return loop.past_window(counts, observed)
+
+    return _draw_windows(fitted, inp, n_samples, likelihood, lambda draws: draws.logsumexp(1) - math.log(n_samples))
+
+
+def _draw_windows(
+    fitted: FittedModel,
+    inp: ModelInput,
+    n_samples: int,
+    draw: Callable[[ClosedLoop, Tensor, Tensor], Tensor],
+    summarise: Callable[[Tensor], Tensor],
+) -> np.ndarray:
+    """A number for every cell, (n_bins, n_units), from `n_samples` draws of its window.
+
+    Parameters
+    ----------
+    draw : callable
+        Takes a loop that stands before some windows, each `n_samples` times, with their counts and what was observed
+        of them, (R, B, N); gives (R, B, N).
+    summarise : callable
+        Draws (windows, n_samples, B, N) to (windows, B, N).
+    """
     network, builder = fitted.network, fitted.builder(inp)
     binned = inp.spikes
     result = np.zeros((binned.n_bins, binned.n_units))
@@ -39,8 +77,11 @@ def predict(fitted: FittedModel, inp: ModelInput, n_samples: int) -> np.ndarray:
         at_once = builder.rows_at_once or max(CELLS_AT_ONCE // (n_samples * binned.n_units), 1)
         for low in range(0, len(row), at_once):
             part = slice(low, low + at_once)
-            expected = _predict_windows(network, builder, segments, batch, states, row[part], number[part], n_samples)
-            for r, k, window in zip(row[part], number[part], expected, strict=True):
+            loop = _loop_before(network, builder, segments, batch, states, row[part], number[part], n_samples)
+            again = np.repeat(row[part], n_samples), np.repeat(number[part], n_samples)
+            drawn = draw(loop, *_windows(batch, *again, width))
+            found = summarise(drawn.reshape(-1, n_samples, *drawn.shape[1:]).double()).cpu().numpy()
+            for r, k, window in zip(row[part], number[part], found, strict=True):
                 start = segments.start[r] + k * width
                 stop = min(start + width, segments.stop[r])
                 origin = binned.ptr[segments.trial[r]]
@@ -50,7 +91,7 @@ def predict(fitted: FittedModel, inp: ModelInput, n_samples: int) -> np.ndarray:
     return result
 
 
-def _predict_windows(
+def _loop_before(
     network: Neuroformer,
     builder: BatchBuilder,
     segments: Segments,
@@ -59,7 +100,8 @@ def _predict_windows(
     row: np.ndarray,
     number: np.ndarray,
     n_samples: int,
-) -> np.ndarray:
+) -> ClosedLoop:
+    """A closed loop before window `number` of some rows of a batch, each `n_samples` times."""
     width = network.config.window_bins
     row_, start = torch.from_numpy(row), batch.first.cpu()[row] + torch.from_numpy(number) * width
     row_, start = row_.to(batch.first.device), start.to(batch.first.device)
@@ -72,13 +114,22 @@ def _predict_windows(
     timed = {name: value.rows(again) for name, value in keys.items()}
     seeds = np.random.SeedSequence(PREDICTION_SEED).spawn(n_samples)
     streams = Streams(seeds, np.tile(np.arange(n_samples), len(row)))
-    loop = ClosedLoop(
+    return ClosedLoop(
         network, counts[again], observed[again], None if hidden is None else hidden[again],
         lambda step, rows: (step, timed, encoded), streams, n_bins[again],
     )  # fmt: skip
-    _, expected = loop.window()
-    shape = (len(row), n_samples, *expected.shape[1:])
-    return expected.reshape(shape).double().mean(1).cpu().numpy()
+
+
+def _windows(batch: Batch, row: np.ndarray, number: np.ndarray, width: int) -> tuple[Tensor, Tensor]:
+    """Counts of some windows of a batch, and what was observed of them, (R, B, N)."""
+    device = batch.first.device
+    row_ = torch.from_numpy(row).to(device)
+    index = batch.first[row_][:, None] + torch.from_numpy(number).to(device)[:, None] * width
+    index = index + torch.arange(width, device=device)
+    inside = index < batch.length[row_][:, None]
+    index = index.clamp_max(batch.counts.shape[1] - 1)
+    observed = batch.observed[row_[:, None], index] & inside[..., None]
+    return batch.counts[row_[:, None], index] * observed, observed
 
 
 def _history(batch: Batch, row: Tensor, start: Tensor, n_bins: int) -> tuple[Tensor, Tensor]:

@@ -200,3 +200,30 @@ def test_trials_of_unequal_length_end_where_they_should(tiny, head):
     trains = generation.to_spike_trains(drawn, None)
     assert trains.shape == (12, 3)
     np.testing.assert_array_equal(trains.bin(tiny.BIN_WIDTH).dense(), drawn.dense())
+
+
+@pytest.mark.parametrize("window_bins", [1, 3])
+def test_the_likelihood_from_the_past_is_the_sum_over_what_the_bins_other_units_do(tiny, window_bins):
+    fitted = tiny.fitted("hazard", window_bins, 2, noise=0.25, seed=3)
+    rng = np.random.default_rng(0)
+    history = rng.poisson(0.6, (5, 2))  # the sixth bin is the last of a window of three
+    for given in ([0, 0], [1, 2], [2, 1]):
+        trial = SpikeTrains.from_counts([np.vstack([history, given])], tiny.BIN_WIDTH)
+        others = [np.vstack([history, [n, given[1]]]) for n in range(16)]
+        table = fitted.cell_log_likelihood(tiny.read(SpikeTrains.from_counts(others, tiny.BIN_WIDTH)))
+        exact = np.exp(table.reshape(16, 6, 2)[:, -1].sum(1)).sum()
+        found = generation.past_log_likelihood(fitted, tiny.read(trial), 4000)
+        conditional = fitted.cell_log_likelihood(tiny.read(trial))
+        assert np.exp(found[-1, 1]) == pytest.approx(exact, rel=0.01)
+        np.testing.assert_allclose(found[:, 0], conditional[:, 0], rtol=0, atol=1e-9)  # no unit is before it
+        assert abs(found[-1, 1] - conditional[-1, 1]) > 1e-3
+
+
+def test_the_likelihood_from_the_past_knows_gaps_and_borders(tiny):
+    """Trials that end within a window, cells that were not observed: nothing of them counts."""
+    fitted = tiny.fitted("hazard", 3, 3)
+    spikes = tiny.spikes((7, 4, 9))
+    alone = [generation.past_log_likelihood(fitted, tiny.read(spikes[k]), 3) for k in range(3)]
+    together = generation.past_log_likelihood(fitted, tiny.read(spikes), 3)
+    np.testing.assert_allclose(together, np.concatenate(alone), rtol=0, atol=1e-9)
+    assert (together < 0).all()

@@ -1,0 +1,74 @@
+"""The recordings and simulations of the quality benchmarks, cut into trials and ten contiguous groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from skneuro import datasets
+from skneuro.data import Modalities, SpikeTrains, Video
+
+TRIAL = 5.0  # s, into which one long recording is cut
+
+
+@dataclass(frozen=True)
+class Session:
+    """One recording: trials, what was shown, the group of each trial, and which trials are gaps between groups.
+
+    `window_bins` is the Neuroformer's window; everything else is scored bin by bin anyway.
+    """
+
+    spikes: SpikeTrains
+    stimuli: Modalities | Video | None
+    groups: np.ndarray
+    gap: np.ndarray
+    bin_width: float
+    window_bins: int = 1
+
+
+def _session(spikes: SpikeTrains, stimuli, bin_width: float, window_bins: int = 1) -> Session:
+    groups, gap = datasets.make_block_groups(spikes)
+    return Session(spikes, stimuli, groups, gap, bin_width, window_bins)
+
+
+def s1() -> Session:
+    """Area 2 of a macaque that reaches: 52 units, 415 segments, 50 ms."""
+    data = datasets.fetch_s1_reaching()
+    return Session(data.spikes, None, data.groups, data.gap_mask, 0.05)
+
+
+def linear_track() -> Session:
+    """Rat hippocampus on a linear track: 31 units, from spikes alone, 50 ms."""
+    return _session(datasets.fetch_linear_track().spikes.cut(TRIAL), None, 0.05)
+
+
+def w_maze() -> Session:
+    """Rat hippocampus in a W-maze and at rest, without the 107 Hz noise unit: from spikes alone, 50 ms."""
+    return _session(datasets.fetch_w_maze().spikes.cut(TRIAL), None, 0.05)
+
+
+def hub(level: str, duration: float = 300.0) -> Session:
+    """A simulated hub network with shared input: 80 observed units, 10 ms."""
+    data = datasets.make_hub_network(80, duration, level=level, random_state=31)
+    return _session(data.spikes.cut(TRIAL), None, 0.01, 5)
+
+
+def video(seed: int = 31) -> Session:
+    """A simulated population that a video drives, coupled and with a shared gain: test clips are unseen, 20 ms."""
+    data = datasets.make_stimulus_driven_population(
+        40, n_clips=60, n_repeats=4, shared_gain=0.3, coupling=0.3, random_state=seed
+    )
+    clip = data.groups  # whole clips go to a group, so that no test clip was seen in training
+    return Session(data.spikes, data.video, clip * 10 // 60, np.zeros(len(clip), dtype=bool), 0.02, 5)
+
+
+RECORDINGS: dict[str, Callable[[], Session]] = {
+    "S1": s1,
+    "linear track": linear_track,
+    "W-maze": w_maze,
+    "hub, medium": lambda: hub("medium"),
+    "hub, hard": lambda: hub("hard"),
+    "video": video,
+}
