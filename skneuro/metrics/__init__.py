@@ -1,5 +1,6 @@
 """How good a model is: pure numpy functions on arrays and containers."""
 
+from skneuro.metrics.alignment import retrieval
 from skneuro.metrics.connectivity import (
     adjacency_scores,
     auprc,
@@ -73,6 +74,7 @@ __all__ = [
     "realism_table",
     "response_table",
     "responses_by_stimulus",
+    "retrieval",
     "sampled_bits_per_spike",
     "shared_variance",
     "shuffled_trials",
