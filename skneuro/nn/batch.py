@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from skneuro.nn.encoders import ModalityKeys
+
+if TYPE_CHECKING:
+    from skneuro.nn.layout import Layout
 
 MIN_BLOCK = 16
 
@@ -44,6 +48,8 @@ class Batch:
         Start of the row's first bin on the clock of what it shows.
     lead : int
         Bins between the start of the modalities' blocks and the first scored bin.
+    layout : Layout or None
+        Where the spikes are, if that was found where the batch was made.
     """
 
     counts: Tensor
@@ -56,6 +62,7 @@ class Batch:
     clip_time: Tensor
     modalities: dict[str, ModalityKeys] = field(default_factory=dict)
     lead: int = 0
+    layout: Layout | None = None
 
     @property
     def bins(self) -> Tensor:

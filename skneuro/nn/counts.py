@@ -21,11 +21,22 @@ def _log_repeat_odds(log_rate: Tensor, k: Tensor) -> Tensor:
         series = 1 + series * rate / (k + 1 + j)
     odds = log_rate - torch.log(k + 1) + series.log()
     large = (rate > 8.0) & (k < 2 * rate)
-    if bool(large.any()):  # from the incomplete gamma function, which costs far more
-        x, count = log_rate[large], k[large]
-        tail = torch.special.gammainc(count + 1, x.exp()).clamp_min(1e-300).log()
-        odds[large] = tail - (count * x - x.exp() - torch.lgamma(count + 1))
+    if not at_hand(odds):
+        return torch.where(large, _log_odds_of_large(log_rate, k), odds)
+    if bool(large.any()):
+        odds[large] = _log_odds_of_large(log_rate[large], k[large])
     return odds
+
+
+def at_hand(values: Tensor) -> bool:
+    """Whether the host can read them without waiting."""
+    return values.device.type == "cpu"
+
+
+def _log_odds_of_large(log_rate: Tensor, k: Tensor) -> Tensor:
+    """As :func:`_log_repeat_odds`, from the incomplete gamma function, which costs far more."""
+    tail = torch.special.gammainc(k + 1, log_rate.exp()).clamp_min(1e-300).log()
+    return tail - (k * log_rate - log_rate.exp() - torch.lgamma(k + 1))
 
 
 class _PoissonRepeatLogOdds(torch.autograd.Function):

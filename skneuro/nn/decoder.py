@@ -98,19 +98,16 @@ class WindowDecoder(nn.Module):
         Returns
         -------
         Tensor of shape (P, D)
-            One row for each of the prefixes of :meth:`WindowTokens.prefixes`. Least is computed where windows of
-            similar length are neighbours.
+            One row for each of the prefixes of ``tokens.prefixes``. Least is computed where windows of similar length
+            are neighbours.
         """
-        window, position = tokens.prefixes()
-        follows = (position > 0).nonzero()[:, 0]
-        here, last = window[follows], position[follows] - 1
-        unit, bin_, count = tokens.unit[here, last], tokens.bin[here, last], tokens.count[here, last]
-        x = self.embed(session, unit, bin_, count, state.flatten(0, 1).index_select(0, here * state.shape[1] + bin_))
-        x = x.new_empty(len(window), state.shape[2]).index_put_((follows,), x)
-        x = x.index_put((tokens.prefix_start,), (state[:, 0] + self.start).to(x.dtype))
-        groups = tokens.prefix_groups() if self.blocks else []
+        prefixes = tokens.prefixes
+        here = state.flatten(0, 1).index_select(0, prefixes.cell)
+        x = self.embed(session, prefixes.unit, prefixes.bin, prefixes.count, here)
+        x = x.new_empty(len(prefixes.window), state.shape[2]).index_put_((prefixes.follows,), x)
+        x = x.index_put((prefixes.start,), (state[:, 0] + self.start).to(x.dtype))
         for block in self.blocks:
-            x = self.random.run(block, x, groups)
+            x = self.random.run(block, x, prefixes.groups)
         return self.out(self.norm(x))
 
     def begin(self, state: Tensor, n_tokens: int = 16) -> tuple[Tensor, DecoderCache]:

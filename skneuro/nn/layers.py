@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from skneuro.nn.moving import to_device
 from skneuro.nn.windows import PrefixGroup
 
 
@@ -53,11 +54,14 @@ class RandomSource:
             if self.generator is not None:
                 self.generator.set_state(now)
 
+    def uniform(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Draw numbers from (0, 1), on the device of `like`."""
+        device = self.generator.device if self.generator is not None else like.device
+        return to_device(torch.rand(shape, generator=self.generator, device=device), like.device)
+
     def keep(self, shape: tuple[int, ...], p: float, like: Tensor) -> Tensor:
         """Draw a mask that is True with probability ``1 - p``, on the device of `like`."""
-        generator = self.generator
-        device = generator.device if generator is not None else like.device
-        return (torch.rand(shape, generator=generator, device=device) >= p).to(like.device)
+        return self.uniform(shape, like) >= p
 
 
 class Dropout(nn.Module):

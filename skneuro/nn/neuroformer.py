@@ -21,12 +21,13 @@ from skneuro.nn.alignment import Projection, contrastive_loss
 from skneuro.nn.batch import Batch, block_bins
 from skneuro.nn.config import NeuroformerConfig
 from skneuro.nn.decoder import WindowDecoder
-from skneuro.nn.encoders import TOLERANCE, Fusion, LinearDrive, ModalityKeys, PastEncoder, TimedKeys
+from skneuro.nn.encoders import Fusion, LinearDrive, ModalityKeys, PastEncoder, TimedKeys
 from skneuro.nn.layers import Dropout, RandomSource
+from skneuro.nn.layout import Layout, RecentSpikes, known_until, latest_samples
 from skneuro.nn.prefix_logits import prefix_logits
 from skneuro.nn.session import SessionUnits
 from skneuro.nn.softmax_heads import SoftmaxHead, all_prefixes, window_likelihood
-from skneuro.nn.windows import tokens_before, window_tokens
+from skneuro.nn.windows import tokens_before
 
 MAX_PAIRS = 256
 
@@ -49,8 +50,8 @@ class Output:
         Log probability of every cell's count by the chain rule; 0 where not observed.
     total, time : Tensor
         Sum of the pattern log-likelihood, and of its dt part (None where not asked for).
-    n_tokens : int
-        Spikes and window ends.
+    n_tokens, n_scored : int
+        Spikes and window ends; bins.
     intensity : Tensor of shape (C, L, N)
         Log intensities as the ceiling of the units left them, minus infinity where not observed; without gradient.
     contrastive : Tensor or None
@@ -60,6 +61,7 @@ class Output:
     total: Tensor
     time: Tensor | None
     n_tokens: int
+    n_scored: int
     intensity: Tensor
     contrastive: Tensor | None
 
@@ -110,13 +112,6 @@ class Neuroformer(nn.Module):
             x = x * self.random.keep((len(x), 1, x.shape[2]), self.config.unit_dropout, x)
         return self.past(self.session, x, batch.hidden)
 
-    def known_until(self, bins: Tensor) -> Tensor:
-        """First bin that the context of each scored bin does not know, (C, L)."""
-        if self.config.bin_clock:
-            return bins
-        steps = torch.arange(bins.shape[1], device=bins.device)
-        return bins[:, :1] + steps - steps % self.config.window_bins
-
     def context(self, batch: Batch, states: Tensor | None, keys: dict[str, Tensor] | None = None) -> Context:
         """Fused state and base log intensity of the scored bins.
 
@@ -128,7 +123,7 @@ class Neuroformer(nn.Module):
             Encoded modality tokens, where they are at hand; by default they are encoded here.
         """
         bins = batch.bins
-        known = self.known_until(bins)
+        known = known_until(bins, self.config)
         n_rows, n_bins = bins.shape
         features = None if states is None else self.past.features(states)
         if features is None:
@@ -143,7 +138,9 @@ class Neuroformer(nn.Module):
         encoded = self.fusion.encode(given) if keys is None else dict(keys)
         query_time = dict.fromkeys(self.fusion.names, ends)
         if self.config.recent_bins:
-            timed["recent spikes"], encoded["recent spikes"] = self._recent_spikes(batch, bins, known, size)
+            recent = None if batch.layout is None else batch.layout.recent
+            recent = recent or RecentSpikes.of(batch, self.config)
+            timed["recent spikes"], encoded["recent spikes"] = self._recent_spikes(recent)
             horizon = known.reshape(-1, size) - bins.reshape(-1, size)[:, :1]
             query_time["recent spikes"] = horizon.to(ends.dtype) * self.config.bin_width
         fused = self.fusion(state.reshape(-1, size, state.shape[-1]), query_time, timed, encoded)
@@ -166,26 +163,12 @@ class Neuroformer(nn.Module):
         keep = self.random.keep((len(keys.present), 1), self.config.modality_dropout, keys.values)
         return replace(keys, present=keys.present & keep)
 
-    def _recent_spikes(self, batch: Batch, bins: Tensor, known: Tensor, size: int) -> tuple[TimedKeys, Tensor]:
+    def _recent_spikes(self, recent: RecentSpikes) -> tuple[TimedKeys, Tensor]:
         """Occupied cells of the last `recent_bins` bins as keys, one row a block, and all their tokens (T, 1, D)."""
-        row, bin_, unit = (batch.counts * batch.observed).nonzero(as_tuple=True)
-        n_rows, n_bins = batch.counts.shape[:2]
-        per_bin = torch.bincount(row * n_bins + bin_, minlength=n_rows * n_bins)
-        until = torch.cat([per_bin.new_zeros(1), per_bin.cumsum(0)])  # tokens before each bin of the flat rows
-        offset = torch.arange(n_rows, device=row.device)[:, None] * n_bins
-        low = (known.view(n_rows, -1, size)[:, :, 0] - self.config.recent_bins).clamp_min(0)
-        high = known.view(n_rows, -1, size)[:, :, -1].clamp_max(n_bins)
-        start, stop = until[offset + low].flatten(), until[offset + high].flatten()  # (R,)
-        longest = int((stop - start).max()) if len(start) else 0
-        index = start[:, None] + torch.arange(longest, device=row.device)
-        present = index < stop[:, None]
-        index = torch.where(present, index, 0)
-        count = batch.counts[row, bin_, unit]
-        tokens = self.session.embedding[unit] + count.log()[:, None] * self.fusion.recent_count
-        if not len(row):
-            tokens, bin_ = tokens.new_zeros(1, tokens.shape[1]), bin_.new_zeros(1)
-        time = (bin_[index] - bins.reshape(-1, size)[:, :1]).to(tokens.dtype) * self.config.bin_width
-        return TimedKeys(time, present, index), tokens[:, None]
+        embedding = self.session.embedding
+        tokens = embedding[recent.unit] + recent.count.to(embedding.dtype).log()[:, None] * self.fusion.recent_count
+        time = recent.bins.to(tokens.dtype) * self.config.bin_width
+        return TimedKeys(time, recent.present, recent.index), tokens[:, None]
 
     # ---- one pass --------------------------------------------------------------------------------------------
 
@@ -203,65 +186,57 @@ class Neuroformer(nn.Module):
         rows = torch.arange(len(bins), device=bins.device)[:, None]
         if states is None:
             states = self.past_states(batch)
-        at = None if states is None else states[rows, self.known_until(bins).clamp_max(states.shape[1] - 1)]
+        at = None if states is None else states[rows, known_until(bins, self.config).clamp_max(states.shape[1] - 1)]
         context = self.context(batch, at)
-        observed = batch.observed[rows, bins] & batch.scored[..., None]  # (C, L, N)
-        counts = batch.counts[rows, bins] * observed
-
-        n_bins, n_units = self.config.window_bins, self.config.n_units
-        shape = (-1, n_bins, n_units)
-        keep = batch.scored.reshape(-1, n_bins).any(-1).nonzero()[:, 0]  # windows with something to score
-        keep = keep[(counts.reshape(shape)[keep] > 0).sum((1, 2)).argsort(stable=True)]  # those of like length together
-        n_counts, n_observed = counts.reshape(shape)[keep], observed.reshape(shape)[keep]
-        base = context.base.reshape(shape)[keep].to(counts.dtype)  # log probabilities in full precision
-        state = context.state.reshape(-1, n_bins, context.state.shape[-1])[keep]
+        layout = batch.layout or Layout.of(batch, self.config)
+        base = context.base.reshape(-1, *layout.observed.shape[1:])
+        state = context.state.reshape(-1, self.config.window_bins, context.state.shape[-1])[layout.window]
         evaluate = self._hazard if self.config.bin_clock else self._softmax
-        window_cells, intensity, total, time, n_tokens = evaluate(n_counts, n_observed, base, state, split)
-        cells = torch.zeros_like(counts).reshape(shape).index_put_((keep,), window_cells)
+        # Log probabilities in full precision.
+        found, intensity, total, time = evaluate(layout, base[layout.window].to(batch.counts.dtype), state, split)
+        cells = torch.zeros_like(base, dtype=found.dtype).index_put_((layout.window,), found)
         with torch.no_grad():
             bounded = torch.full_like(cells, float("-inf"))
-            bounded[keep] = intensity.masked_fill(~n_observed, float("-inf"))
-        aligned = self.config.aligned
-        contrastive = None
-        if self.training and aligned is not None and aligned in batch.modalities:
-            contrastive = self._contrastive(aligned, batch, states, keep)
+            bounded[layout.window] = intensity.masked_fill(~layout.observed, float("-inf"))
+        contrastive, aligned = None, self.config.aligned
+        if self.training and aligned is not None and layout.shown is not None:
+            contrastive = self._contrastive(aligned, batch, states, layout.shown)
         cells, bounded = cells.reshape(context.base.shape), bounded.reshape(context.base.shape)
-        return Output(cells, total, time, n_tokens, bounded, contrastive)
+        return Output(cells, total, time, layout.n_tokens, layout.n_scored, bounded, contrastive)
 
     def _hazard(
-        self, counts: Tensor, observed: Tensor, base: Tensor, state: Tensor, split: bool
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, int]:
+        self, layout: Layout, base: Tensor, state: Tensor, split: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        counts, observed, spikes = layout.counts, layout.observed, layout.spikes
         session, n_units = self.session, counts.shape[-1]
-        tokens = window_tokens(counts, merged=True)
-        hidden = self.decoder(session, tokens, state)  # (P, D)
-        prefix = tokens.prefix_start[:, None] + tokens_before(counts)  # (W, B * N)
+        hidden = self.decoder(session, layout.tokens, state)  # (P, D)
+        prefix = layout.tokens.prefixes.start[:, None] + tokens_before(counts)  # (W, B * N)
         added = prefix_logits(hidden, session.embedding, prefix.reshape(-1, n_units))
         log_intensity = base + added.reshape(base.shape)
         standardised = session.standardise(counts, observed)
         if session.coupled:
             log_intensity = log_intensity + session.same_bin_drive(standardised, state)
         log_intensity = session.bounded(log_intensity)
-        shift = session.repeat_shift(state)
-        flat = (counts.reshape(-1, n_units), log_intensity.reshape(-1, n_units))
-        spikes = hazard.spike_repeats(*flat, shift.reshape(-1, n_units), session.repeat_table)
-        cells = hazard.cell_log_likelihood(*flat, spikes).reshape(counts.shape) * observed
+        flat, shift = log_intensity.reshape(-1, n_units), session.repeat_shift(state).reshape(-1, n_units)
+        odds = hazard.repeat_odds(spikes, flat, shift, session.repeat_table)
+        cells = hazard.cell_log_likelihood(flat, spikes, odds).reshape(counts.shape) * observed
         time = None
         if split:
             time = hazard.time_log_likelihood(
-                session, tokens, spikes, base=base, hidden=hidden, standardised=standardised,
+                session, layout.events, spikes, odds, base=base, hidden=hidden, standardised=standardised,
                 state=state, observed=observed, log_intensity=log_intensity,
             )  # fmt: skip
-        return cells, log_intensity, cells.sum(), time, len(spikes.cell) + len(counts)
+        return cells, log_intensity, cells.sum(), time
 
     def _softmax(
-        self, counts: Tensor, observed: Tensor, base: Tensor, state: Tensor, split: bool
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, int]:
-        tokens = window_tokens(counts, merged=False)
+        self, layout: Layout, base: Tensor, state: Tensor, split: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        tokens, observed = layout.tokens, layout.observed
         hidden = tokens.padded(self.decoder(self.session, tokens, state))
         base = self.session.bounded(base)
         table = self.head(self.session, all_prefixes(self.session, tokens, base, state), hidden, observed)
         time, total, cells = window_likelihood(table, tokens, observed)
-        return cells, base, total.sum(), time.sum(), int(tokens.length.sum()) + len(counts)
+        return cells, base, total.sum(), time.sum()
 
     # ---- alignment -------------------------------------------------------------------------------------------
 
@@ -278,31 +253,22 @@ class Neuroformer(nn.Module):
         total = (x[rows[..., None], bins] * inside[..., None]).sum(2)
         return total / inside.sum(2, keepdim=True).clamp_min(1)
 
-    def _contrastive(self, name: str, batch: Batch, states: Tensor | None, keep: Tensor) -> Tensor | None:
-        n_bins = self.config.window_bins
-        width = self.config.bin_width
+    def _contrastive(self, name: str, batch: Batch, states: Tensor | None, shown: Tensor) -> Tensor | None:
+        """The alignment of up to `MAX_PAIRS` windows, drawn from those that see the modality."""
+        n_bins, width = self.config.window_bins, self.config.bin_width
+        if len(shown) < 2:
+            return None
+        if len(shown) > MAX_PAIRS:
+            order = self.random.uniform((len(shown),), shown).argsort()
+            shown = shown[order[:MAX_PAIRS]]
         keys = batch.modalities[name]
         bins = batch.bins.reshape(len(batch.counts), -1, n_bins)
-        starts = (batch.clip_time[:, None] + bins[:, :, 0].to(batch.clip_time.dtype) * width).flatten()
-        chosen = keep
-        if len(chosen) > MAX_PAIRS:
-            order = torch.rand(len(chosen), generator=self.random.generator)
-            chosen = chosen[order.argsort()[:MAX_PAIRS].to(chosen.device)]
-        per_block = block_bins(n_bins) // n_bins
-        block = chosen // per_block
-        end = (chosen % per_block + 1).to(keys.time.dtype) * (n_bins * width)
-        edge = TOLERANCE * self.config.stimulus_context
-        seen = keys.present[block] & (keys.time[block] < end[:, None] - edge)
-        latest = keys.time[block].masked_fill(~seen, float("-inf")).amax(1, keepdim=True)
-        seen = seen & (keys.time[block] >= latest - edge)
-        with_any = seen.any(1)
-        if int(with_any.sum()) < 2:
-            return None
-        weight = seen[with_any].to(starts.dtype)
+        starts = (batch.clip_time[:, None] + bins[:, :, 0].to(batch.clip_time.dtype) * width).flatten()[shown]
+        seen, block = latest_samples(keys, shown, self.config)
+        weight = seen.to(starts.dtype)
         tokens = self.fusion.encode({name: keys})[name].mean(1)  # (U, D), over the places
-        shown = tokens[keys.sample[block[with_any]]]
-        pooled = (shown * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)
-        neural = self.neural_vectors(batch, states).flatten(0, 1)[chosen[with_any]]
-        clip = batch.clip.repeat_interleave(bins.shape[1])[chosen[with_any]]
+        pooled = (tokens[keys.sample[block]] * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)
+        neural = self.neural_vectors(batch, states).flatten(0, 1)[shown]
+        clip = batch.clip.repeat_interleave(bins.shape[1])[shown]
         f, i = self.projection(neural, pooled)
-        return contrastive_loss(f, i, clip, starts[chosen[with_any]], n_bins * width, self.config.temperature)
+        return contrastive_loss(f, i, clip, starts, n_bins * width, self.config.temperature)

@@ -27,6 +27,37 @@ class PrefixGroup:
 
 
 @dataclass(frozen=True)
+class Prefixes:
+    """The ``length + 1`` prefixes of every window, windows one after the other, and the tokens that end them.
+
+    Attributes
+    ----------
+    window, position : Tensor of shape (P,), long
+        Window of each prefix, and its number of tokens.
+    start : Tensor of shape (W,), long
+        The empty prefix of each window.
+    follows : Tensor of shape (T,), long
+        The other prefixes; each ends with the token of the same place in the lists below.
+    unit, bin, count : Tensor of shape (T,), long
+        As in :class:`WindowTokens`.
+    cell : Tensor of shape (T,), long
+        Row of each token's bin in a list of all bins of all windows.
+    groups : list of PrefixGroup
+        Up to `GROUPS` groups of neighbouring windows.
+    """
+
+    window: Tensor
+    position: Tensor
+    start: Tensor
+    follows: Tensor
+    unit: Tensor
+    bin: Tensor
+    count: Tensor
+    cell: Tensor
+    groups: list[PrefixGroup]
+
+
+@dataclass(frozen=True)
 class WindowTokens:
     """Padded token sequences of W windows, in canonical order; position 0 is the start of the window.
 
@@ -37,47 +68,36 @@ class WindowTokens:
         count of the cell where repeats are one token (`merged`), else the running number of the spike.
     length : Tensor of shape (W,), long
         Tokens of each window.
+    prefixes : Prefixes
     """
 
     unit: Tensor
     bin: Tensor
     count: Tensor
     length: Tensor
+    prefixes: Prefixes
 
     @property
     def padding(self) -> Tensor:
         """(W, K), True where a position holds no token."""
         return torch.arange(self.unit.shape[1], device=self.unit.device) >= self.length[:, None]
 
-    @property
-    def prefix_start(self) -> Tensor:
-        """(W,), where the ``length + 1`` prefixes of each window begin in a list of all prefixes of all windows."""
-        return (self.length + 1).cumsum(0) - (self.length + 1)
-
-    def prefixes(self) -> tuple[Tensor, Tensor]:
-        """Window and number of tokens of every prefix, windows one after the other, both (P,)."""
-        window = torch.arange(len(self.length), device=self.length.device).repeat_interleave(self.length + 1)
-        position = torch.arange(len(window), device=self.length.device) - self.prefix_start[window]
-        return window, position
-
-    def prefix_groups(self) -> list[PrefixGroup]:
-        """Up to `GROUPS` groups of neighbouring windows."""
-        n_windows = len(self.length)
-        size = max(-(-n_windows // GROUPS), SMALLEST_GROUP)
-        longest = [part.max() for part in self.length.split(size)] if n_windows else []
-        steps = torch.arange(self.unit.shape[1] + 1, device=self.length.device)
-        found = []
-        for length, most in zip(self.length.split(size), torch.stack(longest).tolist() if longest else [], strict=True):
-            first = (length + 1).cumsum(0) - (length + 1)
-            inside = steps[: most + 1] <= length[:, None]
-            table = torch.where(inside, first[:, None] + steps[: most + 1], first[:, None])
-            found.append(PrefixGroup(table, inside.flatten().nonzero()[:, 0]))
-        return found
-
     def padded(self, rows: Tensor) -> Tensor:
         """A list over all prefixes (P, ...) as one row a window, (W, K + 1, ...), zeros where padded."""
         shape = (len(self.length), self.unit.shape[1] + 1, *rows.shape[1:])
-        return rows.new_zeros(shape).index_put_(self.prefixes(), rows)
+        return rows.new_zeros(shape).index_put_((self.prefixes.window, self.prefixes.position), rows)
+
+
+def _prefix_groups(length: Tensor) -> list[PrefixGroup]:
+    size = max(-(-len(length) // GROUPS), SMALLEST_GROUP)
+    found = []
+    for part in length.split(size) if len(length) else ():
+        steps = torch.arange(int(part.max()) + 1, device=length.device)
+        first = (part + 1).cumsum(0) - (part + 1)
+        inside = steps <= part[:, None]
+        table = torch.where(inside, first[:, None] + steps, first[:, None])
+        found.append(PrefixGroup(table, inside.flatten().nonzero()[:, 0]))
+    return found
 
 
 def window_tokens(counts: Tensor, *, merged: bool) -> WindowTokens:
@@ -101,11 +121,19 @@ def window_tokens(counts: Tensor, *, merged: bool) -> WindowTokens:
         count = number + 1
     length = torch.bincount(window, minlength=n_windows)
     first = length.cumsum(0) - length
-    position = torch.arange(len(window), device=counts.device) - first[window]
+    token = torch.arange(len(window), device=counts.device)
+    unit, bin_ = cell % n_units, cell // n_units
     longest = int(length.max()) if n_windows else 0
     padded = torch.zeros(3, n_windows, longest, dtype=torch.long, device=counts.device)
-    padded[:, window, position] = torch.stack([cell % n_units, cell // n_units, count])
-    return WindowTokens(padded[0], padded[1], padded[2], length)
+    padded[:, window, token - first[window]] = torch.stack([unit, bin_, count])
+    start = first + torch.arange(n_windows, device=counts.device)
+    of_prefix = torch.arange(n_windows, device=counts.device).repeat_interleave(length + 1)
+    position = torch.arange(len(of_prefix), device=counts.device) - start[of_prefix]
+    prefixes = Prefixes(
+        of_prefix, position, start, token + window + 1, unit, bin_, count, window * n_bins + bin_,
+        _prefix_groups(length),
+    )  # fmt: skip
+    return WindowTokens(padded[0], padded[1], padded[2], length, prefixes)
 
 
 def tokens_before(counts: Tensor) -> Tensor:

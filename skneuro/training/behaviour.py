@@ -102,7 +102,7 @@ def neural_states(network: BehaviourNetwork, binned: BinnedSpikes) -> np.ndarray
             begin = first[row] + 1
             result[low : low + stop - start] = after[row, begin : begin + stop - start]
 
-    walk(cast(Any, state), builder_of(network, binned), np.arange(binned.n_trials), visit)
+    walk(cast(Any, state), builder_of(network, binned), np.arange(binned.n_trials), visit, layout=False)
     return result
 
 
@@ -316,7 +316,7 @@ def _batches(
         if labels.per_trial:
             used, owner = np.unique(used, return_inverse=True)
         extended = Segments(part.trial, part.start, np.minimum(part.stop + ahead, n_bins[part.trial]))
-        batch = builder.build(extended, max(config.context_bins, back))
+        batch = builder.build(extended, max(config.context_bins, back), layout=False)
         values = torch.from_numpy(labels.values[used]).to(device)
         if values.is_floating_point():
             values = values.to(dtype)

@@ -52,10 +52,13 @@ def walk(
     builder: BatchBuilder,
     trials: np.ndarray,
     visit: Callable[[Segments, Batch, Tensor | None], None],
+    *,
+    layout: bool = True,
 ) -> None:
     """Call ``visit(segments, batch, states)`` for every piece of every trial, in inference mode.
 
-    `states` are the states of the long past of the batch's rows, exact from each trial's start on.
+    `states` are the states of the long past of the batch's rows, exact from each trial's start on; `layout` says
+    whether the batches are to be ready for a pass of the model.
     """
     history = model.config.history_bins
     was_training = model.training
@@ -72,7 +75,7 @@ def walk(
                         now = segments.start - np.minimum(segments.start, history)
                         offset = now - row_start[:n_rows]
                         hidden = states[torch.arange(n_rows), torch.from_numpy(offset)]
-                    batch = builder.build(segments, history, hidden)
+                    batch = builder.build(segments, history, hidden, layout=layout)
                     states = model.past_states(batch)
                     row_start = segments.start - np.minimum(segments.start, history)
                     visit(segments, batch, states)
@@ -129,7 +132,7 @@ def neural_embedding(model: Neuroformer, builder: BatchBuilder) -> np.ndarray:
             vectors = torch.nn.functional.normalize(model.projection.neural(vectors), dim=-1)
         parts.append((segments, vectors.repeat_interleave(n_bins, dim=1).double().cpu().numpy()))
 
-    walk(model, builder, np.arange(binned.n_trials), visit)
+    walk(model, builder, np.arange(binned.n_trials), visit, layout=False)
     width = parts[0][1].shape[2] if parts else embedding_width(model.config)
     result = np.zeros((binned.n_bins, width))
     for segments, vectors in parts:

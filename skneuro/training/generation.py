@@ -87,7 +87,7 @@ def _draw_windows(
                 origin = binned.ptr[segments.trial[r]]
                 result[origin + start : origin + stop] = window[: stop - start]
 
-    walk(network, builder, np.arange(binned.n_trials), visit)
+    walk(network, builder, np.arange(binned.n_trials), visit, layout=False)
     return result
 
 

@@ -122,7 +122,7 @@ def train_epoch(
     """
     model, config = state.model, state.model.config
     rng = np.random.default_rng([state.seed, state.n_epochs])
-    model.random.generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    model.random.generator = torch.Generator(builder.device).manual_seed(int(rng.integers(2**62)))
     segments = cut_segments(stretches, segment_bins(config), rng)
     warm_up = max(config.context_bins, config.history_bins)
     n_bins = max(int((stretches.stop - stretches.start).sum()), 1)
@@ -184,7 +184,7 @@ def batch_loss(model: Neuroformer, batch: Batch, settings: TrainingSettings, n_b
         weighted = weighted + (time_weight - id_weight) * output.time
     loss = -weighted / output.n_tokens
     if settings.coupling_penalty and model.session.pairwise:
-        bins = int(batch.scored.sum()) / math.sqrt(n_bins)
+        bins = output.n_scored / math.sqrt(n_bins)
         sparse = settings.coupling_penalty * bins * model.session.coupling_size()
         loss = loss + 0.5 * (id_weight + time_weight) * sparse / output.n_tokens
     if output.contrastive is not None and settings.gamma > 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,6 +11,9 @@ import torch
 from skneuro.data import BinnedSpikes
 from skneuro.nn.batch import Batch, block_bins
 from skneuro.nn.config import NeuroformerConfig
+from skneuro.nn.encoders import ModalityKeys
+from skneuro.nn.layout import Layout
+from skneuro.nn.moving import moved
 from skneuro.training.modality_table import ModalityTable
 
 SEGMENT_BINS = 100
@@ -101,13 +104,17 @@ class BatchBuilder:
         if config.aligned in tables:
             self.clip, self.offset = tables[config.aligned].clip, tables[config.aligned].offset
 
-    def build(self, segments: Segments, warm_up: int, hidden: torch.Tensor | None = None) -> Batch:
+    def build(
+        self, segments: Segments, warm_up: int, hidden: torch.Tensor | None = None, *, layout: bool = True
+    ) -> Batch:
         """Tensors of some segments, each preceded by up to `warm_up` bins of its own trial.
 
         Parameters
         ----------
         hidden : Tensor of shape (C, 2 D), optional
             State of the long past before the warm-up; zeros by default.
+        layout : bool
+            Whether to say where the spikes are, as one pass of the model wants to know.
         """
         first = np.minimum(segments.start, warm_up)
         length = segments.stop - segments.start
@@ -128,30 +135,30 @@ class BatchBuilder:
         if hidden is None:
             hidden = torch.zeros(len(segments), 2 * self.config.d_model, dtype=self.dtype)
         clip_time = (segments.start - first) * self.config.bin_width - self.offset[segments.trial]
-        return Batch(
-            counts=torch.from_numpy(counts).to(self.device, self.dtype),
-            observed=torch.from_numpy(observed).to(self.device),
-            first=torch.from_numpy(first).to(self.device),
-            scored=torch.from_numpy(scored).to(self.device),
-            length=torch.from_numpy(first + length).to(self.device),
-            hidden=hidden.to(self.device),
-            clip=torch.from_numpy(self.clip[segments.trial].astype(np.int64)).to(self.device),
-            clip_time=torch.from_numpy(clip_time).to(self.device, self.dtype),
-            modalities=self.modality_keys(segments.trial, segments.start, n_scored),
+        batch = Batch(
+            counts=torch.from_numpy(counts).to(self.dtype),
+            observed=torch.from_numpy(observed),
+            first=torch.from_numpy(first),
+            scored=torch.from_numpy(scored),
+            length=torch.from_numpy(first + length),
+            hidden=hidden,
+            clip=torch.from_numpy(self.clip[segments.trial].astype(np.int64)),
+            clip_time=torch.from_numpy(clip_time).to(self.dtype),
+            modalities=self._modality_keys(segments.trial, segments.start, n_scored),
         )
+        return moved(replace(batch, layout=Layout.of(batch, self.config)) if layout else batch, self.device)
 
-    def modality_keys(self, trial: np.ndarray, start: np.ndarray, n_scored: int) -> dict:
+    def modality_keys(self, trial: np.ndarray, start: np.ndarray, n_scored: int) -> dict[str, ModalityKeys]:
         """Modality tokens of every block of the scored bins that begin at bin `start` of the trials."""
+        return moved(self._modality_keys(trial, start, n_scored), self.device)
+
+    def _modality_keys(self, trial: np.ndarray, start: np.ndarray, n_scored: int) -> dict[str, ModalityKeys]:
         size = min(block_bins(self.config.window_bins), n_scored)
         block = np.arange(0, n_scored, size)
         begin = ((start[:, None] + block) * self.config.bin_width).ravel()
         end = begin + size * self.config.bin_width
         row = np.repeat(trial, len(block))
-        result = {}
-        for name, table in self.tables.items():
-            keys = table.keys(row, begin, end, self.dtype)
-            result[name] = type(keys)(*(getattr(keys, field).to(self.device) for field in vars(keys)))
-        return result
+        return {name: table.keys(row, begin, end, self.dtype) for name, table in self.tables.items()}
 
     def _recorded(self, rows: np.ndarray) -> np.ndarray:
         """Cells that the past may use, (rows, N): all but those in gaps."""

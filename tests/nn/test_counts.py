@@ -30,6 +30,14 @@ def test_counts_far_above_the_rate_stay_improbable():
             assert log_odds(rate, k) == pytest.approx(np.log(rate / (k + 1)), abs=0.2)
 
 
+def test_a_device_that_is_not_asked_gives_the_same_odds(monkeypatch):
+    log_rate = torch.linspace(-8.0, 5.7, 60, dtype=torch.float64).repeat(20)
+    k = torch.arange(1, 21, dtype=torch.float64).repeat_interleave(60)
+    asked = counts.poisson_repeat_log_odds(log_rate, k)
+    monkeypatch.setattr(counts, "at_hand", lambda values: False)
+    torch.testing.assert_close(counts.poisson_repeat_log_odds(log_rate, k), asked, rtol=1e-13, atol=1e-13)
+
+
 @pytest.mark.parametrize("rate", [0.01, 0.5, 7.9, 8.1, 60.0])
 def test_the_slope_of_the_odds_is_that_of_finite_differences(rate):
     x = torch.tensor([np.log(rate)] * 3, dtype=torch.float64, requires_grad=True)

@@ -6,6 +6,7 @@ import torch
 
 from skneuro.nn import counts as cell_counts
 from skneuro.nn import session as session_module
+from skneuro.nn.layout import known_until
 from skneuro.nn.session import lag_basis, marginal_start
 from skneuro.nn.softmax_heads import coupling_effects
 
@@ -27,7 +28,7 @@ def test_coupling_is_a_sum_over_the_spikes_of_the_past(tiny, head, window_bins, 
     counts = rng.poisson(0.8, (1, 12, 3)).astype(float)
     seen = rng.random((1, 12, 3)) < 0.8
     index = torch.arange(12)[None]
-    known = None if head == "hazard" else model.known_until(index)
+    known = None if head == "hazard" else known_until(index, model.config)
     with torch.no_grad():
         found = session.lagged_drive(torch.from_numpy(counts), torch.from_numpy(seen), index, known)[0].numpy()
         kernels, mean = session.kernels().numpy(), session.mean.numpy()

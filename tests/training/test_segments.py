@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skneuro.nn.moving import moved
 from skneuro.training.segments import Segments, cut_segments, segment_bins, shuffled_batches
 
 
@@ -72,3 +74,25 @@ def test_rows_hold_the_bins_before_them_and_nothing_of_another_trial(tiny):
         assert not batch.counts[row, n:].any() and not batch.observed[row, n:].any()
         assert int(batch.scored[row].sum()) == stop - start
     assert batch.scored.shape[1] % 3 == 0
+
+
+def test_a_batch_is_moved_with_all_that_is_listed_of_it(tiny):
+    """A tensor that stayed behind would be missed, or would be waited for in every step."""
+    modalities = tiny.stimuli((30, 50))
+    fitted = tiny.fitted("hazard", 3, modalities=modalities, aligned=next(iter(modalities)))
+    builder = fitted.builder(tiny.read(tiny.spikes((30, 50)), modalities))
+    batch = builder.build(stretches_of([(0, 4, 30), (1, 0, 50)]), 4)
+    seen = []
+
+    def look(thing):
+        if isinstance(thing, torch.Tensor):
+            seen.append(str(thing.device))
+        for part in thing.values() if isinstance(thing, dict) else thing if isinstance(thing, list) else ():
+            look(part)
+        if hasattr(thing, "__dataclass_fields__"):
+            look({name: getattr(thing, name) for name in thing.__dataclass_fields__})
+
+    look(moved(batch, torch.device("meta")))
+    assert set(seen) == {"meta"}
+    assert len(seen) > 40
+    assert batch.layout.n_scored == 76

@@ -5,12 +5,15 @@ import copy
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from skneuro import NeuroformerEstimator
 from skneuro.estimators._fitting import settings
+from skneuro.nn import counts
 from skneuro.training import loop
 from skneuro.training.loop import NonFiniteLossError, TrainingState, add_gradients, train_epoch
-from skneuro.training.segments import cut_segments
+from skneuro.training.segments import BatchBuilder, cut_segments
 from skneuro.training.split import whole_trials
 
 
@@ -101,3 +104,76 @@ def test_a_step_that_is_not_finite_is_not_taken_nor_is_any_after_it(tiny, monkey
     assert all(torch.equal(value, seen[step - 1][name]) for name, value in state.model.state_dict().items())
     if step > 1:
         assert not torch.equal(state.model.session.bias, seen[0]["session.bias"])
+
+
+# What an accelerator cannot answer before it has done everything that it was given: values, and lengths of results.
+READ = ("_local_scalar_dense", "equal", "is_nonzero")
+SIZED_BY_VALUES = ("nonzero", "masked_select", "unique", "bincount", "repeat_interleave", "argwhere", "histc")
+
+
+class _Waits(TorchDispatchMode):
+    def __init__(self, found):
+        super().__init__()
+        self.found = found
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name, kwargs = func._schema.name.removeprefix("aten::"), kwargs or {}
+        masks = [index for index in args[1] if index is not None and index.dtype == torch.bool] if (
+            name in ("index", "index_put", "index_put_", "_index_put_impl_")
+        ) else []  # fmt: skip
+        unsized = name.startswith(SIZED_BY_VALUES) and kwargs.get("output_size") is None
+        if name in READ or unsized or masks:
+            self.found.append(name)
+        return func(*args, **kwargs)
+
+
+class _Reads(TorchFunctionMode):
+    def __init__(self, found):
+        super().__init__()
+        self.found = found
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if getattr(func, "__name__", "") in ("tolist", "numpy", "cpu", "__array__"):
+            self.found.append(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+def waits(monkeypatch, function):
+    """Names of the operations, but for those that make a batch on the host, for which a GPU would be waited for."""
+    found, real = [], BatchBuilder.build
+
+    def build(*given, **named):
+        before = len(found)
+        batch = real(*given, **named)
+        del found[before:]
+        return batch
+
+    monkeypatch.setattr(BatchBuilder, "build", build)
+    monkeypatch.setattr(counts, "at_hand", lambda values: False)
+    with _Waits(found), _Reads(found):
+        function()
+    return found
+
+
+def test_the_waits_of_a_step_would_be_seen(monkeypatch):
+    x = torch.arange(4.0)
+    for function in (
+        lambda: x[x > 1], lambda: bool(x.sum() > 0), lambda: x.nonzero(), lambda: int(x.max()), lambda: x.tolist(),
+        lambda: x.repeat_interleave(torch.arange(4)), lambda: x.clone().__setitem__(x > 1, x[2:]),
+    ):  # fmt: skip
+        assert len(waits(monkeypatch, function)) == 1
+
+
+@pytest.mark.parametrize("changes", [{}, {"gamma": 0.2, "mu": 0.4}, {"accumulation_steps": 2}])
+def test_the_host_reads_one_result_an_epoch(tiny, head, monkeypatch, changes):
+    """Nothing that a step does has a size or a branch that only the device knows; masks and aligned pairs included."""
+    plan = settings(NeuroformerEstimator(**{"gamma": 0.0, "mu": 0.3, "batch_size": 2, **changes}))
+    modalities = tiny.stimuli((40,) * 5)
+    aligned = next(iter(modalities)) if "gamma" in changes else None
+    fitted = tiny.fitted(head, 3, modalities=modalities, dropout=0.3, modality_dropout=0.3, aligned=aligned)
+    inp = tiny.read(tiny.spikes((40, 33, 28, 40, 40)), modalities)
+    state = TrainingState.start(copy.deepcopy(fitted.network).train(), plan, 0)
+    builder, stretches = fitted.builder(inp), whole_trials(np.diff(inp.spikes.ptr))
+    monkeypatch.setattr("skneuro.nn.neuroformer.MAX_PAIRS", 5)
+    found = waits(monkeypatch, lambda: train_epoch(state, builder, stretches, plan, 0))
+    assert found == ["tolist"]
