@@ -47,10 +47,8 @@ class Spikes:
     last: Tensor
 
     @classmethod
-    def of(cls, counts: Tensor) -> Spikes:
-        """List the spikes of cells (R, N)."""
-        row, unit = counts.nonzero(as_tuple=True)
-        count = counts[row, unit].long()
+    def of(cls, row: Tensor, unit: Tensor, count: Tensor) -> Spikes:
+        """List the spikes of the occupied cells, all of shape (n_occupied,)."""
         cell = torch.arange(len(row), device=row.device).repeat_interleave(count)
         number = torch.arange(len(cell), device=row.device) - (count.cumsum(0) - count)[cell] + 1
         return cls(row, unit, cell, number, number == count[cell])

@@ -123,7 +123,11 @@ class Layout:
         window = window[length.argsort(stable=True)]
         counts, observed = counts.reshape(shape)[window], observed.reshape(shape)[window]
         tokens = window_tokens(counts, merged=config.bin_clock)
-        spikes = Spikes.of(counts.reshape(-1, n_units))
+        if config.bin_clock:
+            spikes = Spikes.of(tokens.prefixes.cell, tokens.prefixes.unit, tokens.prefixes.count)
+        else:  # one token a spike: cells are found anew
+            row, unit = counts.reshape(-1, n_units).nonzero(as_tuple=True)
+            spikes = Spikes.of(row, unit, counts.reshape(-1, n_units)[row, unit].long())
         events = NextEvents.of(spikes, n_bins)
         shown = None
         if config.aligned is not None and config.aligned in batch.modalities:
