@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import ctypes
 import datetime
 import multiprocessing
 import pathlib
 import platform
 import re
 import resource
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,7 +37,10 @@ def arguments(doc: str, *more: tuple[str, dict]) -> argparse.Namespace:
     for name, settings in more:
         parser.add_argument(name, **settings)
     torch.set_num_threads(1)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick and options.write:
+        parser.error("--quick shows whether a script runs; its rows must not replace measured ones. Leave out --write.")
+    return options
 
 
 # ---- time ----------------------------------------------------------------------------------------------------------
@@ -105,6 +110,48 @@ def memory_of(function: Callable[[], object]) -> float:
     before = peak_memory()
     function()
     return peak_memory() - before
+
+
+class _MallInfo(ctypes.Structure):
+    """What glibc's ``mallinfo2`` returns."""
+
+    _fields_ = [(name, ctypes.c_size_t) for name in (
+        "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"
+    )]  # fmt: skip
+
+
+def live_memory() -> float:
+    """MB that are allocated and not given back to the allocator, freed holes left out; nan without glibc."""
+    try:
+        ask = ctypes.CDLL(None).mallinfo2
+    except (AttributeError, OSError, TypeError):
+        return float("nan")
+    ask.restype = _MallInfo
+    found = ask()
+    return (found.uordblks + found.hblkhd) / 2**20
+
+
+def growth_of(function: Callable[[], object]) -> tuple[float, float]:
+    """MB by which the resident size, and what is live of it, grow at their largest while a function runs.
+
+    The second is looked at twenty times a second. It leaves out what the allocator keeps in holes, which grows with
+    time by chance and not with what a program holds.
+    """
+    before, done = live_memory(), threading.Event()
+    seen = [before]
+
+    def watch() -> None:
+        while not done.wait(0.05):
+            seen.append(live_memory())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        resident = memory_of(function)
+    finally:
+        done.set()
+        watcher.join()
+    return resident, max(seen) - before
 
 
 def _measured(function: Callable, arguments: tuple, pipe) -> None:

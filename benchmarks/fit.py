@@ -82,8 +82,7 @@ def measure(name: str, *case, repetitions: int, peak: float, seed: int, memory: 
     times = interleave(
         {"plain": make_step(plain, padded, fused=False), "fast": make_step(fast, packed, fused=True)}, repetitions
     )
-    n_stimuli = 0 if packed.frames is None else len(packed.frames)
-    flops = needed_flops(config, packed.length, packed.past_length, n_stimuli, training=True)
+    flops = needed_flops(config, packed.length, packed.past_length, packed.n_stimuli, training=True)
     n_real, seconds = int(packed.length.sum()), {way: timing.median for way, timing in times.items()}
     row = {
         "case": name,

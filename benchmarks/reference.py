@@ -232,8 +232,7 @@ def measure(clone, folder: str, case: tuple, seed: int, peak: float, *, quick: b
     drawn.clear()
     sampling = interleave({"theirs": generate, "ours": sample}, repetitions, warm_up=0)
     tokens = int(packed.length.sum())
-    n_stimuli = 0 if packed.frames is None else len(packed.frames)
-    flops = needed_flops(config, packed.length, packed.past_length, n_stimuli, training=True)
+    flops = needed_flops(config, packed.length, packed.past_length, packed.n_stimuli, training=True)
     per_second = [
         ("cutting, windows/s", n_windows / cutting["theirs"].median, n_windows / cutting["ours"].median),
         ("training, tokens/s", tokens / training["theirs"].median, tokens / training["ours"].median),

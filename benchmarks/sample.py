@@ -68,8 +68,7 @@ def measure(
     times = interleave({"plain": lambda: plain.generate(one, never, n_plain), "fast": draw}, repetitions)
     tokens = int(packed.length.sum())
     per_token = {"plain": times["plain"].median / n_plain, "fast": times["fast"].median / tokens}
-    n_stimuli = 0 if packed.frames is None else len(packed.frames)
-    flops = needed_flops(config, packed.length, packed.past_length, n_stimuli)
+    flops = needed_flops(config, packed.length, packed.past_length, packed.n_stimuli)
     return {
         "case": name,
         "plain ms/token": 1e3 * per_token["plain"],

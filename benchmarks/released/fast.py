@@ -117,7 +117,7 @@ class FastNetwork(ReleasedNetwork):
             x = self._past_attention(block, x, rows, past, past_rows)
         if batch.frames is not None:
             shared = Rows.of(np.bincount(batch.stimulus, batch.length).astype(np.int64))
-            stimulus = self.encode_stimulus(batch.frames, times)
+            stimulus = self.encode_stimulus(batch.stimulus_frames(), times)
             for block in self.stimulus_fusion:
                 x = self._stimulus_attention(block, x, shared, stimulus)
         for block in self.decoder:

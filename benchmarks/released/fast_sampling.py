@@ -158,8 +158,8 @@ class FastSampler:
         self._stimulus = []
         if batch.frames is not None:
             self._stimulus = [Step(block, n_heads) for block in network.stimulus_fusion]
-            stimulus = network.encode_stimulus(batch.frames, self._dt_vectors)
-            one_each = Rows.of(np.full(len(batch.frames), network.config.n_stimulus_tokens))
+            stimulus = network.encode_stimulus(batch.stimulus_frames(), self._dt_vectors)
+            one_each = Rows.of(np.full(batch.n_stimuli, network.config.n_stimulus_tokens))
             self._stimulus_keys = self._context_keys(network.stimulus_fusion, stimulus, one_each)
             self._share(batch.stimulus)
 

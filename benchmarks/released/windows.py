@@ -112,9 +112,12 @@ class PackedBatch:
     past_length : ndarray of shape (B,)
     order : ndarray of shape (B,)
         Which of the windows asked for each one is: with a video they are ordered by stimulus.
-    frames : Tensor of shape (S, n_frames, height, width) or None
+    frames : Tensor of shape (F, height, width) or None
+        All stored frames, not copied.
+    shown : Tensor of shape (S, n_frames) or None
+        Frames of each distinct stimulus window.
     stimulus : ndarray of shape (B,) or None
-        Ascending.
+        Stimulus window of each window, ascending.
     """
 
     unit: Tensor
@@ -127,7 +130,17 @@ class PackedBatch:
     past_length: np.ndarray
     order: np.ndarray
     frames: Tensor | None
+    shown: Tensor | None
     stimulus: np.ndarray | None
+
+    @property
+    def n_stimuli(self) -> int:
+        """Distinct stimulus windows."""
+        return 0 if self.shown is None else len(self.shown)
+
+    def stimulus_frames(self) -> Tensor:
+        """Frames of the distinct stimulus windows, (S, n_frames, height, width), copied out of the stored ones."""
+        return self.frames[self.shown]
 
 
 def frame_range(config: ReleasedConfig, end: int | np.ndarray) -> tuple[int | np.ndarray, int | np.ndarray]:
@@ -194,7 +207,7 @@ def fast_batch(
     recording: SimulatedRecording, config: ReleasedConfig, trial: np.ndarray, end: np.ndarray
 ) -> PackedBatch:
     """Some windows, cut with two searches from the flat arrays."""
-    frames = stimulus = None
+    frames = shown = stimulus = None
     order = np.arange(len(trial))
     if config.video:
         low, _ = frame_range(config, end)
@@ -202,8 +215,8 @@ def fast_batch(
         order = np.argsort(recording.clip[trial] * n_frames + low, kind="stable")
         trial, end = trial[order], end[order]
         distinct, stimulus = np.unique((recording.clip[trial] * n_frames + low[order]), return_inverse=True)
-        shown = distinct[:, None] + np.arange(config.n_frames)
-        frames = torch.from_numpy(recording.frames.reshape(-1, *recording.frames.shape[2:])[shown])
+        shown = torch.from_numpy(distinct[:, None] + np.arange(config.n_frames))
+        frames = torch.from_numpy(recording.frames).flatten(0, 1)
     border = trial * recording.n_bins + end - config.window_bins
     first = np.concatenate([border, border - config.past_bins])  # the current windows, then their pasts
     stop = np.concatenate([border + config.window_bins, border])
@@ -224,4 +237,4 @@ def fast_batch(
     columns = (unit[inputs], dt[inputs], unit[inputs + 1], dt[inputs + 1])
     current = [torch.from_numpy(column) for column in columns]
     past = [torch.from_numpy(column[n_current:]) for column in (unit, dt)]
-    return PackedBatch(*current, length - 1, *past, past_length, order, frames, stimulus)
+    return PackedBatch(*current, length - 1, *past, past_length, order, frames, shown, stimulus)

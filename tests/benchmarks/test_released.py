@@ -56,8 +56,9 @@ def test_both_ways_cut_the_same_tokens(recording, config):
     assert padded.length.max() == config.block - 1  # some windows were cut off, as the released system does
     assert len(set(padded.length.tolist())) > 2
     if config.video:
-        assert torch.equal(packed.frames[packed.stimulus].double(), padded.frames)
-        assert len(packed.frames) < len(padded.frames)
+        assert torch.equal(packed.stimulus_frames()[packed.stimulus].double(), padded.frames)
+        assert packed.n_stimuli < len(padded.frames)
+        assert packed.frames.data_ptr() == recording.frames.ctypes.data  # nothing was copied
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
@@ -174,7 +175,7 @@ def test_needed_operations_agree_with_torchs_count_where_nothing_is_padded():
     assert (packed.length == 33).all() and (packed.past_length == 34).all()
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         FastNetwork(config)(packed)
-    needed = needed_flops(config, packed.length, packed.past_length, len(packed.frames))
+    needed = needed_flops(config, packed.length, packed.past_length, packed.n_stimuli)
     # torch counts both halves of causal attention and the vectors of the dt tokens, too
     d, layers = config.d_model, 2 * config.n_layers
     causal = layers * 4 * d * sum(n * n - n * (n + 1) / 2 for n in packed.length)

@@ -36,6 +36,28 @@ def test_rows_are_kept_beside_those_of_other_cases(script, tmp_path, monkeypatch
     ]
 
 
+def test_quick_rows_are_never_kept(script, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["fit.py", "--quick", "--write"])
+    with pytest.raises(SystemExit):
+        script("_machine").arguments("what it does")
+    assert "must not replace measured ones" in capsys.readouterr().err
+
+
+def test_live_memory_is_what_is_held_and_not_what_was(script):
+    machine = script("_machine")
+    if np.isnan(machine.live_memory()):
+        pytest.skip("no glibc")
+
+    def hold_then_drop():
+        held = [np.ones(1_000_000) for _ in range(4)]
+        time.sleep(0.2)
+        del held
+
+    resident, live = machine.growth_of(hold_then_drop)
+    assert 25 < live < 50  # of 32 MB
+    assert machine.growth_of(lambda: time.sleep(0.1))[1] < 5
+
+
 def test_provenance_names_what_a_number_needs(script):
     row = script("_machine").provenance(3, "batch 32")
     assert row["seed"] == 3 and row["settings"] == "batch 32" and row["date"].count("-") == 2
