@@ -53,6 +53,12 @@ class Spikes:
         number = torch.arange(len(cell), device=row.device) - (count.cumsum(0) - count)[cell] + 1
         return cls(row, unit, cell, number, number == count[cell])
 
+    @classmethod
+    def of_counts(cls, counts: Tensor) -> Spikes:
+        """List the spikes of cells (R, N)."""
+        row, unit = counts.nonzero(as_tuple=True)
+        return cls.of(row, unit, counts[row, unit].long())
+
 
 @dataclass(frozen=True)
 class NextEvents:

@@ -126,8 +126,7 @@ class Layout:
         if config.bin_clock:
             spikes = Spikes.of(tokens.prefixes.cell, tokens.prefixes.unit, tokens.prefixes.count)
         else:  # one token a spike: cells are found anew
-            row, unit = counts.reshape(-1, n_units).nonzero(as_tuple=True)
-            spikes = Spikes.of(row, unit, counts.reshape(-1, n_units)[row, unit].long())
+            spikes = Spikes.of_counts(counts.reshape(-1, n_units))
         events = NextEvents.of(spikes, n_bins)
         shown = None
         if config.aligned is not None and config.aligned in batch.modalities:

@@ -23,7 +23,7 @@ from skneuro.nn.counts import (
 )
 from skneuro.nn.decoder import DecoderCache
 from skneuro.nn.encoders import ModalityKeys
-from skneuro.nn.hazard import cell_log_likelihood, spike_repeats
+from skneuro.nn.hazard import Spikes, cell_log_likelihood, repeat_odds
 from skneuro.nn.neuroformer import Context, Neuroformer
 from skneuro.nn.softmax_heads import Prefix, coupling_effects, repeat_logit
 
@@ -147,12 +147,13 @@ class ClosedLoop:
         for bin_ in range(self.model.config.window_bins):
             context = self._context(1)
             base, state = context.base[:, 0], context.state[:, 0]
-            if cache is None:
+            if cache is None or hidden is None:
                 hidden, cache = decoder.begin(state)
             uniform, counts = self._uniform(everyone, 2 * base.shape[1]), given[:, bin_]
             _, decided = draw_bin(session, decoder, bin_, base, state, hidden.clone(), cache.copy(), uniform)
-            repeats = spike_repeats(counts, decided, session.repeat_shift(state), session.repeat_table)
-            found.append(cell_log_likelihood(counts, decided, repeats))
+            spikes = Spikes.of_counts(counts)
+            odds = repeat_odds(spikes, decided, session.repeat_shift(state), session.repeat_table)
+            found.append(cell_log_likelihood(decided, spikes, odds))
             ahead = decoder.look_ahead(session, counts > 0, counts, bin_, state, hidden, cache, everyone)
             n_tokens = (counts > 0).sum(1)
             hidden = ahead.states[everyone, n_tokens]
