@@ -3,8 +3,9 @@
     python benchmarks/scale.py [--quick] [--write] [--sweeps units memory]
 
 Every point is measured in a process of its own: one epoch of training, `score` and `sample` on simulated Poisson
-spikes, default parameters but for the one that is swept. CPU time, one thread; memory is what the resident size grew
-by, at its largest, in each part; the whole process holds the data and everything imported, too. The last column of a
+spikes, drawn as events, default parameters but for the one that is swept. CPU time, one thread; memory is what the
+resident size grew by, at its largest, in each part, and "live" what of it was allocated and not freed holes; the whole
+process holds the data and everything imported, too. The last column of a
 sweep is the exponent of the cost's growth between the point and the one before it: 1 is linear. Single runs:
 neighbouring exponents scatter by 0.2.
 """
@@ -15,9 +16,11 @@ import time
 import warnings
 
 import numpy as np
-from _machine import arguments, in_own_process, keep, memory_of, provenance, show
-from _product import containers, estimator, n_tokens, one_epoch
-from released.windows import SimulatedRecording
+from _machine import arguments, growth_of, in_own_process, keep, provenance, show
+from _product import estimator, n_tokens, one_epoch
+from released.windows import FRAME_RATE
+
+from skneuro.data import SpikeTrains, Video
 
 # Duration is chosen so that the longest point takes about a minute.
 BASE = {"n_units": 100, "rate": 5.0, "window_bins": 5, "n_trials": 8, "duration": 8.0, "frame": 0, "coupling": True}
@@ -26,6 +29,7 @@ SAMPLED = 0.25  # s
 SMALL = {**BASE, "n_units": 4, "n_trials": 2, "duration": 1.0}
 SWEEPS = {
     "units": ("n_units", N_UNITS, {"duration": 4.0, "n_trials": 4}),
+    "many units": ("n_units", [2500, 5000, 10000], {"duration": 4.0, "n_trials": 1, "rate": 2.0}),
     "units, no coupling": ("n_units", N_UNITS, {"duration": 4.0, "n_trials": 4, "coupling": False}),
     "rate": ("rate", [1.0, 2.5, 5.0, 10.0, 20.0], {}),
     "window": ("window_bins", [1, 2, 5, 10, 20], {}),
@@ -44,18 +48,13 @@ def measure(point: dict, seed: int, parts: tuple[str, ...]) -> dict:
 def costs(point: dict, seed: int, parts: tuple[str, ...]) -> dict:
     """Simulate, train, score, sample."""
     frame = point["frame"]
-    recording = SimulatedRecording.make(
-        point["n_units"], point["rate"], seed, n_trials=point["n_trials"], duration=point["duration"],
-        frame_shape=(max(frame, 1), max(frame, 1)),
-    )  # fmt: skip
-    spikes, video = containers(recording, video=frame > 0)
-    del recording
+    spikes, video = recording(point, seed)
     model = estimator(window_bins=point["window_bins"], coupling=point["coupling"], random_state=seed)
     row = {"tokens": n_tokens(spikes, model)}
 
     def measured(name: str, function) -> None:
         start = time.process_time()
-        row[f"{name}, MB"] = memory_of(function)
+        row[f"{name}, MB"], row[f"{name}, live MB"] = growth_of(function)
         row[f"{name}, CPU s"] = time.process_time() - start
 
     warnings.simplefilter("ignore", UserWarning)
@@ -67,6 +66,24 @@ def costs(point: dict, seed: int, parts: tuple[str, ...]) -> dict:
         per_trial = 1 if frame else 8
         measured(f"sample of {SAMPLED} s a trial", lambda: model.sample(video, per_trial, duration=SAMPLED))
     return row
+
+
+def recording(point: dict, seed: int) -> tuple[SpikeTrains, Video | None]:
+    """Poisson spikes drawn one by one: a table of counts would need far more memory than what is measured."""
+    rng = np.random.default_rng(seed)
+    n_trials, n_units, duration = point["n_trials"], point["n_units"], point["duration"]
+    n_spikes = rng.poisson(point["rate"] * duration * n_units, n_trials)
+    trial = np.repeat(np.arange(n_trials), n_spikes)
+    times = rng.random(len(trial)) * duration
+    order = np.lexsort((times, trial))
+    units = rng.integers(0, n_units, len(trial))
+    spikes = SpikeTrains(
+        times[order], units, np.append(0, n_spikes.cumsum()), 0.0, duration, unit_ids=np.arange(n_units)
+    )  # fmt: skip
+    if not point["frame"]:
+        return spikes, None
+    shape = (1, round(duration * FRAME_RATE), point["frame"], point["frame"])
+    return spikes, Video(rng.standard_normal(shape, dtype=np.float32), FRAME_RATE, index=np.zeros(n_trials, dtype=int))
 
 
 def sweep(name: str, seed: int, *, quick: bool) -> list[dict]:
