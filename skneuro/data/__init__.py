@@ -12,6 +12,7 @@ from skneuro.data.time_series import TimeSeries
 from skneuro.data.video import Video
 
 if TYPE_CHECKING:
+    from skneuro.data._neuroformer import read_neuroformer
     from skneuro.data.adapters import as_spike_trains, from_spikeinterface, read_nwb
     from skneuro.data.clocks import ClockMap, align_clocks
 
@@ -29,6 +30,7 @@ __all__ = [
     "as_spike_trains",
     "from_spikeinterface",
     "read_input",
+    "read_neuroformer",
     "read_nwb",
 ]
 
@@ -38,6 +40,7 @@ _LAZY = {
     "align_clocks": ".clocks",
     "as_spike_trains": ".adapters",
     "from_spikeinterface": ".adapters",
+    "read_neuroformer": "._neuroformer",
     "read_nwb": ".adapters",
 }
 
