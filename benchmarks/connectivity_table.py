@@ -38,7 +38,7 @@ def number(value: float, name: str) -> str:
     """Three digits; seconds whole; a dash for what is not defined."""
     if pd.isna(value):
         return "-"
-    return f"{value:.0f}" if name in ("seconds", "false_driven") else f"{value:.3f}"
+    return f"{value:.0f}" if name in ("seconds", "training", "false_driven") else f"{value:.3f}"
 
 
 def scores(rows: pd.DataFrame) -> str:
@@ -101,11 +101,17 @@ def tables() -> dict[str, str]:
     of_models = HERE / "results" / "connectivity_models.csv"
     if of_models.exists():
         rows = pd.read_csv(of_models)
-        means = rows.groupby("method")[["auprc", "auroc", "signed_r2", "direction_rate", "seconds"]].mean()
+        shown = ("auprc", "auroc", "signed_r2", "direction_rate", "seconds", "training")
+        means = rows.groupby("method")[[name for name in shown if name in rows]].mean()
         means = means.sort_values("auprc", ascending=False)
         parts = {"method": list(means.index), "seeds": [str(n) for n in rows.groupby("method").size()[means.index]]}
-        parts |= {SCORES[name]: [number(v, name) for v in means[name]] for name in means}
+        titles = SCORES | {"training": "s of training"}
+        parts |= {titles[name]: [number(v, name) for v in means[name]] for name in means}
         result["models"] = markdown(pd.DataFrame(parts))
+    of_size = HERE / "results" / "connectivity_size.csv"
+    if of_size.exists():
+        columns = {"units": "units", "cpu_seconds": "CPU s", "seconds": "s", "peak_mb": "peak MB", "found": "found"}
+        result["size"] = markdown(pd.read_csv(of_size)[list(columns)].rename(columns=columns))
     return result
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "MissingModalityWarning",
     "NonFiniteLossError",
     "NonIntegerCountsWarning",
+    "ShortenedLagWarning",
     "UnsafeFileError",
 ]
 
@@ -61,6 +62,17 @@ class DroppedSpikesWarning(UserWarning):
     --------
     >>> from skneuro.exceptions import DroppedSpikesWarning
     >>> issubclass(DroppedSpikesWarning, UserWarning)
+    True
+    """
+
+
+class ShortenedLagWarning(UserWarning):
+    """Fewer lags were read or modelled than was asked for, because trials, kernels or another parameter are shorter.
+
+    Examples
+    --------
+    >>> from skneuro.exceptions import ShortenedLagWarning
+    >>> issubclass(ShortenedLagWarning, UserWarning)
     True
     """
 

@@ -55,6 +55,8 @@ class Estimate:
         Kernels in nats per spike.
     attributes : dict
         Further attributes of the inference, by name.
+    controlled : bool
+        Whether false discoveries by `z` are at the stated rate where units share input; else none are named.
     """
 
     strength: np.ndarray
@@ -63,6 +65,7 @@ class Estimate:
     probability: np.ndarray | None = None
     kernels: np.ndarray | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
+    controlled: bool = True
 
 
 def estimate_pairwise(method: str, binned: BinnedSpikes, reach: Reach) -> Estimate:
@@ -84,13 +87,13 @@ def estimate_pairwise(method: str, binned: BinnedSpikes, reach: Reach) -> Estima
     n = np.sqrt(np.maximum(pair_observations(binned, reach.read), 1))
     if method == "pearson":
         strength = pearson(binned)
-        return Estimate(strength, strength * n)
+        return Estimate(strength, strength * n, controlled=False)
     if method == "partial_correlation":
         strength = partial_correlation(binned)
-        return Estimate(strength, strength * n)
+        return Estimate(strength, strength * n, controlled=False)
     if method == "lagged_correlation":
         strength = lagged_correlation(binned, reach.read)
-        return Estimate(strength, strength * n, reach.read)
+        return Estimate(strength, strength * n, reach.read, controlled=False)
     if method == "ccg":
         n_wide = max(1, round(_PEAK / binned.bin_width))
         strength = cross_correlogram_z(binned, max(1, reach.modelled // 2), reach.read, n_wide)
@@ -98,7 +101,8 @@ def estimate_pairwise(method: str, binned: BinnedSpikes, reach: Reach) -> Estima
     bits = transfer_entropy(binned, reach.read)
     # 2 n ln 2 times the transfer entropy is chi-squared with two degrees of freedom where nothing flows.
     log_p = stats.chi2.logsf(2.0 * np.log(2.0) * n**2 * bits, 2)
-    return Estimate(bits, -stats.norm.ppf(np.maximum(0.5 * np.exp(log_p), 1e-300)), reach.read)
+    z = -stats.norm.ppf(np.maximum(0.5 * np.exp(log_p), 1e-300))
+    return Estimate(bits, z, reach.read, controlled=False)
 
 
 def estimate_convex(

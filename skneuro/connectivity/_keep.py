@@ -44,9 +44,10 @@ def keep(inference: Any, found: Estimate, binned: BinnedSpikes, reach: Reach) ->
         probability = None if found.probability is None else _without_unknown(found.probability, silent)
         if probability is not None:
             inference.posterior_ = probability
-        inference.significant_ = significant_edges(
-            inference.z_scores_, float(inference.fdr), n_looks=found.n_looks, probability=probability
-        )
+        if found.controlled:
+            inference.significant_ = significant_edges(
+                inference.z_scores_, float(inference.fdr), n_looks=found.n_looks, probability=probability
+            )
     n_lags = reach.read
     if found.kernels is not None:
         inference.lag_kernels_ = found.kernels

@@ -56,7 +56,7 @@ class AdjacencyReport:
             If `y` is a matrix of another shape, or of other units.
         """
         check_is_fitted(self)
-        read_units(self, X, bin_width=self._bin_width, counts=self.counts, reset=False)  # type: ignore[attr-defined]
+        read_units(self, X, bin_width=self._bin_width, counts=self.counts, reset=False)
         if y is None or np.ndim(y) != 2:
             warnings.warn(
                 "score needs the true adjacency, a matrix [target, source]; without one the score is NaN.",
@@ -244,7 +244,22 @@ class AdjacencyReport:
         if not significant:
             return ~np.isnan(self.adjacency_)
         if not hasattr(self, "significant_"):
-            raise ValueError(
-                f"method={self.method!r} says nothing about significance. Pass significant=False."  # type: ignore[attr-defined]
-            )
+            raise ValueError(f"{self._no_significance()} Pass significant=False to take every pair.")
         return self.significant_
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "significant_" and "adjacency_" in self.__dict__:
+            raise AttributeError(self._no_significance())
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _no_significance(self) -> str:
+        method = self.__dict__.get("method")
+        if "z_scores_" in self.__dict__:
+            return (
+                f"method={method!r} has no significant_: where units share input, its z_scores_ find false edges far "
+                "above any stated rate. Use method='coupling', 'glm' or 'ccg'."
+            )
+        return (
+            f"method={method!r} has no significant_: what is read from a fitted model comes without an error. Leave "
+            "estimator=None, and use method='coupling', 'glm' or 'ccg'."
+        )

@@ -1,4 +1,4 @@
-"""What a fitted model of any kind would expect if a unit had been silent: effects by deletion."""
+"""What a fitted model of any kind owes to the spikes of a unit: by deletion, or gradient times input."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from skneuro.connectivity._estimate import Estimate, Reach
+from skneuro.connectivity.context_effect import context_effects
 from skneuro.data import ModelInput, Recording, SpikeTrains
 from skneuro.preprocessing._units import check_unit_ids
 
@@ -16,12 +17,16 @@ __all__ = ["estimate_effects"]
 _LEAST = 1e-6  # spikes per bin: an expectation of nothing has no logarithm
 
 
-def estimate_effects(model: Any, X: Any, stimuli: Any, given: ModelInput, reach: Reach) -> Estimate:
-    """Delete the spikes of one source at a time and see how the expectation of every target changes after them.
+def estimate_effects(
+    model: Any, X: Any, stimuli: Any, given: ModelInput, reach: Reach, *, gradient: bool = False, n_contexts: int = 2000
+) -> Estimate:
+    """See how the expectation of every target changes with the spikes of one source at a time.
 
-    The effect at a lag is the mean change of the target's log expected count so long after a spike of the source, in
-    the contexts in which the source did fire, minus the median change in bins that no spike of the source precedes: the
-    long silence does something to a model with a slow state too. The effects are summed over the lags read.
+    A Neuroformer is asked in contexts of the recording, see `context_effects`. For any other model all spikes of a
+    source are deleted at once, and it predicts the recording anew: the effect at a lag is the mean change of the
+    target's log expected count so long after a spike of the source, in the contexts in which the source did fire, minus
+    the median change in bins that no spike of the source precedes, because the long silence does something to a model
+    with a slow state too. The effects are summed over the lags read.
 
     Parameters
     ----------
@@ -35,7 +40,9 @@ def estimate_effects(model: Any, X: Any, stimuli: Any, given: ModelInput, reach:
         X in the bins of the model.
     reach : Reach
         Lags. A model that predicts whole windows shows nothing of a spike within its own window: there, lags up to the
-        length of a window are read at least.
+        length of a window are read at least; a Neuroformer can be asked right after any spike.
+    gradient, n_contexts : bool, int
+        As in `context_effects`.
 
     Returns
     -------
@@ -43,6 +50,8 @@ def estimate_effects(model: Any, X: Any, stimuli: Any, given: ModelInput, reach:
 
     Raises
     ------
+    TypeError
+        If a gradient is wanted of a model that is no Neuroformer.
     ValueError
         If the units are not those of the model, or no bin follows a spike in another window.
     """
@@ -50,6 +59,13 @@ def estimate_effects(model: Any, X: Any, stimuli: Any, given: ModelInput, reach:
         raise ValueError(f"X has {given.spikes.n_units} units, but the estimator was fitted on {model.n_features_in_}.")
     if given.trials is not None:
         check_unit_ids(given.spikes.unit_ids, np.asarray(model.unit_ids_))
+    if hasattr(getattr(getattr(model, "model_", None), "network", None), "fusion"):
+        return context_effects(model, X, stimuli, given, reach.read, gradient=gradient, n_contexts=n_contexts)
+    if gradient:
+        raise TypeError(
+            f"effect='gradient' differentiates a NeuroformerEstimator. Got {type(model).__name__} instead; "
+            "effect='deletion' asks any model with predict(X, stimuli)."
+        )
     binned, window = given.spikes, int(getattr(model, "window_bins", 1))
     counts, into_trial = binned.dense(), np.arange(binned.n_bins) - np.repeat(binned.ptr[:-1], np.diff(binned.ptr))
     lags = range(1, max(reach.read, window if window > 1 else 1) + 1)

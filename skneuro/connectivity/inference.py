@@ -18,9 +18,10 @@ from skneuro.connectivity.attention import estimate_attention
 from skneuro.connectivity.background import model_background
 from skneuro.connectivity.effect import estimate_effects
 from skneuro.connectivity.lags import whole_past
-from skneuro.connectivity.model import estimate_from_kernels, unwrap
+from skneuro.connectivity.model import estimate_from_kernels, fitted_coupling, unwrap
 from skneuro.data import BinnedSpikes, ModelInput, Recording, SpikeTrains
 from skneuro.data._lookahead import lookahead
+from skneuro.exceptions import ShortenedLagWarning
 from skneuro.preprocessing._units import read_units
 
 __all__ = ["CoarseCouplingWarning", "ConnectivityInference"]
@@ -49,7 +50,7 @@ _ATTENTION = (
 
 
 class CoarseCouplingWarning(UserWarning):
-    """Coupling is read at bins so wide (more than 10 ms) that most direct influences fall within one bin.
+    """Direction is read at bins so wide (more than 10 ms) that most direct influences fall within one bin.
 
     Examples
     --------
@@ -73,9 +74,9 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
 
         - ``"coupling"``: coupling kernels of `estimator`; where there is none, of a coupled GLM that takes shared input
           into account and weighs each pair's kernel as edge or nuisance;
-        - ``"effect"``: what `estimator` expects of the targets after spikes of a source, against what it expects when
-          all spikes of the source are deleted; for any model with ``predict(X, stimuli)``, at the price of one
-          prediction of X for each unit;
+        - ``"effect"``: what a spike of a source does to the log-odds that `estimator`, a Neuroformer, gives the targets
+          in contexts of X; for any other model with ``predict(X, stimuli)``, what it expects after spikes of a source
+          against what it expects when they are all deleted, at the price of one prediction of X for each unit;
         - ``"attention"``: mean attention of `estimator`, a Neuroformer, from the spikes of a target to those of a
           source in its window: the readout of the paper. It warns, because it cannot show who drives whom;
         - ``"glm"``: the coupled Poisson GLM with a ridge penalty, and nothing else unless `background` or `dale` ask;
@@ -115,6 +116,12 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         Whether ``"attention"`` multiplies the layers instead of averaging them.
     attention_value_norm : bool, default=False
         Whether ``"attention"`` is weighed by the norm of the values that it carries.
+    effect : {"deletion", "gradient"}, default="deletion"
+        How ``"effect"`` asks a Neuroformer: with each spike of a context deleted, or by gradient times input. Per
+        context the first takes one forward pass for each spike within `readout_lag`, the second one backward pass for
+        each unit: it is cheaper where many units fire, and sees no further than the slope.
+    n_contexts : int, default=2000
+        Bins of X, evenly spaced, in which a Neuroformer is asked; the cost is proportional to it.
     fdr : float, default=0.05
         Rate of false discoveries of `significant_`.
     counts : {"round", "strict"}, default="round"
@@ -128,15 +135,17 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
     adjacency_ : ndarray of shape (n_units, n_units)
         ``[target, source]``. For ``"coupling"`` the posterior mean of the area of the edge's kernel, for ``"glm"`` and
         kernels of a model their sum over the lags read (nats x seconds), for ``"effect"`` the summed change of the log
-        expectation (nats x seconds), mean attention for ``"attention"``; z scores for ``"ccg"``, bits per bin for
-        ``"transfer_entropy"``, correlations otherwise. NaN on the diagonal and for units that were silent.
+        expectation per spike (nats x seconds), mean attention for ``"attention"``; z scores for ``"ccg"``, bits per
+        bin for ``"transfer_entropy"``, correlations otherwise. NaN on the diagonal and for units that were silent.
     z_scores_ : ndarray of shape (n_units, n_units)
         How far the pair is from no edge, in standard errors; for methods that look at several lags the most extreme.
         Not there where a model is read.
     posterior_ : ndarray of shape (n_units, n_units)
         Probability of an edge; only where edges were weighed.
     significant_ : ndarray of shape (n_units, n_units), bool
-        Edges at the stated rate of false discoveries, see `skneuro.connectivity.significant_edges`.
+        Edges at the stated rate of false discoveries, see `skneuro.connectivity.significant_edges`. Only for
+        ``"coupling"`` without `estimator`, ``"glm"`` and ``"ccg"``: the rate of the others does not hold where units
+        share input.
     n_observations_ : ndarray of shape (n_units, n_units), int64
         Bins in which the target, and the source over all lags read, were observed.
     lag_kernels_ : ndarray of shape (n_units, n_units, n_lags), in nats per spike
@@ -192,6 +201,8 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         "attention_heads": ["array-like", None],
         "attention_rollout": ["boolean"],
         "attention_value_norm": ["boolean"],
+        "effect": [StrOptions({"deletion", "gradient"})],
+        "n_contexts": [Interval(Integral, 1, None, closed="left")],
         "fdr": [Interval(Real, 0, 1, closed="neither")],
         "counts": [StrOptions({"round", "strict"})],
         "allow_acausal": ["boolean"],
@@ -214,6 +225,8 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         attention_heads: Sequence[int] | None = None,
         attention_rollout: bool = False,
         attention_value_norm: bool = False,
+        effect: str = "deletion",
+        n_contexts: int = 2000,
         fdr: float = 0.05,
         counts: str = "round",
         allow_acausal: bool = False,
@@ -232,6 +245,8 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         self.attention_heads = attention_heads
         self.attention_rollout = attention_rollout
         self.attention_value_norm = attention_value_norm
+        self.effect = effect
+        self.n_contexts = n_contexts
         self.fdr = fdr
         self.counts = counts
         self.allow_acausal = allow_acausal
@@ -266,7 +281,10 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         Warns
         -----
         CoarseCouplingWarning
-            If kernels are read at bins wider than 10 ms.
+            If a directed method works at bins wider than 10 ms.
+        ShortenedLagWarning
+            If the longest trial is shorter than `max_lag`, or `max_lag` or the kernels of `estimator` shorter than
+            `readout_lag`.
         UserWarning
             If units were silent; their row and column are NaN.
         """
@@ -283,14 +301,11 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
             )
         self._bin_width, binned = width, given.spikes
         self.unit_info_ = None if given.trials is None else given.trials.unit_info.copy()
-        reach = Reach(
-            min(_n_bins(self.max_lag, width), max(int(np.diff(binned.ptr).max(initial=0)) - 1, 1)),
-            0 if self.method in _SAME_BIN else _n_bins(self.readout_lag, width),
-        )
+        reach = self._reach(binned, model if reads else None)
         self._check_length(binned, reach.read)
-        if self.method in (*_CONVEX, "effect") and width > _COARSE * (1 + 1e-9):
+        if self.method not in (*_SAME_BIN, "attention") and width > _COARSE * (1 + 1e-9):
             warnings.warn(
-                f"Coupling is read at bins of {1e3 * width:g} ms. Above 10 ms most direct influences fall within one "
+                f"Direction is read at bins of {1e3 * width:g} ms. Above 10 ms most direct influences fall within one "
                 "bin and their direction is lost; 2 to 5 ms lose little.",
                 CoarseCouplingWarning,
                 stacklevel=2,
@@ -327,6 +342,29 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         # Spikes that were counts once cannot be told apart within those bins.
         return float(np.ceil(wanted / given - 1e-6) * given) if given else wanted
 
+    def _reach(self, binned: BinnedSpikes, model: Any) -> Reach:
+        """The lags in bins, as far as trials and kernels reach; says so where that is not as far as was asked."""
+        width, longest = binned.bin_width, int(np.diff(binned.ptr).max(initial=0))
+        wanted = _n_bins(self.max_lag, width)
+        n_read = 0 if self.method in _SAME_BIN else _n_bins(self.readout_lag, width)
+        reach = Reach(min(wanted, max(longest - 1, 1)), n_read)
+        limits = []
+        if self.method in (*_CONVEX, "ccg") and model is None and reach.modelled < wanted:
+            limits.append(("max_lag", reach.modelled, f"the longest trial has {longest} bins"))
+        if self.method == "coupling" and model is not None:
+            there = min(fitted_coupling(model).shape[2], reach.modelled)
+            if there < reach.read:
+                limits.append(("readout_lag", there, "the kernels of the estimator, or max_lag, end there"))
+        elif self.method in _CONVEX and reach.modelled < reach.read and longest > reach.read:
+            limits.append(("readout_lag", reach.modelled, f"max_lag={self.max_lag:g} ends there"))
+        for name, n_bins, why in limits:
+            warnings.warn(
+                f"{name}={getattr(self, name):g} s was shortened to {n_bins * width:g} s, because {why}.",
+                ShortenedLagWarning,
+                stacklevel=3,
+            )
+        return reach
+
     def _check_length(self, binned: BinnedSpikes, n_read: int) -> None:
         lengths = np.diff(binned.ptr)
         if binned.n_bins < 2:
@@ -344,7 +382,9 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
 
     def _infer(self, given: ModelInput, X: Any, y: Any, model: Any, reach: Reach) -> Estimate:
         if self.method == "effect":
-            return estimate_effects(model, X, y, given, reach)
+            return estimate_effects(
+                model, X, y, given, reach, gradient=self.effect == "gradient", n_contexts=int(self.n_contexts)
+            )
         if self.method == "attention":
             warnings.warn(_ATTENTION, stacklevel=4)
             return estimate_attention(

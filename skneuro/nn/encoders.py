@@ -58,6 +58,23 @@ class ModalityKeys(TimedKeys):
     values: Tensor
 
 
+@dataclass(frozen=True)
+class SpikeKeys(TimedKeys):
+    """Keys of recent spikes, where the gradient by their counts is wanted.
+
+    Attributes
+    ----------
+    log_weight : Tensor of shape (R, S)
+        Log of how much each key counts: 0, with the slope that takes the key away as its count goes to zero.
+    """
+
+    log_weight: Tensor
+
+    def rows(self, index: Tensor) -> Self:
+        """Some blocks."""
+        return replace(super().rows(index), log_weight=self.log_weight[index])
+
+
 class PastEncoder(nn.Module):
     """The long past: one vector a bin (a sum of unit embeddings) through a GRU, run once over a segment.
 
@@ -165,6 +182,8 @@ class Source(nn.Module):
         # Lags of whole bins can fall between two knots; a little more decides for one of them, always the same.
         knot = (age / self.span * (N_LAG_KNOTS - 1) + 1e-3).round().long().clamp(0, N_LAG_KNOTS - 1)
         bias = self.bias[:, knot].transpose(0, 1)  # (R, H, Q, S)
+        if isinstance(keys, SpikeKeys):
+            bias = bias + keys.log_weight[:, None, None, :]
         bias = bias.masked_fill(~seen[:, None], float("-inf"))
         if n_places > 1:
             bias = bias.repeat_interleave(n_places, dim=-1)

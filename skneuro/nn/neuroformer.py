@@ -21,7 +21,7 @@ from skneuro.nn.alignment import Projection, contrastive_loss
 from skneuro.nn.batch import Batch, block_bins
 from skneuro.nn.config import NeuroformerConfig
 from skneuro.nn.decoder import WindowDecoder
-from skneuro.nn.encoders import Fusion, LinearDrive, ModalityKeys, PastEncoder, TimedKeys
+from skneuro.nn.encoders import Fusion, LinearDrive, ModalityKeys, PastEncoder, SpikeKeys, TimedKeys
 from skneuro.nn.layers import Dropout, RandomSource
 from skneuro.nn.layout import Layout, RecentSpikes, known_until, latest_samples
 from skneuro.nn.prefix_logits import prefix_logits
@@ -165,9 +165,12 @@ class Neuroformer(nn.Module):
 
     def _recent_spikes(self, recent: RecentSpikes) -> tuple[TimedKeys, Tensor]:
         """Occupied cells of the last `recent_bins` bins as keys, one row a block, and all their tokens (T, 1, D)."""
-        embedding = self.session.embedding
-        tokens = embedding[recent.unit] + recent.count.to(embedding.dtype).log()[:, None] * self.fusion.recent_count
+        embedding, count = self.session.embedding, recent.count
+        tokens = embedding[recent.unit] + count.detach().to(embedding.dtype).log()[:, None] * self.fusion.recent_count
         time = recent.bins.to(tokens.dtype) * self.config.bin_width
+        if count.requires_grad:  # a spike counts by being there: half of it is half a key
+            weight = (count / count.detach()).log()[recent.index]
+            return SpikeKeys(time, recent.present, recent.index, weight), tokens[:, None]
         return TimedKeys(time, recent.present, recent.index), tokens[:, None]
 
     # ---- one pass --------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Facts about inferred connectivity: it finds known couplings, bound to units, directions and trial edges."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skneuro.connectivity import CoarseCouplingWarning, ConnectivityInference
 from skneuro.data import SpikeTrains
+from skneuro.exceptions import ShortenedLagWarning
 from skneuro.metrics.connectivity import auprc
 
 METHODS = (
@@ -203,8 +205,9 @@ def test_a_model_is_refused_where_it_does_not_fit():
 def test_coarse_bins_warn_by_name():
     with pytest.warns(CoarseCouplingWarning, match="50 ms"):
         ConnectivityInference(FittedModel(bin_width=0.05).fit(None)).fit(SPIKES)
-    with pytest.warns(CoarseCouplingWarning, match="20 ms"):
-        ConnectivityInference(bin_width=0.02).fit(SPIKES)
+    for method in LAGGED:
+        with pytest.warns(CoarseCouplingWarning, match="20 ms"):
+            ConnectivityInference(method=method, bin_width=0.02).fit(SPIKES)
 
 
 def test_silent_units_are_unknown_and_named():
@@ -275,3 +278,27 @@ def test_the_table_is_labelled_target_by_source(fitted):
     assert (table.index.name, table.columns.name) == ("target", "source")
     assert table.loc["u3", "u5"] == fitted["glm"].adjacency_[3, 5]
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted["glm"])).to_frame(), table)
+
+
+def test_lags_that_were_shortened_are_named():
+    with pytest.warns(ShortenedLagWarning, match=r"max_lag=0.04 s was shortened to 0.025 s, .* has 6 bins"):
+        ConnectivityInference(method="glm", bin_width=0.005, readout_lag=0.01).fit(COUNTS[:600].reshape(100, 6, 12))
+    with pytest.warns(ShortenedLagWarning, match=r"readout_lag=0.03 s was shortened to 0.02 s, because max_lag"):
+        ConnectivityInference(method="glm", max_lag=0.02, readout_lag=0.03).fit(COUNTS[:600])
+    with pytest.warns(ShortenedLagWarning, match=r"readout_lag=0.1 s was shortened to 0.08 s, because the kernels"):
+        ConnectivityInference(FittedModel().fit(None), readout_lag=0.1, max_lag=0.2).fit(SPIKES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ConnectivityInference(method="glm").fit(COUNTS[:600])
+        ConnectivityInference(method="pearson", max_lag=0.02, readout_lag=0.03).fit(COUNTS[:600])
+
+
+@pytest.mark.parametrize("method", ["pearson", "partial_correlation", "lagged_correlation", "transfer_entropy"])
+def test_a_rate_that_does_not_hold_is_not_promised(fitted, method):
+    assert hasattr(fitted[method], "z_scores_") and not hasattr(fitted[method], "significant_")
+    with pytest.raises(AttributeError, match=f"method='{method}' has no significant_: where units share input"):
+        fitted[method].significant_  # noqa: B018
+    with pytest.raises(ValueError, match="Pass significant=False"):
+        fitted[method].to_networkx()
+    with pytest.raises(AttributeError, match="no attribute 'significant_'"):
+        ConnectivityInference(method=method).significant_  # noqa: B018
