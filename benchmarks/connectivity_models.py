@@ -1,9 +1,10 @@
-"""What a trained Neuroformer shows of a network: coupling attention and ordinary attention.
+"""What a trained Neuroformer shows of a network: coupling attention, effects and ordinary attention.
 
     python benchmarks/connectivity_models.py [--seeds 21 22 23]
 
-`make_hub_network(level="easy")`, 24 units and 4 minutes; a small model, trained for some epochs, is read in several
-ways, beside the direct coupling, CCG and Pearson on the same spikes. Rows are added to
+`make_hub_network(level="medium")`, 24 units and 4 minutes; a small model, trained for some epochs, is read in several
+ways, beside the direct coupling, CCG and Pearson on the same spikes; a second one without coupling attention shows what
+effects and attention find where there are no kernels. Rows are added to
 ``results/connectivity_models.csv``.
 """
 
@@ -24,19 +25,26 @@ from skneuro import ConnectivityInference, NeuroformerEstimator
 from skneuro.datasets import make_hub_network
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "connectivity_models.csv"
-N_UNITS, DURATION, LEVEL = 24, 240.0, "easy"
+N_UNITS, DURATION, LEVEL = 24, 240.0, "medium"
 MODEL = {"bin_width": 0.005, "window_bins": 4, "context": 0, "gamma": 0, "mu": 0.5, "d_model": 32, "max_epochs": 8}
+# Which model is read, if any.
 METHODS = {
-    "Pearson": (False, {"method": "pearson"}),
-    "CCG": (False, {"method": "ccg"}),
-    "coupling, direct": (False, {"method": "coupling"}),
-    "coupling of the model": (True, {"method": "coupling"}),
-    "attention": (True, {"method": "attention"}),
-    "attention, rollout": (True, {"method": "attention", "attention_rollout": True}),
-    "attention x value": (True, {"method": "attention", "attention_value_norm": True}),
+    "Pearson": (None, {"method": "pearson"}),
+    "CCG": (None, {"method": "ccg"}),
+    "coupling, direct": (None, {"method": "coupling"}),
+    "coupling of the model": ("coupled", {"method": "coupling"}),
+    "effect, deletion": ("coupled", {"method": "effect"}),
+    "effect, gradient x input": ("coupled", {"method": "effect", "effect": "gradient"}),
+    "attention": ("coupled", {"method": "attention"}),
+    "attention, rollout": ("coupled", {"method": "attention", "attention_rollout": True}),
+    "attention x value": ("coupled", {"method": "attention", "attention_value_norm": True}),
+    "effect, deletion; no coupling": ("uncoupled", {"method": "effect"}),
+    "effect, gradient x input; no coupling": ("uncoupled", {"method": "effect", "effect": "gradient"}),
+    "attention; no coupling": ("uncoupled", {"method": "attention"}),
 }
-COLUMNS = ["seed", "method", "auroc", "auprc", "auprc_chance", "signed_r2", "direction_rate", "seconds", "settings"]
-COLUMNS += ["date", "versions"]
+MODELS = {"coupled": {}, "uncoupled": {"coupling": False, "context": 0.1}}
+SCORES = ["auroc", "auprc", "auprc_chance", "signed_r2", "direction_rate"]
+COLUMNS = ["level", "seed", "method", *SCORES, "seconds", "training", "settings", "date", "versions"]
 
 
 def main() -> None:
@@ -47,23 +55,28 @@ def main() -> None:
     for seed in parser.parse_args().seeds:
         data = make_hub_network(N_UNITS, DURATION, LEVEL, seed)
         blocks = data.spikes.cut(10.0)
-        start = time.perf_counter()
-        model = NeuroformerEstimator(**MODEL, random_state=0).fit(blocks)
-        training = time.perf_counter() - start
-        print(f"{seed} trained in {training:.0f} s, {model.best_validation_score_} bits per spike", flush=True)
-        for name, (of_model, settings) in METHODS.items():
+        models, training = {}, {}
+        for name, more in MODELS.items():
             start = time.perf_counter()
-            spikes = blocks if of_model else data.spikes
-            inference = ConnectivityInference(model if of_model else None, **settings).fit(spikes)
-            seconds = time.perf_counter() - start + training * of_model
+            models[name] = NeuroformerEstimator(**{**MODEL, **more}, random_state=0).fit(blocks)
+            training[name] = time.perf_counter() - start
+            score = models[name].best_validation_score_
+            print(f"{seed} {name} trained in {training[name]:.0f} s, {score:.3f} bits per spike", flush=True)
+        for name, (read, settings) in METHODS.items():
+            start = time.perf_counter()
+            spikes = data.spikes if read is None else blocks
+            inference = ConnectivityInference(models.get(read), **settings).fit(spikes)
+            seconds = time.perf_counter() - start
+            given = {} if read is None else {**MODEL, **MODELS[read]}
             scores = inference.compare(data.weights)
             if name.startswith("attention"):
                 scores["signed_r2"] = float("nan")  # unsigned
             if name == "Pearson":
                 scores["direction_rate"] = float("nan")  # symmetric
-            row = {key: round(scores[key], 4) for key in COLUMNS[2:7]}
-            row |= {"seed": seed, "method": name, "seconds": round(seconds, 1), "date": date.today().isoformat()}
-            row["settings"] = " ".join(f"{k}={v}" for k, v in {**(MODEL if of_model else {}), **settings}.items())
+            row = {key: round(scores[key], 4) for key in SCORES}
+            row |= {"level": LEVEL, "seed": seed, "method": name, "date": date.today().isoformat()}
+            row |= {"seconds": round(seconds, 1), "training": round(training.get(read, 0.0), 1)}
+            row["settings"] = " ".join(f"{k}={v}" for k, v in {**given, **settings}.items())
             row["versions"] = f"skneuro {skneuro.__version__}, torch {torch.__version__}, {platform.python_version()}"
             add_row(RESULTS, COLUMNS, row)
             print(f"{seed} {name:24} AUPRC {row['auprc']:.3f} direction {row['direction_rate']:.3f} {seconds:.0f} s")
