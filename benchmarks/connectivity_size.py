@@ -3,28 +3,20 @@
     python benchmarks/connectivity_size.py [--units 80 250 500 1000] [--method coupling glm]
 
 Ten minutes of independent units at 5 Hz, each size in a process of its own: there is no shared input to find, so that
-the fit is one round; shared input costs three further ones. Rows are added to ``results/connectivity_size.csv``.
+the fit is one round; shared input costs three further ones. Rows are kept in ``results/connectivity_size.csv``.
 """
 
 from __future__ import annotations
 
 import argparse
-import pathlib
-import platform
 import time
-from datetime import date
 
 import numpy as np
-import scipy
-from _connectivity import add_row
-from _machine import in_own_process
+from _machine import in_own_process, keep, provenance
 
-import skneuro
 from skneuro import ConnectivityInference, SpikeTrains
 
-RESULTS = pathlib.Path(__file__).parent / "results" / "connectivity_size.csv"
 DURATION, RATE = 600.0, 5.0
-COLUMNS = ["units", "method", "cpu_seconds", "seconds", "peak_mb", "found", "pairs", "date", "versions"]
 
 
 def fit(n_units: int, method: str) -> tuple[float, float, int]:
@@ -44,14 +36,13 @@ def main() -> None:
     parser.add_argument("--units", type=int, nargs="+", default=[80, 250, 500, 1000])
     parser.add_argument("--method", nargs="+", default=["coupling"])
     arguments = parser.parse_args()
-    versions = f"skneuro {skneuro.__version__}, numpy {np.__version__}, scipy {scipy.__version__}"
     for n_units in arguments.units:
         for method in arguments.method:
             (cpu, wall, found), _, peak = in_own_process(fit, n_units, method)
             row = {"units": n_units, "method": method, "cpu_seconds": round(cpu), "seconds": round(wall)}
             row |= {"peak_mb": round(peak), "found": found, "pairs": n_units * (n_units - 1)}
-            row |= {"date": date.today().isoformat(), "versions": f"{versions}, Python {platform.python_version()}"}
-            add_row(RESULTS, COLUMNS, row)
+            row |= provenance(0, f"{DURATION:g} s at {RATE:g} Hz")
+            keep("connectivity_size", [row], ("units", "method"))
             print(row, flush=True)
 
 

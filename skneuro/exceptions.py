@@ -13,6 +13,8 @@ __all__ = [
     "NonFiniteLossError",
     "NonIntegerCountsWarning",
     "ShortenedLagWarning",
+    "SilentUnitsWarning",
+    "TransposedTruthWarning",
     "UnsafeFileError",
 ]
 
@@ -73,6 +75,28 @@ class ShortenedLagWarning(UserWarning):
     --------
     >>> from skneuro.exceptions import ShortenedLagWarning
     >>> issubclass(ShortenedLagWarning, UserWarning)
+    True
+    """
+
+
+class SilentUnitsWarning(UserWarning):
+    """Units without a spike in observed time: nothing can be said of their couplings, which are NaN.
+
+    Examples
+    --------
+    >>> from skneuro.exceptions import SilentUnitsWarning
+    >>> issubclass(SilentUnitsWarning, UserWarning)
+    True
+    """
+
+
+class TransposedTruthWarning(UserWarning):
+    """A bare matrix of true couplings scores clearly better transposed: it is likely [source, target].
+
+    Examples
+    --------
+    >>> from skneuro.exceptions import TransposedTruthWarning
+    >>> issubclass(TransposedTruthWarning, UserWarning)
     True
     """
 

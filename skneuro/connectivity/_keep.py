@@ -11,6 +11,7 @@ from skneuro.connectivity._estimate import Estimate, Reach
 from skneuro.connectivity.lags import pair_observations
 from skneuro.connectivity.significance import significant_edges
 from skneuro.data import BinnedSpikes
+from skneuro.exceptions import SilentUnitsWarning
 
 
 def keep(inference: Any, found: Estimate, binned: BinnedSpikes, reach: Reach) -> None:
@@ -29,7 +30,7 @@ def keep(inference: Any, found: Estimate, binned: BinnedSpikes, reach: Reach) ->
 
     Warns
     -----
-    UserWarning
+    SilentUnitsWarning
         If units were silent.
     """
     optional = ("z_scores_", "posterior_", "significant_", "lag_kernels_", "dale_", "dale_evidence_")
@@ -72,5 +73,6 @@ def _warn_of_silence(silent: np.ndarray, unit_ids: np.ndarray) -> None:
         warnings.warn(
             f"{silent.sum()} of {len(silent)} units have no spike in observed time; their rows and columns are NaN: "
             f"{names[:5]}{' ...' if len(names) > 5 else ''}.",
+            SilentUnitsWarning,
             stacklevel=4,
         )

@@ -48,7 +48,7 @@ class AdjacencyReport:
         -------
         float
             NaN, with an `UndefinedMetricWarning`, where `y` is one value per row, as scikit-learn's own tools
-            pass it, or None: without a true adjacency there is nothing to score.
+            pass it, or None: without a true adjacency there is nothing to score; and where no known pair is an edge.
 
         Raises
         ------
@@ -64,7 +64,14 @@ class AdjacencyReport:
                 stacklevel=2,
             )
             return float("nan")
-        return auprc(self.adjacency_, read_truth(y, self.unit_ids_, self.adjacency_))
+        found = auprc(self.adjacency_, read_truth(y, self.unit_ids_, self.adjacency_))
+        if np.isnan(found):
+            warnings.warn(
+                "Among the known pairs of the true adjacency there is no edge, or nothing else; the score is NaN.",
+                UndefinedMetricWarning,
+                stacklevel=2,
+            )
+        return found
 
     def compare(self, other: Any) -> dict[str, float]:
         """Compare the adjacency with a known truth, or with another method's.

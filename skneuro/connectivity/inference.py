@@ -285,7 +285,7 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         ShortenedLagWarning
             If the longest trial is shorter than `max_lag`, or `max_lag` or the kernels of `estimator` shorter than
             `readout_lag`.
-        UserWarning
+        SilentUnitsWarning
             If units were silent; their row and column are NaN.
         """
         model = self._model()
@@ -325,6 +325,16 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
             raise ValueError("background='model' needs an estimator: a fitted model with predict(X, stimuli).")
         if self.background == "model" and self.method not in _CONVEX:
             raise ValueError(f"method={self.method!r} takes no background. Use method='coupling' or method='glm'.")
+        if self.method not in _CONVEX and (self.background == "innovations" or self.dale is True):
+            raise ValueError(
+                f"method={self.method!r} takes no background='innovations' and no dale=True. Use method='coupling' or "
+                "method='glm'."
+            )
+        if self.estimator is not None and self.method == "coupling" and self.background == "innovations":
+            raise ValueError(
+                "The kernels of an estimator are read as they were trained, without innovations. Use "
+                "background='model', or leave estimator=None."
+            )
         if self.estimator is not None and self.method not in _OF_MODEL and self.background != "model":
             raise ValueError(
                 f"method={self.method!r} reads no estimator. Use one of {_OF_MODEL}, or leave estimator=None."

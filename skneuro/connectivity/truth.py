@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skneuro.exceptions import TransposedTruthWarning
 from skneuro.metrics.connectivity import auprc
 
 __all__ = ["read_truth"]
@@ -39,7 +40,7 @@ def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray) -> np.nd
 
     Warns
     -----
-    UserWarning
+    TransposedTruthWarning
         If the transpose of a bare array scores clearly better.
 
     Examples
@@ -64,6 +65,7 @@ def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray) -> np.nd
         warnings.warn(
             "The transposed truth scores clearly better. Matrices here are [target, source]; if yours is "
             "[source, target], pass its transpose.",
+            TransposedTruthWarning,
             stacklevel=3,
         )
     return weights

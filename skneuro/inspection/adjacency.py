@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skneuro.inspection._plotting import import_pyplot, one_axes
 
 _ORDERS = ("hubs", "modules")
+_SATURATED = 0.99  # of the strengths: stronger ones share the last colour
 
 
 class AdjacencyDisplay:
@@ -152,16 +153,22 @@ class AdjacencyDisplay:
         if len(self.axes_) != 3:
             raise ValueError(f"With a truth there are three matrices to draw: give three axes. Got {len(self.axes_)}.")
         self.ax_, self.figure_ = self.axes_[1], self.axes_[1].figure
-        self._draw(self.axes_[0], truth, cmap, "true weight", "true")
+        limit = float(self._draw(self.axes_[0], truth, cmap, "true weight", "true").get_clim()[1])
         self.im_ = self._draw(self.axes_[1], inferred, cmap, label, title or "inferred")
-        self._draw(self.axes_[2], truth - _scaled(inferred, truth), cmap, "true weight", "true - inferred, scaled")
+        difference = truth - _scaled(inferred, truth)
+        self._draw(self.axes_[2], difference, cmap, "true weight", "true - inferred, scaled", limit)
         return self
 
-    def _draw(self, ax: Any, matrix: np.ndarray, cmap: Any, label: str, title: str | None) -> Any:
-        limit = float(np.nanmax(np.abs(matrix), initial=0.0)) or 1.0
+    def _draw(
+        self, ax: Any, matrix: np.ndarray, cmap: Any, label: str, title: str | None, limit: float | None = None
+    ) -> Any:
+        size = np.abs(matrix[np.isfinite(matrix)])
+        # The few strongest must not make all others look like nothing.
+        limit = limit or float(np.quantile(size, _SATURATED) if len(size) else 0.0) or size.max(initial=0.0) or 1.0
+        beyond = "both" if size.max(initial=0.0) > limit else "neither"
         ordered = matrix[np.ix_(self.order_, self.order_)]
         image = ax.imshow(ordered, cmap=cmap, vmin=-limit, vmax=limit, interpolation="nearest")
-        ax.figure.colorbar(image, ax=ax, label=label)
+        ax.figure.colorbar(image, ax=ax, label=label, extend=beyond, shrink=0.8)
         labels = np.arange(len(matrix)) if self.unit_ids is None else np.asarray(self.unit_ids)
         ticks = np.arange(0, len(matrix), max(1, int(np.ceil(len(matrix) / 10))))
         names = [str(unit) for unit in labels[self.order_][ticks]]

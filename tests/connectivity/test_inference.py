@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skneuro.connectivity import CoarseCouplingWarning, ConnectivityInference
 from skneuro.data import SpikeTrains
-from skneuro.exceptions import ShortenedLagWarning
+from skneuro.exceptions import ShortenedLagWarning, SilentUnitsWarning, TransposedTruthWarning
 from skneuro.metrics.connectivity import auprc
 
 METHODS = (
@@ -202,6 +202,20 @@ def test_a_model_is_refused_where_it_does_not_fit():
         ConnectivityInference(model).fit(SPIKES)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"method": "pearson", "background": "innovations"}, "takes no background='innovations'"),
+        ({"method": "ccg", "dale": True}, "no dale=True"),
+        ({"method": "pearson", "background": "model"}, "needs an estimator"),
+        ({"estimator": FittedModel().fit(None), "background": "innovations"}, "read as they were trained"),
+    ],
+)
+def test_parameters_that_contradict_each_other_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        ConnectivityInference(**settings).fit(SPIKES)
+
+
 def test_coarse_bins_warn_by_name():
     with pytest.warns(CoarseCouplingWarning, match="50 ms"):
         ConnectivityInference(FittedModel(bin_width=0.05).fit(None)).fit(SPIKES)
@@ -214,7 +228,7 @@ def test_silent_units_are_unknown_and_named():
     counts = COUNTS[:2000, :4].copy()
     counts[:, 2] = 0
     for method in METHODS:
-        with pytest.warns(UserWarning, match=r"1 of 4 units have no spike .*\[2\]"):
+        with pytest.warns(SilentUnitsWarning, match=r"1 of 4 units have no spike .*\[2\]"):
             inference = ConnectivityInference(method=method).fit(counts)
         unknown = np.eye(4, dtype=bool)
         unknown[2] = unknown[:, 2] = True
@@ -256,10 +270,11 @@ def test_truth_is_read_by_label_and_orientation(fitted):
         glm.score(SPIKES, table.iloc[1:, 1:])
     with pytest.raises(ValueError, match=r"shape \(12, 12\)"):
         glm.score(SPIKES, WEIGHTS[:3, :3])
-    with pytest.warns(UserWarning, match="transposed truth scores clearly better"):
+    with pytest.warns(TransposedTruthWarning, match="transposed truth scores clearly better"):
         glm.compare(WEIGHTS.T)
-    with pytest.warns(UndefinedMetricWarning):
-        assert np.isnan(glm.score(SPIKES))
+    for nothing in (None, np.zeros((12, 12)), np.full((12, 12), np.nan)):
+        with pytest.warns(UndefinedMetricWarning):
+            assert np.isnan(glm.score(SPIKES, nothing))
 
 
 def test_two_inferences_are_compared_by_their_common_pairs(fitted):

@@ -97,3 +97,13 @@ def test_the_drawing_has_an_arrow_for_each_significant_edge_in_the_colour_of_its
     assert len(NetworkDisplay(adjacency=truth).plot(max_edges=2).arrows_) == 2
     assert "2 of 4 edges" in NetworkDisplay(adjacency=truth).plot(max_edges=2).ax_.get_title()
     assert NetworkDisplay(adjacency=np.zeros((3, 3))).plot().arrows_ == []
+
+
+def test_few_strong_couplings_do_not_hide_the_others_and_the_difference_has_the_scale_of_the_truth():
+    truth = np.zeros((20, 20))
+    truth[0, 1:9] = 1.0
+    truth[3, 4] = 50.0
+    display = AdjacencyDisplay(adjacency=truth + 0.01, true_adjacency=truth).plot()
+    limits = [ax.images[0].get_clim() for ax in display.axes_]
+    assert limits[0] == limits[2] == (-1.0, 1.0)
+    assert AdjacencyDisplay(adjacency=np.zeros((3, 3))).plot().im_.get_clim() == (-1.0, 1.0)
