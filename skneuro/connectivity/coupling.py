@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from skneuro.connectivity.edges import Edges, infer_edges
-from skneuro.connectivity.glm import Evidence, Past, PerTarget, fit_targets
+from skneuro.connectivity.glm import Evidence, PerTarget, fit_targets
 from skneuro.connectivity.innovations import SharedInput, shared_input
 from skneuro.connectivity.lags import mean_counts
+from skneuro.connectivity.past import Past
 from skneuro.data import BinnedSpikes
 
 __all__ = ["CouplingFit", "fit_coupling"]

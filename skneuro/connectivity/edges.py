@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skneuro.connectivity.glm import Evidence, Past
+from skneuro.connectivity.glm import Evidence
+from skneuro.connectivity.past import Past
 from skneuro.connectivity.shapes import synaptic_shapes
 
 __all__ = ["Edges", "infer_edges"]
@@ -92,7 +93,8 @@ def infer_edges(
     --------
     >>> import numpy as np
     >>> from skneuro.connectivity.edges import infer_edges
-    >>> from skneuro.connectivity.glm import Past, fit_targets
+    >>> from skneuro.connectivity.glm import fit_targets
+    >>> from skneuro.connectivity.past import Past
     >>> from skneuro.data import BinnedSpikes
     >>> rng = np.random.default_rng(0)
     >>> counts = rng.poisson(0.02, (60000, 3))

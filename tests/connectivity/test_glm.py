@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import PoissonRegressor
 
-from skneuro.connectivity.glm import fit_coupled_glm, lag_basis
+from skneuro.connectivity.glm import fit_coupled_glm
+from skneuro.connectivity.past import lag_basis
 from skneuro.data import BinnedSpikes, SpikeTrains
 
 
