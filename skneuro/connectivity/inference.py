@@ -7,42 +7,33 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator
 
 from skneuro._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
 from skneuro.connectivity._estimate import Estimate, Reach, estimate_convex, estimate_pairwise
 from skneuro.connectivity._keep import keep
 from skneuro.connectivity._report import AdjacencyReport
+from skneuro.connectivity._request import (
+    BIN_WIDTH,
+    CONVEX,
+    OF_MODEL,
+    SAME_BIN,
+    check_length,
+    chosen_width,
+    lags_in_reach,
+    model_to_read,
+)
 from skneuro.connectivity.attention import estimate_attention
 from skneuro.connectivity.background import model_background
 from skneuro.connectivity.effect import estimate_effects
-from skneuro.connectivity.lags import whole_past
-from skneuro.connectivity.model import estimate_from_kernels, fitted_coupling, unwrap
-from skneuro.data import BinnedSpikes, ModelInput, Recording, SpikeTrains
+from skneuro.connectivity.model import estimate_from_kernels
+from skneuro.data import ModelInput
 from skneuro.data._lookahead import lookahead
-from skneuro.exceptions import ShortenedLagWarning
 from skneuro.preprocessing._units import read_units
 
 __all__ = ["CoarseCouplingWarning", "ConnectivityInference"]
 
-_COARSE = 0.010
-_ROW = 0.005  # s, of a row of counts whose width was not said
-# What each method does best with (docs/background/connectivity.md).
-_BIN_WIDTH = {
-    "coupling": 0.002,
-    "glm": 0.005,
-    "ccg": 0.001,
-    "lagged_correlation": 0.005,
-    "transfer_entropy": 0.005,
-    "partial_correlation": 0.05,
-    "pearson": 0.05,
-}
-_SAME_BIN = ("pearson", "partial_correlation")
-_CONVEX = ("coupling", "glm")
-_OF_MODEL = ("coupling", "effect", "attention")  # methods that can read an estimator
-
-
+_COARSE = 0.010  # s
 _ATTENTION = (
     "Attention is computed before the next unit is known: its row is the same for every unit that might fire, and "
     "cannot show who drives whom. Use method='coupling' for that."
@@ -188,7 +179,7 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
 
     _parameter_constraints: dict = {
         "estimator": [None, HasMethods(["fit"])],
-        "method": [StrOptions({*_BIN_WIDTH, *_OF_MODEL})],
+        "method": [StrOptions({*BIN_WIDTH, *OF_MODEL})],
         "bin_width": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "max_lag": [Interval(Real, 0, None, closed="neither")],
         "readout_lag": [Interval(Real, 0, None, closed="neither")],
@@ -288,22 +279,22 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         SilentUnitsWarning
             If units were silent; their row and column are NaN.
         """
-        model = self._model()
+        model = model_to_read(self)
         reads = model is not None and self.background != "model"
-        width = float(model.bin_width) if reads else self._width(X)
+        width = float(model.bin_width) if reads else chosen_width(self, X)
         given = read_units(self, X, bin_width=width, counts=self.counts, reset=True)
         ahead = lookahead(given.trials)
-        if ahead and not self.allow_acausal and self.method not in _SAME_BIN:
+        if ahead and not self.allow_acausal and self.method not in SAME_BIN:
             raise ValueError(
                 f"The events of X know up to {ahead:.3g} s of the future, so that an effect may come before its cause. "
-                f"Infer them with CalciumEvents(method='threshold'), use a symmetric method ({', '.join(_SAME_BIN)}), "
+                f"Infer them with CalciumEvents(method='threshold'), use a symmetric method ({', '.join(SAME_BIN)}), "
                 f"or set allow_acausal=True and read no direction."
             )
         self._bin_width, binned = width, given.spikes
         self.unit_info_ = None if given.trials is None else given.trials.unit_info.copy()
-        reach = self._reach(binned, model if reads else None)
-        self._check_length(binned, reach.read)
-        if self.method not in (*_SAME_BIN, "attention") and width > _COARSE * (1 + 1e-9):
+        reach = lags_in_reach(self, binned, model if reads else None)
+        check_length(binned, reach.read)
+        if self.method not in (*SAME_BIN, "attention") and width > _COARSE * (1 + 1e-9):
             warnings.warn(
                 f"Direction is read at bins of {1e3 * width:g} ms. Above 10 ms most direct influences fall within one "
                 "bin and their direction is lost; 2 to 5 ms lose little.",
@@ -319,76 +310,6 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         tags.input_tags.positive_only = True
         tags.target_tags.required = False
         return tags
-
-    def _model(self) -> Any:
-        if self.background == "model" and self.estimator is None:
-            raise ValueError("background='model' needs an estimator: a fitted model with predict(X, stimuli).")
-        if self.background == "model" and self.method not in _CONVEX:
-            raise ValueError(f"method={self.method!r} takes no background. Use method='coupling' or method='glm'.")
-        if self.method not in _CONVEX and (self.background == "innovations" or self.dale is True):
-            raise ValueError(
-                f"method={self.method!r} takes no background='innovations' and no dale=True. Use method='coupling' or "
-                "method='glm'."
-            )
-        if self.estimator is not None and self.method == "coupling" and self.background == "innovations":
-            raise ValueError(
-                "The kernels of an estimator are read as they were trained, without innovations. Use "
-                "background='model', or leave estimator=None."
-            )
-        if self.estimator is not None and self.method not in _OF_MODEL and self.background != "model":
-            raise ValueError(
-                f"method={self.method!r} reads no estimator. Use one of {_OF_MODEL}, or leave estimator=None."
-            )
-        if self.estimator is None and self.method in ("effect", "attention"):
-            raise ValueError(f"method={self.method!r} needs an estimator: a fitted model to ask.")
-        return None if self.estimator is None else unwrap(self.estimator)
-
-    def _width(self, X: Any) -> float:
-        if not isinstance(self.bin_width, str):
-            return float(self.bin_width)
-        if not isinstance(X, (SpikeTrains, Recording)):
-            return _ROW  # a row of counts must have some width, and one for all methods
-        wanted, given = _BIN_WIDTH[self.method], (X.spikes if isinstance(X, Recording) else X).resolution
-        # Spikes that were counts once cannot be told apart within those bins.
-        return float(np.ceil(wanted / given - 1e-6) * given) if given else wanted
-
-    def _reach(self, binned: BinnedSpikes, model: Any) -> Reach:
-        """The lags in bins, as far as trials and kernels reach; says so where that is not as far as was asked."""
-        width, longest = binned.bin_width, int(np.diff(binned.ptr).max(initial=0))
-        wanted = _n_bins(self.max_lag, width)
-        n_read = 0 if self.method in _SAME_BIN else _n_bins(self.readout_lag, width)
-        reach = Reach(min(wanted, max(longest - 1, 1)), n_read)
-        limits = []
-        if self.method in (*_CONVEX, "ccg") and model is None and reach.modelled < wanted:
-            limits.append(("max_lag", reach.modelled, f"the longest trial has {longest} bins"))
-        if self.method == "coupling" and model is not None:
-            there = min(fitted_coupling(model).shape[2], reach.modelled)
-            if there < reach.read:
-                limits.append(("readout_lag", there, "the kernels of the estimator, or max_lag, end there"))
-        elif self.method in _CONVEX and reach.modelled < reach.read and longest > reach.read:
-            limits.append(("readout_lag", reach.modelled, f"max_lag={self.max_lag:g} ends there"))
-        for name, n_bins, why in limits:
-            warnings.warn(
-                f"{name}={getattr(self, name):g} s was shortened to {n_bins * width:g} s, because {why}.",
-                ShortenedLagWarning,
-                stacklevel=3,
-            )
-        return reach
-
-    def _check_length(self, binned: BinnedSpikes, n_read: int) -> None:
-        lengths = np.diff(binned.ptr)
-        if binned.n_bins < 2:
-            raise ValueError(
-                f"Found array with {binned.n_bins} sample(s) (bins) while a minimum of 2 is required by "
-                "ConnectivityInference."
-            )
-        if not len(whole_past(binned, n_read)):
-            raise ValueError(
-                f"No bin of {binned.bin_width:g} s has {n_read} observed bins before it in its trial: the longest "
-                f"trial has {lengths.max(initial=0)} bins. Give longer trials, or lower readout_lag."
-            )
-        if not binned.unit_counts().any():
-            raise ValueError("ConnectivityInference needs spikes, and there are none in observed time.")
 
     def _infer(self, given: ModelInput, X: Any, y: Any, model: Any, reach: Reach) -> Estimate:
         if self.method == "effect":
@@ -406,7 +327,7 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
                 rollout=self.attention_rollout,
                 value_norm=self.attention_value_norm,
             )
-        if self.method not in _CONVEX:
+        if self.method not in CONVEX:
             return estimate_pairwise(self.method, given.spikes, reach)
         if model is not None and self.background != "model":
             return estimate_from_kernels(model, given, reach)
@@ -425,8 +346,3 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
             edges=coupling or self.dale is True,
             offset=offset,
         )
-
-
-def _n_bins(lag: float, width: float) -> int:
-    """Lags of `width` that fit into `lag`, at least one."""
-    return max(1, int(lag / width + 1e-6))
