@@ -38,7 +38,7 @@ CASES = [
     ("full, video, dense", "full", DENSE, True, 8, 1, 3),
     ("full, video shared by 8, dense", "full", DENSE, True, 16, 8, 3),
 ]
-S1_PARAMETERS = {"bin_width": 0.05, "window_bins": 1, "gamma": 0.0, "mu": 0.5}
+S1_PARAMETERS = {"bin_width": 0.05, "window_bins": 1, "gamma": 0.0, "mu": 0.5, "early_stopping": True, "refit": False}
 
 
 def prepare(size: str, rate: float, video: bool, n_windows: int, sharing: int, seed: int):

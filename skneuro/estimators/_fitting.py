@@ -18,6 +18,8 @@ from skneuro.training.segments import BatchBuilder, Segments
 from skneuro.training.split import hold_out, whole_trials
 
 SHORTEST_LAG, BINS_OF_LAG = 0.1, 10  # seconds, bins
+MANY_SPIKES = 100_000  # from here on all epochs on all data score higher than what is stopped in time
+USUAL_FRACTION, LEAST_FRACTION, ENOUGH_SPIKES = 0.1, 0.02, 20_000  # of what is held out for early stopping
 MOST_PAIRED_UNITS, AUTO_RANK = 1_000, 64  # up to so many units every pair has a coupling of its own
 
 
@@ -60,12 +62,16 @@ def aligned_modality(align: str | None, inp: ModelInput, gamma: float) -> str | 
 def split(est: Any, inp: ModelInput, seed: int) -> tuple[Segments, Segments | None]:
     """Training stretches, and validation stretches where early stopping is on and the data are long enough."""
     n_bins = np.diff(inp.spikes.ptr)
-    if not est.early_stopping:
+    n_spikes = inp.spikes.counts.sum()
+    if not est.early_stopping or (est.early_stopping == "auto" and n_spikes >= MANY_SPIKES):
         return whole_trials(n_bins), None
     memory = max(est.context, est.recent_context, coupling_lag(est) if est.coupling else 0.0)
     gap = bins_of(memory, est.bin_width)
     rng = np.random.default_rng([seed, 1])
-    training, held = hold_out(n_bins, est.validation_fraction, gap, rng, _shown_clips(inp))
+    fraction = est.validation_fraction
+    if fraction == "auto":
+        fraction = min(max(ENOUGH_SPIKES / max(n_spikes, 1), LEAST_FRACTION), USUAL_FRACTION)
+    training, held = hold_out(n_bins, float(fraction), gap, rng, _shown_clips(inp))
     if held is not None and not _has_spikes(inp.spikes, held):
         return whole_trials(n_bins), None
     return training, held

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
+from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -119,9 +121,12 @@ class Learner(CallbackSupportMixin, SpikeModel):
         validate = None
         if held is not None:
             validate = _fitting.Validation(builder, held, state.model.session.mean.double().cpu().numpy())
-        self._run(state, scales, builder, training, validate, one_epoch, (X, y))
+        again = None
+        if validate is not None and self.refit and not going_on:
+            again = partial(self._fit_again, inp)
+        self._run(state, scales, builder, training, validate, one_epoch, (X, y), again)
 
-    def _run(self, state, scales, builder, training, validate, one_epoch, data) -> None:
+    def _run(self, state, scales, builder, training, validate, one_epoch, data, again) -> None:
         plan = _fitting.settings(self)
         n_epochs = 1 if one_epoch else plan.max_epochs
         events = FitEvents(self, n_epochs, *data)
@@ -135,6 +140,10 @@ class Learner(CallbackSupportMixin, SpikeModel):
                 state, builder, training, plan, validate, n_epochs, origin,
                 events.epoch_begins, lambda: events.epoch_ends(fitted),
             )  # fmt: skip
+            if again is not None and reason in ("converged", "max_epochs"):
+                reason, *found = again(state)
+                if reason != "interrupted":  # else what was learned without the held-out data is the best there is
+                    state, scales, builder, training = found
         except NonFiniteLossError as error:
             self._keep(state, scales, builder, training)
             raise NonFiniteLossError(
@@ -149,6 +158,17 @@ class Learner(CallbackSupportMixin, SpikeModel):
                 ConvergenceWarning,
                 stacklevel=5,
             )
+
+    def _fit_again(self, inp: ModelInput, found: TrainingState) -> tuple:
+        """Train anew on all data for as many epochs as were best: how it ended, state, scales, builder, stretches."""
+        n_epochs = int(np.argmax(found.validation_scores)) + 1
+        training = _fitting.whole_trials(np.diff(inp.spikes.ptr))
+        state, scales = _fitting.fresh_state(self, inp, training, self._seed)
+        builder = FittedModel(state.model, scales, self.device, self.precision, self._rows_at_once()).builder(inp)
+        plan = replace(_fitting.settings(self), max_epochs=n_epochs)
+        reason = train(state, builder, training, plan, None, n_epochs, 0, lambda: None, lambda: False)
+        state.validation_scores = list(found.validation_scores)
+        return reason, state, scales, builder, training
 
     def _keep(self, state: TrainingState, scales: dict, builder: BatchBuilder, training: Segments) -> None:
         """Take over what was learned, under the ceilings of its training data."""

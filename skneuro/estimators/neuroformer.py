@@ -95,11 +95,17 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         Peak of the schedule (linear warm-up, cosine over `max_epochs`).
     weight_decay : float, default=0.5
         AdamW's weight decay, on matrices.
-    early_stopping : bool, default=True
+    early_stopping : bool or "auto", default="auto"
         Whether part of the data is held out to stop by, and the best weights are kept. Whole trials where there are
-        at least ten, else time blocks with a gap; not done where the data are too short for either.
-    validation_fraction : float, default=0.1
-        Share that is held out.
+        at least ten, else time blocks with a gap; not done where the data are too short for either. "auto" does so
+        below 100,000 spikes, where a model can overfit within the default number of epochs; with more, all data are
+        trained on for `max_epochs`, under a learning rate that falls to the end.
+    refit : bool, default=True
+        Whether, after early stopping, the model is trained anew on all data for as many epochs as were best. A fit that
+        goes on from an earlier one is not.
+    validation_fraction : float or "auto", default="auto"
+        Share that is held out. "auto" is a tenth, or less (down to 2 %) where 20,000 spikes are less: they tell the
+        epochs apart, and every further trial is worth more in training.
     n_iter_no_change : int, default=10
         Epochs without a gain of `tol` after which training stops.
     tol : float, in bits per spike, default=1e-4
@@ -146,7 +152,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     loss_curve_ : list of float
         Training loss of each epoch, in nats per token.
     validation_scores_ : list of float
-        Held-out bits per spike after each epoch; empty where nothing was held out.
+        Held-out bits per spike after each epoch, before any refit; empty where nothing was held out.
     best_validation_score_ : float or None
         The best of them.
     max_tokens_ : int
@@ -212,8 +218,9 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         recompute_activations: bool = False,
         learning_rate: float = 3e-3,
         weight_decay: float = 0.5,
-        early_stopping: bool = True,
-        validation_fraction: float = 0.1,
+        early_stopping: bool | str = "auto",
+        refit: bool = True,
+        validation_fraction: float | str = "auto",
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
         counts: str = "round",
@@ -255,6 +262,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.early_stopping = early_stopping
+        self.refit = refit
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol

@@ -105,3 +105,16 @@ def test_validation_measures_bits_per_spike_against_the_training_rates(make, wor
 def test_the_coupling_reaches_back_ten_bins_and_a_tenth_of_a_second(bin_width, lag, expected):
     est = NeuroformerEstimator(bin_width=bin_width, coupling_lag=lag)
     assert _fitting.coupling_lag(est) == pytest.approx(expected)
+
+
+def test_as_much_is_held_out_as_tells_epochs_apart(make, monkeypatch):
+    """A tenth of the trials, or fewer where fewer hold enough spikes, or what the user says."""
+    rng = np.random.default_rng(0)
+    spikes = SpikeTrains.from_counts(rng.poisson(0.5, (100, 20, 2)), 0.05)  # about 20 spikes a trial
+    inp = read_input(spikes, None, bin_width=0.05)
+    found = {}
+    for enough in (20_000, 100, 1):
+        monkeypatch.setattr(_fitting, "ENOUGH_SPIKES", enough)
+        found[enough] = len(_fitting.split(make(early_stopping=True), inp, 0)[1])
+    assert found == {20_000: 10, 100: 5, 1: 2}
+    assert len(_fitting.split(make(early_stopping=True, validation_fraction=0.3), inp, 0)[1]) == 30

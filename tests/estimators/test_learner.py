@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 import skneuro
 from skneuro import NeuroformerEstimator
 from skneuro.data import SpikeTrains
+from skneuro.estimators import _fitting
 from skneuro.training import loop
 
 HEADS = ("hazard", "chained", "independent")
@@ -86,7 +87,8 @@ def test_a_fit_begins_anew_and_a_warm_start_goes_on(make, world):
 
 
 def test_early_stopping_holds_out_and_keeps_the_best(make, world):
-    model = make(early_stopping=True, validation_fraction=0.25, max_epochs=6, n_iter_no_change=2).fit(world.spikes)
+    held_out = {"early_stopping": True, "validation_fraction": 0.25, "max_epochs": 6, "n_iter_no_change": 2}
+    model = make(**held_out, refit=False).fit(world.spikes)
     assert 1 <= len(model.validation_scores_) == model.n_iter_ <= 6
     assert model.best_validation_score_ == max(model.validation_scores_)
     assert make().fit(world.spikes).validation_scores_ == []
@@ -95,6 +97,23 @@ def test_early_stopping_holds_out_and_keeps_the_best(make, world):
     assert one_trial.validation_scores_
     too_short = make(early_stopping=True).fit(world.counts[0])
     assert too_short.validation_scores_ == []
+
+
+def test_after_early_stopping_all_data_are_trained_on_for_the_best_number_of_epochs(make, world):
+    held_out = {"early_stopping": True, "validation_fraction": 0.25, "max_epochs": 6, "learning_rate": 0.05}
+    stopped = make(**held_out, refit=False).fit(world.spikes, world.speed)
+    again = make(**held_out).fit(world.spikes, world.speed)
+    best = int(np.argmax(stopped.validation_scores_)) + 1
+    assert again.validation_scores_ == stopped.validation_scores_
+    assert again.n_iter_ == len(again.loss_curve_) == best
+    plain = make(max_epochs=best, learning_rate=0.05).fit(world.spikes, world.speed)
+    assert same(again, plain)
+
+
+@pytest.mark.parametrize("spikes", ["few", "many"])
+def test_few_spikes_are_held_out_from_by_default(make, world, monkeypatch, spikes):
+    monkeypatch.setattr(_fitting, "MANY_SPIKES", 10 if spikes == "many" else 100_000)
+    assert bool(make(early_stopping="auto").fit(world.spikes).validation_scores_) == (spikes == "few")
 
 
 @pytest.fixture
