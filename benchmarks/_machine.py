@@ -93,8 +93,15 @@ def matrix_peak(repetitions: int = 5) -> float:
 # ---- memory --------------------------------------------------------------------------------------------------------
 
 
+_before_resets = [0.0]  # largest resident sizes that the system was told to forget
+
+
 def peak_memory() -> float:
     """Largest resident size of this process so far, in MB."""
+    return max(_before_resets[0], _peak_since_reset())
+
+
+def _peak_since_reset() -> float:
     high_water = re.search(r"VmHWM:\s*(\d+) kB", _read("/proc/self/status"))
     if high_water:  # the other one is handed down by the process that started this one
         return int(high_water[1]) / 1024
@@ -104,12 +111,13 @@ def peak_memory() -> float:
 def memory_of(function: Callable[[], object]) -> float:
     """MB by which the resident size grows, at its largest, while a function runs; nan where Linux does not tell."""
     try:
+        _before_resets[0] = peak_memory()
         pathlib.Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again
     except OSError:
         return float("nan")
-    before = peak_memory()
+    before = _peak_since_reset()
     function()
-    return peak_memory() - before
+    return _peak_since_reset() - before
 
 
 class _MallInfo(ctypes.Structure):

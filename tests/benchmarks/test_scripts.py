@@ -86,6 +86,9 @@ def test_an_own_process_has_its_own_memory(script):
     np.ones(20_000_000)
     grown = machine.memory_of(lambda: np.ones(4_000_000).sum())
     assert np.isnan(grown) or 25 < grown < 50
+    before = machine.peak_memory()  # 160 MB were there once
+    machine.memory_of(lambda: None)
+    assert machine.peak_memory() >= before
 
 
 @pytest.mark.parametrize("video", [False, True])
