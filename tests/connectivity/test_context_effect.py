@@ -140,3 +140,20 @@ def test_only_a_neuroformer_has_gradients():
         read(glm, "deletions", counts()[0])
     with pytest.raises(ValueError, match="The 'n_contexts' parameter"):
         read(glm, "deletion", counts()[0], n_contexts=0)
+
+
+@pytest.mark.parametrize("head", ["hazard", "chained"])
+def test_a_stimulus_that_is_known_does_not_change_the_kernels(head):
+    """Modalities are encoded once for many deletions: every row must keep its own."""
+    rng = np.random.default_rng(5)
+    X, stimuli = np.minimum(counts(), 1), rng.standard_normal((4, 250, 2))
+    settings = {"window_bins": 1, "context": 0, "recent_context": 0, "coupling": True, "stimulus_context": 0.05}
+    model = NeuroformerEstimator(**{**SMALL, **settings}, head=head, random_state=0).fit(X, stimuli)
+    with torch.no_grad():
+        session = model.model_.network.session
+        session.coupling += 0.3 * torch.randn(session.coupling.shape, generator=torch.Generator().manual_seed(1))
+        session.ceiling += 20.0
+    expected = centred(np.asarray(model.coupling_kernels_))
+    for kind in KINDS:
+        inference = ConnectivityInference(model, method="effect", effect=kind, n_contexts=600).fit(X, stimuli)
+        np.testing.assert_allclose(inference.adjacency_[OFF], expected[OFF], atol=1e-6, rtol=1e-3)
