@@ -1,10 +1,6 @@
-"""What the connectivity benchmarks share: the baselines of pairs of units, and the file that rows are added to."""
+"""What the connectivity benchmarks share: the baselines of pairs of units."""
 
 from __future__ import annotations
-
-import csv
-import pathlib
-from collections.abc import Sequence
 
 BASELINES = {
     "Pearson": {"method": "pearson"},
@@ -14,14 +10,3 @@ BASELINES = {
     "CCG": {"method": "ccg"},
     "GLM": {"method": "glm"},
 }
-
-
-def add_row(path: pathlib.Path, columns: Sequence[str], row: dict) -> None:
-    """Add a row to a file of results, which is begun if it is not there."""
-    path.parent.mkdir(exist_ok=True)
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)

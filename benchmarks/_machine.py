@@ -250,3 +250,8 @@ def keep(name: str, rows: Sequence[dict], key: Sequence[str]) -> pathlib.Path:
         writer.writeheader()
         writer.writerows(rows_kept)
     return path
+
+
+def keep_exactly(name: str, row: dict, key: Sequence[str], columns: Sequence[str] = ()) -> pathlib.Path:
+    """As :func:`keep`, one row with all its digits, in the order of `columns` where that is given."""
+    return keep(name, [{column: str(row.get(column, "")) for column in columns or row}], key)

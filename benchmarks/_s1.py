@@ -1,4 +1,4 @@
-"""The S1 protocol that the likelihood benchmarks share: split, scores, intervals, and the file of results.
+"""The S1 protocol that the likelihood benchmarks share: split, scores and intervals.
 
 Whole segments in ten groups, the first segment of each dropped; models see groups 0, 2, 4, 6, 8, 9, are scored on 1
 and 5 (validation) and on 3 and 7 (test), 50 ms bins, one step ahead, against constant rates of the training segments.
@@ -6,9 +6,7 @@ and 5 (validation) and on 3 and 7 (test), 50 ms bins, one step ahead, against co
 
 from __future__ import annotations
 
-import csv
 import datetime
-import pathlib
 import time
 
 import numpy as np
@@ -61,14 +59,3 @@ def measure(name: str, seed: int | str, model, settings: dict, data) -> dict:
     }
     print("  ".join(f"{k} {row[k]}" for k in list(row)[:8]), flush=True)
     return row
-
-
-def keep(path: pathlib.Path, row: dict) -> None:
-    """Write a row to a file of results; the same model and seed of an earlier run gives way to it."""
-    path.parent.mkdir(exist_ok=True)
-    rows = list(csv.DictReader(path.open())) if path.exists() else []
-    rows = [r for r in rows if (r["model"], r["seed"]) != (row["model"], str(row["seed"]))] + [row]
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(row))
-        writer.writeheader()
-        writer.writerows(rows)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 import pathlib
 
-from _s1 import BIN_WIDTH, keep, load, measure
+from _machine import keep_exactly
+from _s1 import BIN_WIDTH, load, measure
 
 from skneuro.baselines import ConstantMarginal, CoupledGLM, GRUModel, HomogeneousPoisson
 
@@ -44,7 +45,8 @@ def main() -> None:
         settings = {"bin_width": BIN_WIDTH, **settings}
         for seed in arguments.seeds if name in SEEDED else ["-"]:
             random = {"random_state": seed} if name in SEEDED else {}
-            keep(RESULTS, measure(name, seed, kind(**settings, **random), settings, data))
+            row = measure(name, seed, kind(**settings, **random), settings, data)
+            keep_exactly(RESULTS.stem, row, ("model", "seed"))
 
 
 if __name__ == "__main__":

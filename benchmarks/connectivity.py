@@ -21,7 +21,8 @@ from datetime import date
 import numpy as np
 import scipy
 import sklearn
-from _connectivity import BASELINES, add_row
+from _connectivity import BASELINES
+from _machine import keep_exactly
 
 import skneuro
 from skneuro import ConnectivityInference
@@ -151,7 +152,7 @@ def recordings(arguments: argparse.Namespace):
 def keep(row: dict) -> None:
     """Add a row to the table, and print what matters of it."""
     rounded = {k: round(float(v), 4) if isinstance(v, (float, np.floating)) else v for k, v in row.items()}
-    add_row(RESULTS, COLUMNS, rounded)
+    keep_exactly(RESULTS.stem, rounded, ("data", "seed", "method"), COLUMNS)
     print(
         f"{row['data']:24} {row['seed']!s:>3} {row['method']:26} AUPRC {row['auprc']:.3f}  signed R2 "
         f"{row['signed_r2']:.3f}  direction {row['direction_rate']:.3f}  {row['seconds']:.0f} s",

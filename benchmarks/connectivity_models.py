@@ -18,7 +18,7 @@ import warnings
 from datetime import date
 
 import torch
-from _connectivity import add_row
+from _machine import keep_exactly
 
 import skneuro
 from skneuro import ConnectivityInference, NeuroformerEstimator
@@ -78,7 +78,7 @@ def main() -> None:
             row |= {"seconds": round(seconds, 1), "training": round(training.get(read, 0.0), 1)}
             row["settings"] = " ".join(f"{k}={v}" for k, v in {**given, **settings}.items())
             row["versions"] = f"skneuro {skneuro.__version__}, torch {torch.__version__}, {platform.python_version()}"
-            add_row(RESULTS, COLUMNS, row)
+            keep_exactly(RESULTS.stem, row, ("level", "seed", "method"), COLUMNS)
             print(f"{seed} {name:24} AUPRC {row['auprc']:.3f} direction {row['direction_rate']:.3f} {seconds:.0f} s")
 
 

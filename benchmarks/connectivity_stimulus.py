@@ -18,7 +18,8 @@ from datetime import date
 
 import numpy as np
 import sklearn
-from _connectivity import BASELINES, add_row
+from _connectivity import BASELINES
+from _machine import keep_exactly
 
 import skneuro
 from skneuro import ConnectivityInference
@@ -76,7 +77,7 @@ def main() -> None:
                 "versions": f"skneuro {skneuro.__version__}, numpy {np.__version__}, scikit-learn "
                 f"{sklearn.__version__}, Python {platform.python_version()}",
             }
-            add_row(RESULTS, COLUMNS, row)
+            keep_exactly(RESULTS.stem, row, ("seed", "method"), COLUMNS)
             print(f"{seed} {name:24} false {row['false_driven']} AUPRC {row['auprc']:.2f} {seconds:.0f} s", flush=True)
 
 

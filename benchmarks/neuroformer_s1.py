@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 import pathlib
 
-from _s1 import BIN_WIDTH, keep, load, measure
+from _machine import keep_exactly
+from _s1 import BIN_WIDTH, load, measure
 
 from skneuro import NeuroformerEstimator
 
@@ -29,7 +30,8 @@ def main() -> None:
         for head in arguments.heads:
             settings = {"bin_width": BIN_WIDTH, "window_bins": 1, "gamma": 0.0, "mu": 0.5, "head": head}
             model = NeuroformerEstimator(**settings, random_state=seed)
-            keep(RESULTS, measure(f"Neuroformer, {head}", seed, model, settings, data))
+            row = measure(f"Neuroformer, {head}", seed, model, settings, data)
+            keep_exactly(RESULTS.stem, row, ("model", "seed"))
 
 
 if __name__ == "__main__":
