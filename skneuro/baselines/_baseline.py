@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,17 +13,23 @@ from skneuro._base import SpikeModel
 from skneuro._sklearn_compat import check_is_fitted
 from skneuro.baselines._heads import CountHead
 from skneuro.baselines._simulation import (
+    Forced,
     SpikeGenerator,
     State,
     TrainingTrials,
     make_plan,
+    past_counts,
     predict_windows,
     simulate,
+    with_past,
 )
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput
+from skneuro.data.interventions import apply, check_history, read_interventions
 from skneuro.data.recording import Modalities
 from skneuro.data.spike_trains import SpikeTrains
+from skneuro.data.time_series import TimeSeries
+from skneuro.data.video import Video
 
 
 class Baseline(SpikeModel):
@@ -45,7 +52,16 @@ class Baseline(SpikeModel):
         """What is known of each bin without the spikes, (n_bins, d)."""
 
     def sample(
-        self, stimuli: Any = None, n_samples: int = 1, *, duration: float | None = None, random_state: Any = None
+        self,
+        stimuli: Any = None,
+        n_samples: int = 1,
+        *,
+        duration: float | None = None,
+        random_state: Any = None,
+        history: SpikeTrains | None = None,
+        clamp: SpikeTrains | None = None,
+        silence: Sequence[Any] | None = None,
+        stimulate: Mapping[Any, float] | None = None,
     ) -> SpikeTrains:
         """Simulate trials in closed loop: the model's own spikes are its past.
 
@@ -60,6 +76,17 @@ class Baseline(SpikeModel):
             without a stimulus, as long as the median training trial.
         random_state : int, RandomState instance or None, default=None
             An int makes the result reproducible. Every simulated trial has its own random stream.
+        history : SpikeTrains, default=None
+            Recorded past in which the trials start, one row a trial or one for all; a simulation starts where its
+            history ends. It must be as long as the model looks back, and the
+            stimuli must cover it. None: silence.
+        clamp : SpikeTrains, default=None
+            Spike trains of some of the units, which these follow while the others are simulated; one row a trial, or
+            one for all, on the clock of the stimuli (from 0 s without stimuli and history).
+        silence : sequence of unit ids, default=None
+            Units that never fire.
+        stimulate : dict of unit id to float, in hertz, default=None
+            Units that fire, besides their own spikes, Poisson spikes at this rate.
 
         Returns
         -------
@@ -70,14 +97,30 @@ class Baseline(SpikeModel):
         Raises
         ------
         ValueError
-            If a parameter is not positive, or the stimuli do not cover the trials.
+            If a parameter is not positive, the stimuli, the history or the clamp do not cover the trials, or a unit is
+            unknown or named twice.
         """
         check_is_fitted(self)
         training = TrainingTrials(**self.training_trials_)
-        plan = make_plan(stimuli, training, self.unit_ids_, bin_width=self.bin_width, duration=duration)
+        generator = self._generator()
+        if history is not None:
+            needed = generator.start(1)[-1].shape[1] * self.bin_width
+            n_trials = len(stimuli) if isinstance(stimuli, Modalities | Video | TimeSeries) else None
+            check_history(history, self.unit_ids_, n_trials, needed)
+        settings = {"bin_width": self.bin_width, "duration": duration, "history": history}
+        plan = make_plan(stimuli, training, self.unit_ids_, **settings)
         self._check_modalities(() if plan.modalities is None else plan.modalities.names)
-        drive = self._drive(plan.modalities, plan.bins)
-        counts = simulate(self._generator(), plan, drive, n_samples, random_state)
+        interventions = read_interventions(
+            clamp, silence, stimulate, unit_ids=self.unit_ids_, t_start=plan.bins.t_start,
+            n_bins=np.diff(plan.bins.ptr), bin_width=self.bin_width,
+        )  # fmt: skip
+        past = None
+        whole = plan
+        if history is not None:
+            past = past_counts(history, plan.bins.n_trials, self.bin_width)
+            whole = with_past(plan, past.shape[1])
+        drive = self._drive(whole.modalities, whole.bins)
+        counts = simulate(generator, whole, drive, n_samples, random_state, past, interventions)
         trial = np.repeat(np.arange(plan.bins.n_trials), n_samples)
         return SpikeTrains.from_counts(
             counts, self.bin_width, plan.bins.t_start[trial], unit_ids=self.unit_ids_, trial_ids=trial
@@ -130,9 +173,11 @@ class _StaticGenerator:
     def start(self, n_rows: int) -> State:
         return (np.zeros((n_rows, 0)),)
 
-    def step(self, state: State, drive: np.ndarray, uniforms: np.ndarray) -> tuple[np.ndarray, np.ndarray, State]:
+    def step(
+        self, state: State, drive: np.ndarray, uniforms: np.ndarray, forced: Forced = None
+    ) -> tuple[np.ndarray, np.ndarray, State]:
         shape = self.head.shape_start
-        return self.head.mean(drive, shape), self.head.draw(drive, shape, uniforms), state
+        return self.head.mean(drive, shape), apply(self.head.draw(drive, shape, uniforms), forced), state
 
 
 class HistoryBaseline(Baseline):

@@ -12,7 +12,7 @@ from skneuro.baselines._gru_inputs import GRUInputs, Sequences
 from skneuro.baselines._gru_network import CountGRU, NonlinearTerm
 from skneuro.baselines._heads import CountHead
 from skneuro.baselines._same_bin import CellDrawer
-from skneuro.baselines._simulation import State
+from skneuro.baselines._simulation import Forced, State
 
 # Bins that are evaluated together, which bounds memory; the state is carried over.
 _BINS_AT_ONCE = 256
@@ -93,7 +93,9 @@ class GRUGenerator:
         return np.zeros((n_rows, self.network.config.n_hidden), dtype=np.float32), past
 
     @torch.no_grad()
-    def step(self, state: State, drive: np.ndarray, uniforms: np.ndarray) -> tuple[np.ndarray, np.ndarray, State]:
+    def step(
+        self, state: State, drive: np.ndarray, uniforms: np.ndarray, forced: Forced = None
+    ) -> tuple[np.ndarray, np.ndarray, State]:
         hidden, past = state
         last = past[:, 0] * (self.scale.common_scale() / self.scale.deviation)
         history = np.einsum("rlu,lb->rbu", past, self.kernels).reshape(len(past), -1)
@@ -106,7 +108,7 @@ class GRUGenerator:
         if self.term is not None:
             self.term.context = context.numpy().astype(np.float64)
         dispersion = None if nu is None else nu.numpy().astype(np.float64)
-        mean, counts = self.drawer.draw(z.numpy().astype(np.float64), dispersion, uniforms, self.term)
+        mean, counts = self.drawer.draw(z.numpy().astype(np.float64), dispersion, uniforms, self.term, forced)
         newest = ((counts - self.scale.mean) / self.scale.common_scale()).astype(np.float32)
         past = np.concatenate([newest[:, None], past[:, :-1]], axis=1)
         return mean, counts, (encoded[:, 0].numpy(), past)

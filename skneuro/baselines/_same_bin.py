@@ -8,6 +8,7 @@ import numpy as np
 
 from skneuro.baselines._features import CountScale
 from skneuro.baselines._heads import CountHead
+from skneuro.data.interventions import apply
 
 
 class SameBinTerm(Protocol):
@@ -64,11 +65,16 @@ class CellDrawer:
         self._single = [head.take([unit]) for unit in range(self.n_units)]
 
     def draw(
-        self, z: np.ndarray, nu: np.ndarray | None, uniforms: np.ndarray, term: SameBinTerm | None
+        self,
+        z: np.ndarray,
+        nu: np.ndarray | None,
+        uniforms: np.ndarray,
+        term: SameBinTerm | None,
+        forced: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Expected and drawn counts, (n_rows, n_units) each; an expectation is given the draws of lower units."""
         if term is None:
-            return self.head.mean(z, self.shape, nu), self.head.draw(z, self.shape, uniforms, nu)
+            return self.head.mean(z, self.shape, nu), apply(self.head.draw(z, self.shape, uniforms, nu), forced)
         mean, counts = np.empty(z.shape), np.empty(z.shape, dtype=np.int64)
         term.begin(len(z))
         for unit, head in enumerate(self._single):
@@ -76,6 +82,6 @@ class CellDrawer:
             log_intensity = z[:, own] + term.offset(unit)[:, None]
             own_nu = None if nu is None else nu[:, own]
             mean[:, own] = head.mean(log_intensity, shape, own_nu)
-            counts[:, own] = head.draw(log_intensity, shape, uniforms[:, own], own_nu)
+            counts[:, own] = apply(head.draw(log_intensity, shape, uniforms[:, own], own_nu), forced, own)
             term.see(unit, (counts[:, unit] - self.scale.mean[unit]) / self.scale.deviation[unit])
         return mean, counts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, Protocol, Self
@@ -13,6 +13,7 @@ from skneuro.baselines._features import bin_in_trial
 from skneuro.data._validation import check_width
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import Layout, ModelInput
+from skneuro.data.interventions import Interventions
 from skneuro.data.recording import Modalities, check_coverage
 from skneuro.data.spike_trains import SpikeTrains
 from skneuro.data.time_series import TimeSeries
@@ -20,6 +21,9 @@ from skneuro.data.video import Video
 
 # The past of a row, as arrays whose first axis are the rows.
 State = tuple[np.ndarray, ...]
+
+# Given counts (NaN where a unit is free) and counts to add, (n_rows, n_units) each: see `interventions.apply`.
+Forced = tuple[np.ndarray, np.ndarray] | None
 
 # One fixed stream of random numbers for every window, so that a prediction depends on its inputs only.
 _PREDICT_SEED = 20150101
@@ -36,8 +40,12 @@ class SpikeGenerator(Protocol):
     def start(self, n_rows: int) -> State:
         """State at the start of a trial."""
 
-    def step(self, state: State, drive: np.ndarray, uniforms: np.ndarray) -> tuple[np.ndarray, np.ndarray, State]:
+    def step(
+        self, state: State, drive: np.ndarray, uniforms: np.ndarray, forced: Forced = None
+    ) -> tuple[np.ndarray, np.ndarray, State]:
         """Expected and drawn counts of the next bin, (n_rows, n_units) each, and the state after it.
+
+        Units that `forced` names have its counts whatever is drawn.
 
         Where units of a bin depend on each other, the expected count of a unit is given the draws of those before
         it. `drive` holds what is known of the bin beforehand, (n_rows, d).
@@ -85,7 +93,13 @@ class Plan:
 
 
 def make_plan(
-    stimuli: Any, training: TrainingTrials, unit_ids: np.ndarray, *, bin_width: float, duration: float | None
+    stimuli: Any,
+    training: TrainingTrials,
+    unit_ids: np.ndarray,
+    *,
+    bin_width: float,
+    duration: float | None,
+    history: SpikeTrains | None = None,
 ) -> Plan:
     """Lay out the trials of a simulation, one per row of the stimuli.
 
@@ -104,17 +118,28 @@ def make_plan(
         Width of a bin.
     duration : float, in seconds, or None
         Length of the simulated trials.
+    history : SpikeTrains or None
+        Recorded past. The trials then start where it ends.
     """
     if duration is not None:
         duration = check_width(duration, "duration")
     modalities = _read_stimuli(stimuli, bin_width, training.layout)
     if modalities is None:
         start = np.array([0.0 if training.start is None else training.start])
-        length = np.array([training.median_duration])
+        if history is not None:
+            start = np.array(history.t_stop)
+        length = np.full(len(start), training.median_duration)
     else:
         start, last = _extent(modalities)
         if training.start is not None:
             start = np.where((start <= training.start) & (training.start < last), training.start, start)
+        if history is not None:
+            start = np.broadcast_to(history.t_stop, start.shape).copy()
+            if (start >= last).any():
+                raise ValueError(
+                    "A simulation starts where its history ends, and the stimuli must be on then. Got a history that "
+                    f"ends at {start[start >= last][0]:g} s, after the stimuli ({last[start >= last][0]:g} s)."
+                )
         length = np.minimum(last - start, training.longest)
     if duration is not None:
         length = np.full(len(start), duration)
@@ -124,6 +149,30 @@ def make_plan(
     stop = start + n_bins * bin_width
     trials = SpikeTrains([], [], np.zeros(len(start) + 1, dtype=int), start, stop, unit_ids=unit_ids)
     return Plan(trials.bin(bin_width), modalities)
+
+
+def past_counts(history: SpikeTrains, n_trials: int, bin_width: float) -> np.ndarray:
+    """Counts of as many bins before its end as the shortest trial has, (n_trials, n_past, n_units)."""
+    if history.observation is not None:
+        raise ValueError("The history of a baseline must be observed all the time; take a piece without gaps.")
+    n_past = int(np.floor(history.duration.min() / bin_width + 1e-6))
+    trial = np.repeat(np.arange(len(history)), np.diff(history.ptr))
+    tick = n_past - np.ceil((history.t_stop[trial] - history.times) / bin_width - 1e-6).astype(np.int64)
+    inside = (tick >= 0) & (tick < n_past)
+    counts = np.zeros((len(history), n_past, history.shape[1]), dtype=np.int32)
+    np.add.at(counts, (trial[inside], tick[inside], history.units[inside]), 1)
+    return np.broadcast_to(counts, (n_trials, *counts.shape[1:]))
+
+
+def with_past(plan: Plan, n_past: int) -> Plan:
+    """The plan with so many bins more in front of every trial, which the stimuli must cover."""
+    bins = plan.bins
+    start = bins.t_start - n_past * bins.bin_width
+    stop = bins.t_start + np.diff(bins.ptr) * bins.bin_width
+    if plan.modalities is not None:
+        check_coverage(plan.modalities, start, stop)
+    trials = SpikeTrains([], [], np.zeros(len(start) + 1, dtype=int), start, stop, unit_ids=bins.unit_ids)
+    return Plan(trials.bin(bins.bin_width), plan.modalities)
 
 
 def _read_stimuli(stimuli: Any, bin_width: float, layout: Layout) -> Modalities | None:
@@ -157,7 +206,13 @@ def _extent(modalities: Modalities) -> tuple[np.ndarray, np.ndarray]:
 
 
 def simulate(
-    generator: SpikeGenerator, plan: Plan, drive: np.ndarray, n_samples: int, random_state: Any
+    generator: SpikeGenerator,
+    plan: Plan,
+    drive: np.ndarray,
+    n_samples: int,
+    random_state: Any,
+    past: np.ndarray | None = None,
+    interventions: Interventions | None = None,
 ) -> list[np.ndarray]:
     """Closed loop: the drawn spikes of a row are its past. One random stream per row.
 
@@ -173,6 +228,10 @@ def simulate(
         Simulations of each trial.
     random_state : int, RandomState instance or None
         Source of the streams.
+    past : ndarray of shape (n_trials, n_past, n_units), default=None
+        Recorded counts of the first bins of the plan, which are not simulated and not returned.
+    interventions : Interventions or None, default=None
+        What is done to units in the bins after these.
 
     Returns
     -------
@@ -191,12 +250,32 @@ def simulate(
         rows = order[begin : begin + _ROWS_AT_ONCE]
         first = plan.bins.ptr[trial[rows]]
         streams = [np.random.default_rng(seeds[row]) for row in rows]
-        for row, drawn in zip(rows, _run(generator, drive, first, length[rows], streams), strict=True):
-            counts[row] = drawn
+        forced = _forced(generator.n_units, trial[rows], [seeds[row] for row in rows], past, interventions)
+        for row, drawn in zip(rows, _run(generator, drive, first, length[rows], streams, forced), strict=True):
+            counts[row] = drawn if past is None else drawn[past.shape[1] :]
     return counts
 
 
-def _run(generator, drive, first, length, streams) -> Iterator[np.ndarray]:
+def _forced(
+    n_units: int,
+    trial: np.ndarray,
+    seeds: list[np.random.SeedSequence],
+    past: np.ndarray | None,
+    interventions: Interventions | None,
+) -> Callable[[int, int], Forced]:
+    """What the first rows of a batch do in a bin whatever is drawn: ``forced(bin, n_rows)``."""
+    n_past = 0 if past is None else past.shape[1]
+    after = None if interventions is None else interventions.rows(trial, seeds)
+
+    def forced(t: int, active: int) -> Forced:
+        if past is not None and t < n_past:
+            return past[trial[:active], t].astype(np.float64), np.zeros((active, n_units))
+        return None if after is None else after.at(t - n_past, np.arange(active))
+
+    return forced
+
+
+def _run(generator, drive, first, length, streams, forced) -> Iterator[np.ndarray]:
     """Simulate one batch of rows, ordered by descending length."""
     state = generator.start(len(length))
     n_units = generator.n_units
@@ -208,7 +287,7 @@ def _run(generator, drive, first, length, streams) -> Iterator[np.ndarray]:
             uniforms = np.stack([stream.random((ahead, n_units)) for stream in streams[:active]])
         state = tuple(array[:active] for array in state)
         now = uniforms[:active, t % _BINS_OF_UNIFORMS]
-        _, drawn, state = generator.step(state, drive[first[:active] + t], now)
+        _, drawn, state = generator.step(state, drive[first[:active] + t], now, forced(t, active))
         counts[:active, t] = drawn
     return (counts[row, : length[row]] for row in range(len(length)))
 

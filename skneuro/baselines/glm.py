@@ -23,7 +23,7 @@ from skneuro.baselines._features import (
 from skneuro.baselines._heads import HEADS, CountHead
 from skneuro.baselines._penalised import Problem, Weights, choose_penalty
 from skneuro.baselines._same_bin import CellDrawer, LinearTerm
-from skneuro.baselines._simulation import State
+from skneuro.baselines._simulation import Forced, State
 from skneuro.baselines._split import held_out_bins
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput
@@ -326,11 +326,13 @@ class _GLMGenerator:
     def start(self, n_rows: int) -> State:
         return (np.zeros((n_rows, len(self.model.kernels_), self.n_units), dtype=np.float32),)
 
-    def step(self, state: State, drive: np.ndarray, uniforms: np.ndarray) -> tuple[np.ndarray, np.ndarray, State]:
+    def step(
+        self, state: State, drive: np.ndarray, uniforms: np.ndarray, forced: Forced = None
+    ) -> tuple[np.ndarray, np.ndarray, State]:
         (past,) = state
         z = self.model.intercept_ + drive @ self.stimulus
         z = z + past.reshape(len(past), -1) @ self.filters
-        mean, counts = self.drawer.draw(z, None, uniforms, self.term)
+        mean, counts = self.drawer.draw(z, None, uniforms, self.term, forced)
         newest = ((counts - self.scale.mean) / self.scale.common_scale()).astype(np.float32)
         past = np.concatenate([newest[:, None], past[:, :-1]], axis=1) if past.shape[1] else past
         return mean, counts, (past,)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +47,21 @@ def check_parameters(
             f"'stimulus_period' must be a multiple of 1/{LEVELS[level].shared_rate:.0f} s, one step of the "
             f"stimulus; got {stimulus_period!r} s."
         )
+
+
+def check_extra_drive(extra_drive: Any, n_units: int, sorted_badly: int) -> None:
+    """Refuse drive for units that are not there, or that are no single cells."""
+    if extra_drive is None:
+        return
+    if not isinstance(extra_drive, Mapping):
+        raise TypeError(f"extra_drive must be a dict of unit to mV. Got {type(extra_drive).__name__}.")
+    if sorted_badly:
+        raise ValueError("extra_drive needs units that are single cells: n_merged=0 and n_split=0.")
+    for unit, millivolts in extra_drive.items():
+        if isinstance(unit, bool) or not isinstance(unit, Integral) or not 0 <= int(unit) < n_units:
+            raise ValueError(f"extra_drive must name units 0 .. {n_units - 1}. Got {unit!r}.")
+        if isinstance(millivolts, bool) or not isinstance(millivolts, Real) or not np.isfinite(float(millivolts)):
+            raise ValueError(f"extra_drive must be a finite number of mV. Got {millivolts!r} for unit {unit!r}.")
 
 
 def check_faults(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
 from skneuro.data import SpikeTrains, TimeSeries
-from skneuro.datasets._hub_checks import check_faults, check_parameters
+from skneuro.datasets._hub_checks import check_extra_drive, check_faults, check_parameters
 from skneuro.datasets._hub_wiring import LEVELS, N_SHARED, Level, Wiring, draw_wiring
 from skneuro.datasets._integrate_and_fire import TIME_STEP, LeakyNetwork, ornstein_uhlenbeck
 from skneuro.datasets._random import as_generator
@@ -34,6 +34,7 @@ def make_hub_network(
     dead_time: float = 0.0,
     rate_drift: float = 0.0,
     dale: bool = True,
+    extra_drive: Mapping[int, float] | None = None,
 ) -> Bunch:
     """Simulate a leaky integrate-and-fire network with hubs and return its spikes and its wiring.
 
@@ -84,6 +85,10 @@ def make_hub_network(
         Standard deviation of a slow wander (100 s) of every cell's drive, of its own.
     dale : bool, default=True
         False: every synapse has a sign of its own, inhibitory for one in five.
+    extra_drive : dict of unit to float, in mV, or None, default=None
+        Constant drive on top of what units are tuned to, which shows what a network does when some of its units are
+        driven or silenced (-100 mV is enough). The wiring, and the noise of every cell, stay what the seed makes them.
+        Only without merged and split units.
 
     Returns
     -------
@@ -130,6 +135,7 @@ def make_hub_network(
     (20, 20)
     """
     check_parameters(n_units, duration, level, random_state, stimulus_period)
+    check_extra_drive(extra_drive, n_units, n_merged or n_split)
     check_faults(n_units, observed_fraction, n_merged, n_split, dead_time, rate_drift, dale)
     setting = LEVELS[level]
     wiring_rng, tuning_rng, shared_rng, noise_rng, fault_rng = as_generator(random_state).spawn(5)
@@ -140,6 +146,8 @@ def make_hub_network(
     targets = np.exp(wiring_rng.uniform(low, high, n_cells))
     drive = _tune_drive(wiring, setting, targets, tuning_rng)
 
+    for unit, millivolts in (extra_drive or {}).items():
+        drive[unit] += millivolts
     n_steps = round(duration / TIME_STEP)
     shared = _draw_shared_input(setting, n_steps, (), shared_rng, stimulus_period)
     network = LeakyNetwork(wiring.weights, wiring.delay_steps, noise_sd=setting.noise_sd, n_copies=1, rng=noise_rng)

@@ -45,8 +45,12 @@ def check_draw(temperature: Any, top_p: Any, duration: Any) -> None:
         raise ValueError("Cannot sample: " + "; ".join(problems) + ".")
 
 
-def sampling_input(est: Any, stimuli: Any, duration: float | None) -> ModelInput:
+def sampling_input(
+    est: Any, stimuli: Any, duration: float | None, starts_at: np.ndarray | None = None
+) -> ModelInput:
     """Trials without spikes, as long as what is to be simulated, with their stimuli.
+
+    They start where the stimuli do, or else at `starts_at`: one time for each trial, or one for all.
 
     Raises
     ------
@@ -58,11 +62,16 @@ def sampling_input(est: Any, stimuli: Any, duration: float | None) -> ModelInput
     if isinstance(stimuli, (Video, TimeSeries)):
         stimuli = Modalities(stimulus=stimuli)
     if stimuli is not None and not isinstance(stimuli, Modalities):
+        if starts_at is not None:
+            raise ValueError("With a history, stimuli must be Modalities, a Video or a TimeSeries, which have times.")
         return _array_input(est, stimuli, duration)
     if stimuli is None:
-        start, stop = np.zeros(1), np.full(1, est.trial_duration_ if duration is None else duration)
+        start = np.zeros(1) if starts_at is None else starts_at
+        stop = start + (est.trial_duration_ if duration is None else duration)
     else:
         start, stop = _common_span(stimuli, est.trial_duration_ if duration is None else duration)
+        if starts_at is not None:
+            start = _after_history(start, stop, starts_at)
         if duration is not None:
             short = np.flatnonzero(stop - start < duration * (1 - 1e-9))
             if len(short):
@@ -79,6 +88,21 @@ def sampling_input(est: Any, stimuli: Any, duration: float | None) -> ModelInput
         [], [], np.zeros(len(start) + 1, dtype=int), start, start + n_bins * est.bin_width, unit_ids=est.unit_ids_
     )
     return est._read(nothing, stimuli, reset=False)
+
+
+def _after_history(start: np.ndarray, stop: np.ndarray, starts_at: np.ndarray) -> np.ndarray:
+    """The ends of the histories, where the stimuli are on."""
+    if len(starts_at) not in (1, len(start)):
+        raise ValueError(f"history must have one trial, or one for each of {len(start)} trials. Got {len(starts_at)}.")
+    at = np.broadcast_to(starts_at, start.shape).astype(np.float64)
+    outside = np.flatnonzero((at < start - 1e-6) | (at >= stop))
+    if len(outside):
+        k = outside[0]
+        raise ValueError(
+            f"A simulation starts where its history ends, and the stimuli must be on then. Trial {k}: the history ends "
+            f"at {at[k]:g} s, the stimuli last from {start[k]:g} to {stop[k]:g} s."
+        )
+    return at
 
 
 def _common_span(stimuli: Modalities, forever: float) -> tuple[np.ndarray, np.ndarray]:

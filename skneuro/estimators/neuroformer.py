@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from sklearn.utils import check_random_state
 from skneuro._sklearn_compat import check_is_fitted
 from skneuro._threads import torch_threads
 from skneuro.data import ModelInput, SpikeTrains
+from skneuro.data.interventions import check_history, read_interventions
 from skneuro.estimators._inputs import check_draw, positive_integer, sampling_input
 from skneuro.estimators._learner import Learner
 from skneuro.estimators._parameters import CONSTRAINTS
@@ -385,10 +387,16 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         random_state: Any = None,
         temperature: float = 1.0,
         top_p: float = 1.0,
+        history: SpikeTrains | None = None,
+        clamp: SpikeTrains | None = None,
+        silence: Sequence[Any] | None = None,
+        stimulate: Mapping[Any, float] | None = None,
     ) -> SpikeTrains:
         """Simulate trials in closed loop: the model's own spikes become its past.
 
-        Trials start from silence, without a past. Spikes stand at the centres of their bins; nothing below
+        Trials start from silence, or from a recorded past (`history`). Units may be clamped, silenced or stimulated
+        meanwhile, and what they do reaches the others as their own spikes would; to swap or edit the stimulus, give
+        another one. Spikes stand at the centres of their bins; nothing below
         `bin_width` is modelled.
 
         Parameters
@@ -405,6 +413,17 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
             Below 1 makes likely events likelier; 1 is an exact draw from the model.
         top_p : float, default=1.0
             Share of the probability mass that events are drawn from; 1 is exact.
+        history : SpikeTrains, default=None
+            Recorded past in which the trials start, one row a trial or one for all; a simulation starts where its
+            history ends. It must be as long as the longer of `recent_context` and `coupling_lag` at
+            least. None: silence.
+        clamp : SpikeTrains, default=None
+            Spike trains of some of the units, which these follow while the others are simulated; one row a trial, or
+            one for all, on the clock of the stimuli (from 0 s without stimuli and history).
+        silence : sequence of unit ids, default=None
+            Units that never fire.
+        stimulate : dict of unit id to float, in hertz, default=None
+            Units that fire, besides their own spikes, Poisson spikes at this rate.
 
         Returns
         -------
@@ -416,15 +435,34 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         NotFittedError
             Before `fit`.
         ValueError
-            If the stimuli are shorter than `duration`, differ from those seen in `fit`, or a number is out of range.
+            If the stimuli are shorter than `duration`, differ from those seen in `fit`, a number is out of range, a
+            unit is unknown or named twice, the clamp or the history is too short, or units are clamped, silenced or
+            stimulated with another head than ``"hazard"``, temperature or top_p.
         """
         check_is_fitted(self)
         n_samples = positive_integer("n_samples", n_samples)
         check_draw(temperature, top_p, duration)
-        inp = sampling_input(self, stimuli, duration)
+        starts_at = None
+        if history is not None:
+            n_trials = None if stimuli is None else len(stimuli)
+            needed = self._working_model().network.config.history_bins * self.bin_width
+            starts_at = check_history(history, self.unit_ids_, n_trials, needed).t_stop
+        inp = sampling_input(self, stimuli, duration, starts_at)
+        interventions = read_interventions(
+            clamp, silence, stimulate, unit_ids=self.unit_ids_, t_start=inp.spikes.t_start,
+            n_bins=np.diff(inp.spikes.ptr), bin_width=self.bin_width,
+        )  # fmt: skip
+        if interventions is not None and not (self.head == "hazard" and temperature == top_p == 1.0):
+            raise ValueError(
+                "clamp, silence and stimulate need head='hazard', temperature=1 and top_p=1: the other heads draw the "
+                f"units of a window in one sequence. Got head={self.head!r}, {temperature=}, {top_p=}."
+            )
         seed = np.random.SeedSequence(int(check_random_state(random_state).randint(2**31 - 1)))
         with torch_threads(self.n_threads):
-            drawn = generation.sample(self._working_model(), inp, n_samples, seed, temperature, top_p)
+            drawn = generation.sample(
+                self._working_model(), inp, n_samples, seed, temperature, top_p,
+                history=history, interventions=interventions,
+            )  # fmt: skip
         return generation.to_spike_trains(drawn, self.unit_info_)
 
     def transform(self, X: Any, stimuli: Any = None) -> np.ndarray:

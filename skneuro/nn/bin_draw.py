@@ -30,6 +30,7 @@ def draw_bin(
     hidden: Tensor,
     cache: DecoderCache,
     uniform: Tensor,
+    forced: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draw the counts of one bin of every row.
 
@@ -45,6 +46,8 @@ def draw_bin(
         State of the decoder after the window's spikes so far; brought up to date in place, as is `cache`.
     uniform : Tensor of shape (R, 2 N)
         For every unit a number that decides whether it fires, and one that decides how often.
+    forced : tuple of two Tensors of shape (R, N), optional
+        Counts that units have whatever the model says, NaN where they are free, and counts to add to all.
 
     Returns
     -------
@@ -78,6 +81,9 @@ def draw_bin(
         row, unit = fired.nonzero(as_tuple=True)
         drawn = draw_repeats(a[row, unit], shift[rows[row], unit], session.repeat_table, unit, repeats[rows[row], unit])
         answer[row, unit] = drawn.to(answer.dtype)
+        if forced is not None:
+            fixed, extra = forced[0][rows], forced[1][rows]
+            answer = torch.where(open_, torch.where(fixed.isnan(), answer, fixed) + extra, answer)
         differs = answer != guess
         first = torch.where(differs.any(1), differs.to(torch.uint8).argmax(1), n_units)
         agreed = (new & (ids < first[:, None])).sum(1)  # tokens of the guess that stay

@@ -84,6 +84,9 @@ class ClosedLoop:
         is scored.
     temperature, top_p : float
         1 is an exact draw from the model.
+    forced : callable, optional
+        ``forced(step, rows)``: what units do in the step-th bin whatever the model says, as `draw_bin` takes it. For
+        the hazard at temperature 1.
     """
 
     def __init__(
@@ -97,13 +100,19 @@ class ClosedLoop:
         n_bins: Tensor,
         temperature: float = 1.0,
         top_p: float = 1.0,
+        forced: Callable[[int, Tensor], tuple[Tensor, Tensor]] | None = None,
     ) -> None:
         self.model, self.modality, self.streams, self.n_bins = model, modality, streams, n_bins
         self.counts, self.observed, self.hidden = counts, observed, hidden
-        self.temperature, self.top_p = temperature, top_p
+        self.temperature, self.top_p, self.forced = temperature, top_p, forced
         self.rows = torch.arange(len(counts), device=counts.device)  # numbers the rows had at the start
         self.step = 0
         self._calls = 0
+
+    def remember(self, counts: Tensor, observed: Tensor) -> None:
+        """Take a past (R, T, N) that was recorded, before the first window."""
+        self._advance(counts, observed)
+        self.step = 0
 
     def keep(self, going: Tensor) -> None:
         """Drop the rows that are finished; `going` (R,) is a mask over the present rows."""
@@ -213,7 +222,8 @@ class ClosedLoop:
             uniform = self._uniform(everyone, 2 * base.shape[1])
             if self.temperature == 1.0 and self.top_p == 1.0:
                 session, decoder = self.model.session, self.model.decoder
-                counts, decided = draw_bin(session, decoder, bin_, base, state, hidden, cache, uniform)
+                forced = None if self.forced is None else self.forced(self.step, self.rows)
+                counts, decided = draw_bin(session, decoder, bin_, base, state, hidden, cache, uniform, forced)
             else:
                 counts, decided = self._tempered_bin(bin_, base, state, hidden, cache, uniform)
             drawn.append(counts)

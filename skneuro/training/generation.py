@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from skneuro.data import BinnedSpikes, ModelInput, SpikeTrains
+from skneuro.data.interventions import Interventions, RowInterventions
 from skneuro.nn import Neuroformer
 from skneuro.nn.batch import Batch, block_bins
 from skneuro.nn.sampling import ClosedLoop, ModalityView, Streams
@@ -142,11 +143,20 @@ def _history(batch: Batch, row: Tensor, start: Tensor, n_bins: int) -> tuple[Ten
 
 
 def sample(
-    fitted: FittedModel, inp: ModelInput, n_samples: int, seed: np.random.SeedSequence, temperature: float, top_p: float
+    fitted: FittedModel,
+    inp: ModelInput,
+    n_samples: int,
+    seed: np.random.SeedSequence,
+    temperature: float,
+    top_p: float,
+    *,
+    history: SpikeTrains | None = None,
+    interventions: Interventions | None = None,
 ) -> BinnedSpikes:
     """Closed-loop trials: `n_samples` for every trial of an input whose spikes are ignored.
 
-    The trials of the result are ordered as the input's, the samples of one after the other.
+    The trials of the result are ordered as the input's, the samples of one after the other. They start from silence,
+    or from `history`, which ends where they start.
     """
     network, builder = fitted.network, fitted.builder(inp)
     binned = inp.spikes
@@ -157,7 +167,11 @@ def sample(
     found: list[tuple[np.ndarray, ...]] = []
     for low in range(0, len(row_trial), at_once):
         part = slice(low, low + at_once)
-        for row, *event in _sample_rows(network, builder, row_trial[part], seeds[part], temperature, top_p):
+        past = None if history is None else _past(history, row_trial[part], binned.bin_width)
+        done = None if interventions is None else interventions.rows(row_trial[part], seeds[part])
+        for row, *event in _sample_rows(
+            network, builder, row_trial[part], seeds[part], temperature, top_p, past, done
+        ):
             found.append((row + low, *event))
     return _gather(found, binned, row_trial)
 
@@ -169,6 +183,8 @@ def _sample_rows(
     seeds: list[np.random.SeedSequence],
     temperature: float,
     top_p: float,
+    past: tuple[np.ndarray, np.ndarray] | None,
+    interventions: RowInterventions | None,
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Row, bin, unit and count of the occupied cells of each window of some rows that advance together."""
     device, dtype, n_rows = builder.device, builder.dtype, len(row_trial)
@@ -181,7 +197,11 @@ def _sample_rows(
         loop = ClosedLoop(
             network, blank, torch.zeros_like(blank, dtype=torch.bool), hidden,
             _trial_view(network, builder, row_trial), Streams(seeds), row_bins, temperature, top_p,
+            None if interventions is None else _forced(interventions, device, dtype),
         )  # fmt: skip
+        if past is not None:
+            counts, observed = (torch.from_numpy(part).to(device) for part in past)
+            loop.remember(counts.to(dtype), observed)
         loop.keep(loop.n_bins > 0)
         while len(loop.rows):
             first = loop.step
@@ -190,6 +210,31 @@ def _sample_rows(
             count = counts[row, bin_, unit]
             yield tuple(v.cpu().numpy() for v in (loop.rows[row], bin_ + first, unit, count))
             loop.keep(loop.n_bins > loop.step)
+
+
+def _past(history: SpikeTrains, row_trial: np.ndarray, bin_width: float) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of the rows' recorded past and what was observed of it, (R, T, N); it ends where the rows begin."""
+    # Bins count back from the end, so that the last one is whole.
+    n_bins = np.floor(history.duration / bin_width + 1e-6).astype(np.int64)
+    longest = int(n_bins.max())
+    counts = np.zeros((len(history), longest, history.shape[1]), dtype=np.float32)
+    trial = np.repeat(np.arange(len(history)), np.diff(history.ptr))
+    tick = longest - np.ceil((history.t_stop[trial] - history.times) / bin_width - 1e-6).astype(np.int64)
+    inside = (tick >= 0) & (tick < longest)
+    np.add.at(counts, (trial[inside], tick[inside], history.units[inside]), 1)
+    observed = np.broadcast_to((np.arange(longest) >= longest - n_bins[:, None])[..., None], counts.shape).copy()
+    rows = row_trial if len(history) > 1 else np.zeros(len(row_trial), dtype=np.int64)
+    return counts[rows] * observed[rows], observed[rows]
+
+
+def _forced(
+    interventions: RowInterventions, device: torch.device, dtype: torch.dtype
+) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
+    def forced(step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        fixed, extra = interventions.at(step, rows.cpu().numpy())
+        return torch.from_numpy(fixed).to(device, dtype), torch.from_numpy(extra).to(device, dtype)
+
+    return forced
 
 
 def _trial_view(network: Neuroformer, builder: BatchBuilder, row_trial: np.ndarray) -> ModalityView:
