@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -78,13 +79,14 @@ def _elephant(kind: str, time_scale: float) -> Any:
         raise ImportError('Spike-train distances need elephant: pip install "skneuro[metrics]"') from error
 
     def distance(x: np.ndarray, y: np.ndarray, stop: float) -> float:
-        # In milliseconds: elephant's van Rossum distance loses digits, and warns, where numbers are small.
         end = 1e3 * stop
         trains = [
             neo.SpikeTrain(np.clip(1e3 * t, 0.0, end) * pq.ms, t_start=0.0 * pq.ms, t_stop=end * pq.ms) for t in (x, y)
         ]
         if kind == "van_rossum":
-            return float(elephant.van_rossum_distance(trains, time_constant=1e3 * time_scale * pq.ms)[0, 1])
+            with warnings.catch_warnings():  # rounding below zero, which elephant sets to zero
+                warnings.filterwarnings("ignore", "van_rossum_distance: very small negative", RuntimeWarning)
+                return float(elephant.van_rossum_distance(trains, time_constant=1e3 * time_scale * pq.ms)[0, 1])
         return float(elephant.victor_purpura_distance(trains, cost_factor=(1.0 / time_scale) * pq.Hz)[0, 1])
 
     return distance
