@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import warnings
-from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -160,12 +159,15 @@ class Learner(CallbackSupportMixin, SpikeModel):
             )
 
     def _fit_again(self, inp: ModelInput, found: TrainingState) -> tuple:
-        """Train anew on all data for as many epochs as were best: how it ended, state, scales, builder, stretches."""
+        """Train anew on all data for as many epochs as were best: how it ended, state, scales, builder, stretches.
+
+        Under the same schedule: a learning rate that fell to nothing by then gave lower scores.
+        """
         n_epochs = int(np.argmax(found.validation_scores)) + 1
         training = _fitting.whole_trials(np.diff(inp.spikes.ptr))
         state, scales = _fitting.fresh_state(self, inp, training, self._seed)
         builder = FittedModel(state.model, scales, self.device, self.precision, self._rows_at_once()).builder(inp)
-        plan = replace(_fitting.settings(self), max_epochs=n_epochs)
+        plan = _fitting.settings(self)
         reason = train(state, builder, training, plan, None, n_epochs, 0, lambda: None, lambda: False)
         state.validation_scores = list(found.validation_scores)
         return reason, state, scales, builder, training
