@@ -42,7 +42,10 @@ def simulate_trials(
     else:
         n = n_samples
         if np.ptp(durations) < 1e-6:
-            settings["duration"] = float(durations[0])
+            # A simulation begins with its stimulus, which may have a sample from before the trial.
+            first = model.sample(stimuli, n_samples=1, duration=model.bin_width, random_state=random_state).t_start
+            wanted = float(durations[0] + np.max(recorded.t_start - first))
+            settings["duration"] = max(np.floor(wanted / model.bin_width + 1e-6), 1.0) * model.bin_width
     sampled = model.sample(stimuli, n_samples=n, **settings)
     row = np.repeat(np.arange(len(recorded)), n_samples)
     # Without a stimulus a simulation has no place in time: it begins with its trial.
@@ -53,9 +56,9 @@ def simulate_trials(
 def _over(
     sampled: SpikeTrains, shift: np.ndarray, start: np.ndarray, stop: np.ndarray, bin_width: float
 ) -> SpikeTrains:
-    """Cut each simulation, moved by `shift`, to the time of its trial."""
+    """Cut each simulation, moved by `shift`, to the time of its trial; whole bins may end a part of one before it."""
     begin, end = sampled.t_start + shift, sampled.t_stop + shift
-    short = (begin > start + 1e-6) | (end < stop - 1e-6)
+    short = (begin > start + 1e-6) | (end < stop - bin_width - 1e-6)
     if short.any():
         first = int(np.flatnonzero(short)[0])
         raise ValueError(

@@ -207,7 +207,7 @@ def _floor_pair(recorded: _Trials, reference: _Trials | None) -> tuple[_Trials, 
 def _by_trial(a: _Trials, b: _Trials, bin_width: float, window: float) -> dict[str, float]:
     """What compares trials, not averages over them: the classifier and the distances."""
     known = a[1] is not None and b[1] is not None
-    groups = (a[1], b[1]) if known else None
+    groups = (a[1], b[1]) if known and len(np.unique(np.concatenate([a[1], b[1]]))) > 1 else None
     nothing = float("nan")
     enough = min(len(a[0]), len(b[0])) >= 2 and min(a[0].duration.max(), b[0].duration.max()) >= window
     result = {

@@ -7,6 +7,7 @@ from skneuro.baselines import HomogeneousPoisson, PSTHModel
 from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries
 from skneuro.datasets import make_stimulus_driven_population
 from skneuro.metrics import evaluate_generation
+from skneuro.metrics._simulated import simulate_trials
 
 BIN = 0.1
 
@@ -134,3 +135,31 @@ def test_a_simulation_shorter_than_its_trial_is_refused(data, halves):
 
     with pytest.raises(ValueError, match="but its trial lasts"):
         evaluate_generation(Short(data), halves[1])
+
+
+@pytest.mark.parametrize("lead", [0.0, 0.03, 0.17])
+def test_a_stimulus_that_begins_before_the_trial_leaves_nothing_of_it_unsimulated(lead):
+    """Its first sample is from before the trial, where it was held; the simulation begins there, too."""
+    times = np.arange(25) * 0.1 - lead
+    series = TimeSeries.from_lists([np.zeros((25, 1))] * 3, timestamps=[times + start for start in (4.0, 8.0, 20.0)])
+    rng = np.random.default_rng(0)
+    spikes = SpikeTrains.from_counts(rng.poisson(5.0, (3, 20, 2)), BIN)
+    spikes = SpikeTrains(
+        spikes.times + np.repeat([4.0, 8.0, 20.0], np.diff(spikes.ptr)), spikes.units, spikes.ptr, [4.0, 8.0, 20.0],
+        [6.0, 10.0, 22.0], unit_ids=[0, 1],
+    )  # fmt: skip
+    shown = Modalities(x=series)
+    sampled, row = simulate_trials(HomogeneousPoisson(bin_width=BIN).fit(spikes, shown), spikes, shown, 4, 0)
+    assert row.tolist() == np.repeat(np.arange(3), 4).tolist()
+    np.testing.assert_array_equal(sampled.t_start, spikes.t_start[row])
+    after = sampled.times - np.repeat(sampled.t_start, np.diff(sampled.ptr))
+    counts = np.histogram(after, np.arange(21) * BIN)[0] / (4 * 3 * 2)
+    assert counts[:-1] == pytest.approx(5.0, rel=0.35)  # the last may be a part of a bin short
+
+
+def test_repeats_of_one_stimulus_are_told_apart_trial_by_trial(halves):
+    """All trials in one group could not be divided into folds."""
+    train, test = (Recording(half.spikes[:12], half.modalities[:12]) for half in halves)
+    model = HomogeneousPoisson(bin_width=BIN).fit(train.spikes, train.modalities)
+    table = evaluate_generation(model, test, train=train, n_samples=2, stimulus_ids=np.zeros(12, dtype=int))
+    assert np.isfinite(value(table, "model", "two_sample_accuracy"))
