@@ -1,0 +1,70 @@
+"""What the decoding benchmarks promise: shares of labels, baselines that find what is there, a page like the files."""
+
+import importlib
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+BENCHMARKS = pathlib.Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Import a script the way it imports its neighbours when it runs."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if getattr(sys.modules[name], "__file__", None) and str(BENCHMARKS) in str(sys.modules[name].__file__):
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.05, 0.2])
+def test_labelled_trials_are_a_run_of_about_the_share_that_depends_on_the_seed(script, fraction):
+    labelled = script("decoding").labelled_trials
+    lengths = np.random.default_rng(0).integers(20, 200, 250)
+    runs = [labelled(lengths, fraction, seed) for seed in range(8)]
+    for run in runs:
+        assert (np.diff(run) == 1).all()
+        share = lengths[run].sum() / lengths.sum()
+        assert 0.5 * fraction < share < fraction + 200 / lengths.sum()
+    assert len({run[0] for run in runs}) > 4
+    assert labelled(lengths, 1, 0).tolist() == list(range(250))
+
+
+def test_lagged_counts_do_not_cross_trials(script):
+    found = script("_decoders").lagged(np.arange(1.0, 7)[:, None], np.array([0, 4, 6]), range(-1, 2))
+    assert found[:, :, 0].tolist() == [[0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 0], [0, 5, 6], [5, 6, 0]]
+
+
+@pytest.mark.parametrize("name", ["Ridge", "Boosting", "MLP", "GRU"])
+def test_every_baseline_reads_what_the_counts_of_two_bins_say(script, name):
+    rng = np.random.default_rng(0)
+    n_bins = 6000 if name == "MLP" else 500
+    counts = rng.poisson(3.0, (n_bins, 3)).astype(float)
+    ptr = np.arange(0, n_bins + 1, 20)
+    values = 7 + np.c_[counts[:, 0], np.roll(counts[:, 1], 1)]
+    values[ptr[:-1], 1] = 7
+    decoder = getattr(script("_decoders"), name)(range(-1, 1)).fit(counts[:-100], ptr[:-5], values[:-100])
+    found = decoder.predict(counts[-100:], ptr[-6:] - ptr[-6])
+    error = ((found - values[-100:]) ** 2).mean() / values[-100:].var()
+    assert error < 0.5
+
+
+def test_the_page_shows_the_result_files_as_they_are(script):
+    tables = script("decoding_tables")
+    text = tables.PAGE.read_text(encoding="utf-8")
+    assert text == tables.filled(text), "run python benchmarks/decoding_tables.py"
+    assert {match["name"] for match in tables.MARKED.finditer(text)} == set(tables.TABLES)
+
+
+def test_means_over_seeds_are_those_of_the_rows(script, monkeypatch):
+    tables = script("decoding_tables")
+    rows = [
+        {"task": "few-shot", "decoder": "ridge", "input": "causal", "labels": "5%", "test_R2": value}
+        for value in ("0.5", "0.7")
+    ]
+    monkeypatch.setattr(tables, "rows_of", lambda name: rows)
+    assert "| ridge |  | 0.600 ± 0.141 (2) |  |  |" in tables.few_shot()
