@@ -21,6 +21,7 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
+    _num_samples,
     check_is_fitted,
 )
 
@@ -44,10 +45,12 @@ __all__ = [
     "check_matplotlib_support",
     "check_n_features",
     "fit_context",
+    "num_samples",
     "validate_parameter_constraints",
 ]
 
 fit_context = _fit_context
+num_samples = _num_samples
 
 
 def check_n_features(estimator: Any, n_features: int, *, reset: bool) -> None:

@@ -164,7 +164,9 @@ class AdjacencyDisplay:
     ) -> Any:
         size = np.abs(matrix[np.isfinite(matrix)])
         # The few strongest must not make all others look like nothing.
-        limit = limit or float(np.quantile(size, _SATURATED) if len(size) else 0.0) or size.max(initial=0.0) or 1.0
+        if not limit and len(size):
+            limit = float(np.quantile(size, _SATURATED, method="higher"))
+        limit = limit or size.max(initial=0.0) or 1.0
         beyond = "both" if size.max(initial=0.0) > limit else "neither"
         ordered = matrix[np.ix_(self.order_, self.order_)]
         image = ax.imshow(ordered, cmap=cmap, vmin=-limit, vmax=limit, interpolation="nearest")

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import BaseCrossValidator
-from sklearn.utils.validation import _num_samples
 
-from skneuro._sklearn_compat import Interval, validate_parameter_constraints
+from skneuro._sklearn_compat import Interval, num_samples, validate_parameter_constraints
 from skneuro.data import Recording, SpikeTrains
 from skneuro.datasets._blocks import make_block_groups
 
@@ -61,7 +60,7 @@ class _BlockSplit(BaseCrossValidator):
         name = type(self).__name__
         values = {key: getattr(self, key) for key in self._constraints}
         validate_parameter_constraints(self._constraints, values, caller_name=name)
-        n_rows = _num_samples(X)
+        n_rows = num_samples(X)
         if n_rows < self.n_splits:
             raise ValueError(
                 f"{name} with n_splits={self.n_splits} needs at least as many rows. Got {n_rows}. Cut a long trial "
@@ -128,7 +127,7 @@ class TrialBlockSplit(_BlockSplit):
 
     def _blocks(self, X: Any) -> tuple[np.ndarray, Any]:
         spikes = _trials(X)
-        sizes = np.ones(_num_samples(X)) if spikes is None else spikes.duration
+        sizes = np.ones(num_samples(X)) if spikes is None else spikes.duration
         block, _ = make_block_groups(sizes, self.n_splits)
         row = np.arange(len(block))
         return block, lambda test: (row >= test[0] - self.gap) & (row <= test[-1] + self.gap)
@@ -215,7 +214,7 @@ class TimeBlockSplit(_BlockSplit):
             )
         if self.bin_width is None:
             raise ValueError("TimeBlockSplit needs bin_width (seconds) where X is a 2-D array, whose rows are bins.")
-        row = np.arange(_num_samples(X))
+        row = np.arange(num_samples(X))
         return row * self.bin_width, (row + 1) * self.bin_width
 
 

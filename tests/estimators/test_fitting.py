@@ -29,7 +29,7 @@ def test_scales_come_from_the_training_part_alone(make):
     rng = np.random.default_rng(0)
     counts = rng.poisson(0.5, (20, 20, 2))
     clips = np.arange(20) // 4
-    model = make(early_stopping=True, validation_fraction=0.2, max_epochs=1)
+    model = make(early_stopping=True, refit=False, validation_fraction=0.2, max_epochs=1)
     spikes = SpikeTrains.from_counts(counts, 0.05)
     video = Video(rng.standard_normal((5, 11, 2, 2)), 10.0, index=clips)
     speed = TimeSeries.from_lists(list(rng.standard_normal((20, 20, 1))), rate=20.0)
@@ -44,7 +44,7 @@ def test_scales_come_from_the_training_part_alone(make):
     changed = Modalities(video=Video(frames, 10.0, index=clips), speed=TimeSeries(values, speed.timestamps, speed.ptr))
     louder = counts.copy()
     louder[out] += 3
-    again = make(early_stopping=True, validation_fraction=0.2, max_epochs=1)
+    again = make(early_stopping=True, refit=False, validation_fraction=0.2, max_epochs=1)
     again.fit(SpikeTrains.from_counts(louder, 0.05), changed)
     for name in ("video", "speed"):
         np.testing.assert_array_equal(again.model_.scales[name].mean, model.model_.scales[name].mean)
@@ -90,7 +90,9 @@ def test_the_gap_is_as_long_as_the_memory(make):
 
 
 def test_validation_measures_bits_per_spike_against_the_training_rates(make, world):
-    model = make(early_stopping=True, validation_fraction=0.25, max_epochs=1, precision="float64").fit(world.spikes)
+    model = make(
+        early_stopping=True, refit=False, validation_fraction=0.25, max_epochs=1, precision="float64"
+    ).fit(world.spikes)
     inp = read_input(world.spikes, bin_width=0.05)
     training, held = _fitting.split(model, inp, model._seed)
     total = model.score_samples(world.spikes[held.trial]).sum()

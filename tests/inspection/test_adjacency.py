@@ -7,6 +7,7 @@ from skneuro.inspection import AdjacencyDisplay
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
+pytest.importorskip("matplotlib.pyplot")
 
 
 class Inference(BaseEstimator):

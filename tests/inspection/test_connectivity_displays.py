@@ -9,6 +9,7 @@ from skneuro.metrics.connectivity import auprc, auroc
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
+pytest.importorskip("matplotlib.pyplot")
 
 
 @pytest.fixture(autouse=True)

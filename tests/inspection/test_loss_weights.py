@@ -12,6 +12,7 @@ from skneuro.model_selection import loss_weight_grid
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
+pytest.importorskip("matplotlib.pyplot")
 
 
 class Weighted(BaseEstimator):

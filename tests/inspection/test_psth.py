@@ -6,6 +6,7 @@ from skneuro.inspection import PSTHDisplay, aligned_counts
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
+pytest.importorskip("matplotlib.pyplot")
 
 
 @pytest.fixture(autouse=True)

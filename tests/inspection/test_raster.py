@@ -8,6 +8,7 @@ from skneuro.inspection import RasterDisplay
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
+pytest.importorskip("matplotlib.pyplot")
 
 
 @pytest.fixture

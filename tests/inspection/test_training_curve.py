@@ -6,6 +6,7 @@ from skneuro.inspection import TrainingCurveDisplay
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
+pytest.importorskip("matplotlib.pyplot")
 
 
 class Model(BaseEstimator):
