@@ -110,7 +110,8 @@ def tables() -> dict[str, str]:
         result["models"] = markdown(pd.DataFrame(parts))
     of_size = HERE / "results" / "connectivity_size.csv"
     if of_size.exists():
-        columns = {"units": "units", "cpu_seconds": "CPU s", "seconds": "s", "peak_mb": "peak MB", "found": "found"}
+        columns = {"data": "data", "units": "units", "cpu_seconds": "CPU s", "seconds": "s", "peak_mb": "peak MB"}
+        columns |= {"found": "found"}
         result["size"] = markdown(pd.read_csv(of_size)[list(columns)].rename(columns=columns))
     return result
 
