@@ -91,7 +91,8 @@ def tables() -> dict[str, str]:
     faults = rows[rows["data"].str.contains(",")]
     if len(faults):
         means = faults.groupby(["data", "method"], sort=False)[list(SCORES)].mean().reset_index()
-        parts = {"recording": means["data"], "method": means["method"]}
+        seeds = faults.groupby(["data", "method"], sort=False).size()
+        parts = {"recording": means["data"], "method": means["method"], "seeds": [str(n) for n in seeds]}
         chosen = ("auprc", "signed_r2", "direction_rate", "found_false", "found_of_edges")
         parts |= {SCORES[name]: [number(v, name) for v in means[name]] for name in chosen}
         result["faults"] = markdown(pd.DataFrame(parts))
