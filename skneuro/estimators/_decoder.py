@@ -230,8 +230,8 @@ class BehaviourDecoder(BaseEstimator):
             n_iter_no_change=self.n_iter_no_change, tol=float(self.tol), seed=seed,
         )  # fmt: skip
 
-    def _fit_readout(self, decoder: BehaviourNetwork, binned: Any, labels: Any, trial: np.ndarray) -> float:
-        """Fit the linear readout to labels, and return its penalty."""
+    def _fit_readout(self, decoder: BehaviourNetwork, binned: Any, labels: Any, trial: np.ndarray) -> Any:
+        """Fit the linear readout to labels, and return its penalty, or one for each output."""
         penalties = readout.PENALTIES if self.alpha == "auto" else (float(self.alpha),)
         fold = readout.contiguous_folds(trial)
         chunks = (

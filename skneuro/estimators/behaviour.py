@@ -221,12 +221,12 @@ class NeuroformerClassifier(ClassifierMixin, BehaviourDecoder):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Labels seen in `fit`, sorted.
+    classes_ : ndarray of shape (n_classes,), or list of them
+        Labels seen in `fit`, sorted; a list with an entry for each output where y had several.
     per_trial_ : bool
         Whether labels were one a trial, and not one a bin.
-    alpha_ : float
-        Penalty of the linear readout; not there where training went on from it.
+    alpha_ : float, or ndarray of shape (n_outputs,)
+        Penalty of the linear readout, of each output's where y had several; not there where training went on from it.
     loss_curve_, validation_loss_curve_ : list of float, in nats a label
         Of each epoch; on held-out labels also before the first.
     n_iter_ : int
@@ -256,31 +256,51 @@ class NeuroformerClassifier(ClassifierMixin, BehaviourDecoder):
     _numeric = False
 
     def _encode(self, targets: Targets) -> np.ndarray:
-        if targets.values.shape[1] != 1:
-            raise ValueError(
-                f"NeuroformerClassifier takes one label a bin or trial. Got {targets.values.shape[1]}; fit one "
-                f"classifier for each."
-            )
-        labels = targets.values[:, 0]
-        check_classification_targets(labels)
-        classes, position = np.unique(labels, return_inverse=True)
-        if len(classes) < 2:
-            only = classes.tolist()[0]
-            raise ValueError(f"NeuroformerClassifier needs labels of at least 2 classes. Got only one class, {only!r}.")
-        self.classes_ = classes
-        return position.astype(np.int64)
+        classes, positions = [], []
+        for output, labels in enumerate(targets.values.T):
+            which = "" if targets.flat else f" in output {output}"
+            check_classification_targets(labels)
+            found, position = np.unique(labels, return_inverse=True)
+            if len(found) < 2:
+                only = found.tolist()[0]
+                raise ValueError(
+                    f"NeuroformerClassifier needs labels of at least 2 classes. Got only one class{which}, {only!r}."
+                )
+            classes.append(found)
+            positions.append(position)
+        self.classes_ = classes[0] if targets.flat else classes
+        return np.stack(positions, axis=1).astype(np.int64)
+
+    def _class_list(self) -> list[np.ndarray]:
+        """Classes of each output, also where there is one."""
+        return self.classes_ if isinstance(self.classes_, list) else [self.classes_]
 
     def _n_outputs(self, labels: behaviour.Labels) -> int:
-        return len(self.classes_)
+        return sum(map(len, self._class_list()))
+
+    def _split(self, found: Any) -> list[Any]:
+        """Columns of the readout that belong to each output."""
+        ends = np.cumsum([len(classes) for classes in self._class_list()]).tolist()
+        return [found[:, start:stop] for start, stop in zip([0, *ends[:-1]], ends, strict=True)]
 
     def _linear(self, chunks: Any, penalties: tuple[float, ...], weight: np.ndarray) -> tuple:
         features, position, fold = (np.concatenate(part) for part in zip(*chunks, strict=True))
-        return readout.logistic(features, position, fold, len(self.classes_), penalties, weight)
+        fits = [
+            readout.logistic(features, position[:, output], fold, len(classes), penalties, weight)
+            for output, classes in enumerate(self._class_list())
+        ]
+        centre, scale, coef, intercept, penalty = zip(*fits, strict=True)
+        several = isinstance(self.classes_, list)
+        return (
+            centre[0], scale[0], np.concatenate(coef), np.concatenate(intercept),
+            np.array(penalty) if several else penalty[0],
+        )  # fmt: skip
 
     def _loss(self, found: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        return behaviour.cross_entropy(found, values)
+        losses = [behaviour.cross_entropy(part, values[:, output]) for output, part in enumerate(self._split(found))]
+        return torch.stack(losses).mean()
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any) -> np.ndarray | list[np.ndarray]:
         """Probability of each class in every bin, or of every trial.
 
         Parameters
@@ -290,8 +310,9 @@ class NeuroformerClassifier(ClassifierMixin, BehaviourDecoder):
 
         Returns
         -------
-        ndarray
-            As `predict`, with a last axis of n_classes in the order of `classes_`.
+        ndarray, or list of them
+            As `predict` of one output, with a last axis of n_classes in the order of `classes_`; a list with an entry
+            for each output where y had several.
 
         Raises
         ------
@@ -301,7 +322,8 @@ class NeuroformerClassifier(ClassifierMixin, BehaviourDecoder):
             If units differ from those seen in `fit`.
         """
         inp, found = self._outputs(X)
-        return self._rows(inp, softmax(found, axis=1))
+        probabilities = [self._rows(inp, softmax(part, axis=1)) for part in self._split(found)]
+        return probabilities if isinstance(self.classes_, list) else probabilities[0]
 
     def predict(self, X: Any) -> np.ndarray:
         """Likeliest class in every bin, or of every trial.
@@ -315,7 +337,8 @@ class NeuroformerClassifier(ClassifierMixin, BehaviourDecoder):
         -------
         ndarray
             For labels of bins: (n_bins,) for 2-D counts, (n_trials, n_bins) for 3-D counts, and an object array of
-            (n_bins_k,) arrays for containers. For labels of trials (n_trials,).
+            (n_bins_k,) arrays for containers. For labels of trials (n_trials,). With a last axis of n_outputs where y
+            had several.
 
         Raises
         ------
@@ -325,16 +348,22 @@ class NeuroformerClassifier(ClassifierMixin, BehaviourDecoder):
             If units differ from those seen in `fit`.
         """
         inp, found = self._outputs(X)
-        return self._rows(inp, self.classes_[found.argmax(axis=1)])
+        labels = self._likeliest(found)
+        return self._rows(inp, labels if isinstance(self.classes_, list) else labels[:, 0])
+
+    def _likeliest(self, found: np.ndarray) -> np.ndarray:
+        """(n_rows, n_outputs)."""
+        parts = zip(self._class_list(), self._split(found), strict=True)
+        return np.stack([classes[part.argmax(axis=1)] for classes, part in parts], axis=1)
 
     def score(self, X: Any, y: Any) -> float:
-        """Share of labelled bins (or trials) whose class is the predicted one.
+        """Share of labelled bins (or trials) whose class is the predicted one, or with several outputs all classes.
 
         Parameters
         ----------
         X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
             Spikes.
-        y : TimeSeries, list of arrays or array-like
+        y : TimeSeries, Modalities, list of arrays or array-like
             Labels, as in `fit`.
 
         Returns
@@ -345,20 +374,25 @@ class NeuroformerClassifier(ClassifierMixin, BehaviourDecoder):
         Raises
         ------
         ValueError
-            If y holds a label that `fit` has not seen, or nothing is labelled.
+            If y has other outputs than in `fit`, holds a label that `fit` has not seen, or nothing is labelled.
         """
         inp, found = self._outputs(X)
         targets = self._targets_like_fit(inp, y)
-        labels = targets.values[:, 0]
-        unseen = np.setdiff1d(labels, self.classes_)
-        if len(unseen):
-            raise ValueError(
-                f"y holds labels that were not seen in fit: {unseen[:5].tolist()}; the classes are "
-                f"{self.classes_[:10].tolist()}. Leave them out, or fit on trials of every class (StratifiedKFold)."
-            )
-        return float((self.classes_[found[targets.place].argmax(axis=1)] == labels).mean())
+        class_list = self._class_list()
+        if targets.values.shape[1] != len(class_list):
+            raise ValueError(f"y has {targets.values.shape[1]} outputs, and had {len(class_list)} in fit.")
+        for labels, classes in zip(targets.values.T, class_list, strict=True):
+            unseen = np.setdiff1d(labels, classes)
+            if len(unseen):
+                raise ValueError(
+                    f"y holds labels that were not seen in fit: {unseen[:5].tolist()}; the classes are "
+                    f"{classes[:10].tolist()}. Leave them out, or fit on trials of every class (StratifiedKFold)."
+                )
+        return float((self._likeliest(found[targets.place]) == targets.values).all(axis=1).mean())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.classifier_tags.multi_label = True
         tags.classifier_tags.poor_score = True
         return tags

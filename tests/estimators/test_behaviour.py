@@ -184,6 +184,40 @@ def test_classes_are_read_a_trial_and_a_bin(running, make, mode):
     assert by_trial.score(loud[16:], turn[16:]) == 1
 
 
+def test_several_labels_are_read_at_once_as_one_by_one(running):
+    """A classifier for each label is the oracle; forms are those of scikit-learn's multi-output classifiers."""
+    spikes, _, counts, values, frozen = running
+    mean = values.mean(axis=1)
+    labels = np.c_[np.digitize(mean, np.quantile(mean, [0.3, 0.6])), np.where(values[:, 0] > 0, 7, 5)]
+    together = decoder(frozen, NeuroformerClassifier).fit(spikes[:16], labels[:16])
+    alone = [decoder(frozen, NeuroformerClassifier).fit(spikes[:16], labels[:16, k]) for k in range(2)]
+    assert [classes.tolist() for classes in together.classes_] == [[0, 1, 2], [5, 7]]
+    assert together.alpha_.tolist() == [one.alpha_ for one in alone]
+    for one, probability in zip(alone, together.predict_proba(spikes[16:]), strict=True):
+        np.testing.assert_allclose(probability, one.predict_proba(spikes[16:]), atol=1e-6)
+    found = together.predict(spikes[16:])
+    assert np.array_equal(found, np.stack([one.predict(spikes[16:]) for one in alone], axis=1))
+    assert together.score(spikes[16:], labels[16:]) == (found == labels[16:]).all(axis=1).mean()
+    bins = np.stack([values > 0, values > 0.5], axis=2).astype(int)
+    series = TimeSeries.from_lists(list(bins), rate=1 / WIDTH)
+    by_bin = decoder(frozen, NeuroformerClassifier).fit(spikes[:16], series[:16])
+    assert by_bin.predict(counts[16:]).shape == (8, 40, 2)
+    assert [part.shape for part in by_bin.predict_proba(counts[16:])] == [(8, 40, 2)] * 2
+
+
+def test_several_labels_are_trained_together(running):
+    spikes, _, _, values, frozen = running
+    labels = list(np.stack([np.where(values > 0, "up", "down"), np.where(np.abs(values) > 0.7, "far", "near")], axis=2))
+    linear = decoder(frozen, NeuroformerClassifier).fit(spikes[:16], labels[:16])
+    training = {"mode": "finetune", "max_epochs": 20, "learning_rate": 1e-2, "batch_size": 2, "n_iter_no_change": 20}
+    trained = decoder(frozen, NeuroformerClassifier, **training).fit(spikes[:16], labels[:16])
+    assert trained.score(spikes[16:], labels[16:]) > linear.score(spikes[16:], labels[16:]) + 0.03
+    first = decoder(frozen, NeuroformerClassifier).fit(spikes[:16], [rows[:, 0] for rows in labels[:16]])
+    up = np.concatenate([rows[:, 0] for rows in labels[16:]])
+    found = np.concatenate([rows[:, 0] for rows in trained.predict(spikes[16:])])
+    assert (found == up).mean() > first.score(spikes[16:], [rows[:, 0] for rows in labels[16:]]) - 0.03
+
+
 def test_cross_validation_never_unfits_the_encoder(running):
     spikes, speed, _, values, frozen = running
     scores = cross_val_score(decoder(frozen), spikes, speed, cv=3)
@@ -204,10 +238,13 @@ def test_the_same_seed_gives_the_same_decoder_and_the_global_generators_are_left
     np.testing.assert_array_equal(first.predict(spikes[16:])[0], second.predict(spikes[16:])[0])
 
 
-@pytest.mark.parametrize("kind", [NeuroformerRegressor, NeuroformerClassifier])
-def test_saved_and_pickled_decoders_predict_the_same(running, kind, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "several"), [(NeuroformerRegressor, False), (NeuroformerClassifier, False), (NeuroformerClassifier, True)]
+)
+def test_saved_and_pickled_decoders_predict_the_same(running, kind, several, tmp_path):
     spikes, speed, _, values, frozen = running
     y = speed if kind is NeuroformerRegressor else list(np.where(values > 0, "fast", "slow"))
+    y = [np.c_[labels, labels[::-1]] for labels in y] if several else y
     fitted = decoder(frozen, kind, mode="finetune").fit(spikes, y)
     expected = list(fitted.predict(spikes))
     skneuro.save(fitted, tmp_path / "decoder.skn")
@@ -297,13 +334,18 @@ def test_a_classifier_refuses_what_is_no_class(running):
         decoder(frozen, kind).fit(spikes, values.mean(1))
     with pytest.raises(ValueError, match="at least 2 classes. Got only one class, 4"):
         decoder(frozen, kind).fit(spikes, np.full(24, 4))
-    with pytest.raises(ValueError, match="one label a bin or trial. Got 2"):
-        decoder(frozen, kind).fit(spikes, np.c_[label, label])
+    with pytest.raises(ValueError, match="2 classes. Got only one class in output 1, 4"):
+        decoder(frozen, kind).fit(spikes, np.c_[label, np.full(24, 4)])
     with pytest.raises(ValueError, match="NaN"):
         decoder(frozen, kind).fit(spikes, np.where(label, 1.0, np.nan))
     fitted = decoder(frozen, kind).fit(spikes, label)
     with pytest.raises(ValueError, match=r"not seen in fit: \[7\]"):
         fitted.score(spikes, np.where(label == 1, 7, label))
+    with pytest.raises(ValueError, match="2 outputs, and had 1"):
+        fitted.score(spikes, np.c_[label, label])
+    several = decoder(frozen, kind).fit(spikes, np.c_[label, label % 2])
+    with pytest.raises(ValueError, match=r"not seen in fit: \[2\]; the classes are \[0, 1\]"):
+        several.score(spikes, np.c_[label, label])
 
 
 def test_modalities_of_a_recording_are_not_looked_at(running):
