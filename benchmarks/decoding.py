@@ -4,8 +4,8 @@
 
 A Neuroformer is pretrained on the spikes of the training blocks, once a seed, and kept in the folder ``--models``. The
 decoders learn from labels of training blocks: of all of them, or of one contiguous run of trials that a seed chooses
-(few-shot; every decoder gets the same). R2, the mean of both outputs, on validation and test blocks. The rows go to
-``results/decoding.csv``. Set SKNEURO_DATA to the folder with the recording.
+(few-shot; every decoder gets the same), by `skneuro.model_selection.few_shot_curve`. R2, the mean of both outputs, on
+validation and test blocks. The rows go to ``results/decoding.csv``. Set SKNEURO_DATA to the folder with the recording.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from __future__ import annotations
 import argparse
 import pathlib
 import tempfile
-import time
 
 import numpy as np
 from _decoders import GRU, MLP, Boosting, Ridge
 from _machine import keep, provenance
 from _s1 import BIN_WIDTH
-from sklearn.frozen import FrozenEstimator
+from sklearn.base import BaseEstimator
 from sklearn.metrics import r2_score
 
 import skneuro
 from skneuro import NeuroformerEstimator, NeuroformerRegressor
 from skneuro.datasets import block_split, fetch_s1_reaching
+from skneuro.model_selection import few_shot_curve
 
 KEYS = ["task", "decoder", "input", "labels", "seed"]
 LAG = 0.5
@@ -44,47 +44,46 @@ def pretrained(folder: pathlib.Path, spikes, seed: int) -> NeuroformerEstimator:
     return skneuro.load(path)
 
 
-def labelled_trials(lengths: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """A contiguous run of trials with about this share of the time; where it begins depends on the seed."""
-    if fraction == 1:
-        return np.arange(len(lengths))
-    stop = np.cumsum(lengths)
-    wanted = fraction * stop[-1]
-    begin = np.random.default_rng([seed, 7]).uniform(0, stop[-1] - wanted)
-    first = int(np.searchsorted(stop, begin))
-    last = int(np.searchsorted(stop, stop[first] - lengths[first] + wanted))
-    return np.arange(first, min(max(last, first) + 1, len(lengths)))
+class OnCounts(BaseEstimator):
+    """A decoder of `_decoders.py` in the form of scikit-learn's: spikes and series in, R2 out."""
+
+    def __init__(self, name: str, lags: range, random_state: int = 0) -> None:
+        self.name, self.lags, self.random_state = name, lags, random_state
+
+    def fit(self, spikes, series):
+        """Learn from the bins of some trials."""
+        binned = spikes.bin(BIN_WIDTH)
+        self.decoder_ = COMPARED[self.name](self.lags, self.random_state)
+        self.decoder_.fit(binned.dense().astype(float), binned.ptr, series.values)
+        return self
+
+    def score(self, spikes, series):
+        """R2 of all bins, the mean of both outputs."""
+        binned = spikes.bin(BIN_WIDTH)
+        return r2_score(series.values, self.decoder_.predict(binned.dense().astype(float), binned.ptr))
 
 
 def run(data, masks, task: str, name: str, side: str, fraction: float, seed: int, folder: pathlib.Path) -> dict:
     """Fit one decoder, score it, and put everything that belongs to the numbers into one row."""
     series = data.modalities["hand_position" if task == "position" else "hand_velocity"]
-    training = np.flatnonzero(masks.train)
-    some = training[labelled_trials(data.segment_lengths[training], fraction, seed)]
-    scores = {}
+    parts = [np.flatnonzero(masks[part]) for part in ("train", "validation", "test")]
+    training, held = parts[0], len(parts[1])
     if name in MODES:
-        model = pretrained(folder, data.spikes[training], seed)
-        decoder = NeuroformerRegressor(
-            FrozenEstimator(model), mode=name, causal=side == "causal", lag=LAG, random_state=seed
-        )
-        start = time.process_time()
-        decoder.fit(data.spikes[some], series[some])
-        seconds = time.process_time() - start
-        for part in ("validation", "test"):
-            scores[part] = decoder.score(data.spikes[masks[part]], series[masks[part]])
+        decoder = NeuroformerRegressor(mode=name, causal=side == "causal", lag=LAG)
     else:
-        start = time.process_time()
-        binned = data.spikes[some].bin(BIN_WIDTH)
-        decoder = COMPARED[name](INPUTS[side], seed).fit(binned.dense().astype(float), binned.ptr, series[some].values)
-        seconds = time.process_time() - start
-        for part in ("validation", "test"):
-            binned = data.spikes[masks[part]].bin(BIN_WIDTH)
-            found = decoder.predict(binned.dense().astype(float), binned.ptr)
-            scores[part] = r2_score(series[masks[part]].values, found)
+        decoder = OnCounts(name, INPUTS[side])
+    curve = few_shot_curve(
+        {name: decoder}, data.spikes, series, fractions=[fraction], seeds=[seed],
+        pretrain=lambda rows, seed: pretrained(folder, data.spikes[rows], seed),
+        cv=[(training, np.concatenate(parts[1:]))],
+        scoring=lambda fitted, X, y: {
+            "validation": fitted.score(X[:held], y[:held]), "test": fitted.score(X[held:], y[held:])
+        },
+    )  # fmt: skip
+    found = curve.iloc[0]
     row = {"task": task, "decoder": name, "input": side, "labels": f"{fraction:.0%}", "seed": seed}
-    row |= {"validation_R2": round(scores["validation"], 4), "test_R2": round(scores["test"], 4)}
-    labelled = float(data.segment_lengths[some].sum()) * BIN_WIDTH
-    row |= {"labelled_seconds": round(labelled), "cpu_seconds": round(seconds, 1)}
+    row |= {"validation_R2": round(found["validation"], 4), "test_R2": round(found["test"], 4)}
+    row |= {"labelled_seconds": round(found["labelled_seconds"]), "cpu_seconds": round(found["fit_seconds"], 1)}
     print("  ".join(f"{value}" for value in row.values()), flush=True)
     source = provenance(seed, f"lag={LAG} bin_width={BIN_WIDTH}")
     return row | {key: source[key] for key in ("settings", "date", "versions", "machine")}

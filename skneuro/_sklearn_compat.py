@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sklearn.base import _fit_context
+from sklearn.utils import _safe_indexing
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -46,11 +47,13 @@ __all__ = [
     "check_n_features",
     "fit_context",
     "num_samples",
+    "safe_indexing",
     "validate_parameter_constraints",
 ]
 
 fit_context = _fit_context
 num_samples = _num_samples
+safe_indexing = _safe_indexing
 
 
 def check_n_features(estimator: Any, n_features: int, *, reset: bool) -> None:

@@ -6,6 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.utils import Bunch
+
+from skneuro import SpikeTrains, TimeSeries
 
 BENCHMARKS = pathlib.Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -21,17 +24,20 @@ def script(monkeypatch):
             del sys.modules[name]
 
 
-@pytest.mark.parametrize("fraction", [0.01, 0.05, 0.2])
-def test_labelled_trials_are_a_run_of_about_the_share_that_depends_on_the_seed(script, fraction):
-    labelled = script("decoding").labelled_trials
-    lengths = np.random.default_rng(0).integers(20, 200, 250)
-    runs = [labelled(lengths, fraction, seed) for seed in range(8)]
-    for run in runs:
-        assert (np.diff(run) == 1).all()
-        share = lengths[run].sum() / lengths.sum()
-        assert 0.5 * fraction < share < fraction + 200 / lengths.sum()
-    assert len({run[0] for run in runs}) > 4
-    assert labelled(lengths, 1, 0).tolist() == list(range(250))
+def test_rows_are_those_of_the_decoder_on_the_blocks(script, monkeypatch):
+    """One row of the benchmark by hand: trained on training blocks, scored on the others."""
+    decoding = script("decoding")
+    monkeypatch.setattr(decoding, "provenance", lambda *_: dict.fromkeys(("settings", "date", "versions", "machine")))
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(3.0, (20, 30, 3))
+    series = TimeSeries.from_lists(list(counts[:, :, :2].astype(float)), rate=20.0)
+    data = Bunch(spikes=SpikeTrains.from_counts(counts, 0.05), modalities={"hand_velocity": series})
+    masks = {name: np.arange(20) % 4 == k for k, name in enumerate(("train", "validation", "test"))}
+    row = decoding.run(data, masks, "velocity", "ridge", "causal", 1.0, 0, None)
+    by_hand = decoding.OnCounts("ridge", decoding.INPUTS["causal"]).fit(data.spikes[masks["train"]], series[::4])
+    assert row["validation_R2"] == pytest.approx(by_hand.score(data.spikes[1::4], series[1::4]), abs=1e-4)
+    assert row["test_R2"] == pytest.approx(by_hand.score(data.spikes[2::4], series[2::4]), abs=1e-4)
+    assert row["labelled_seconds"] == round(5 * 1.5)
 
 
 def test_lagged_counts_do_not_cross_trials(script):
