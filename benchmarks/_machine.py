@@ -236,14 +236,22 @@ def _read(path: str) -> str:
     return file.read_text() if file.exists() else ""
 
 
+def kept(name: str) -> list[dict[str, str]]:
+    """Rows of ``results/<name>.csv``, none where there is no such file."""
+    path = RESULTS / f"{name}.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def keep(name: str, rows: Sequence[dict], key: Sequence[str]) -> pathlib.Path:
     """Write rows to ``results/<name>.csv``; earlier rows with the same values in the columns of `key` give way."""
     path = RESULTS / f"{name}.csv"
     path.parent.mkdir(exist_ok=True)
     written = [{k: short(v) if isinstance(v, float) else str(v) for k, v in row.items()} for row in rows]
     new = {tuple(row[k] for k in key) for row in written}
-    before = list(csv.DictReader(path.open())) if path.exists() else []
-    rows_kept = [row for row in before if tuple(row.get(k, "") for k in key) not in new] + written
+    rows_kept = [row for row in kept(name) if tuple(row.get(k, "") for k in key) not in new] + written
     columns = list(dict.fromkeys(column for row in [*written, *rows_kept] for column in row))
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="")

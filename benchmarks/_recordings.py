@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from skneuro import datasets
+from skneuro.cli.recordings import grating_of
 from skneuro.data import Modalities, SpikeTrains, Video
+from skneuro.preprocessing import CalciumEvents
 
 TRIAL = 5.0  # s, into which one long recording is cut
 
@@ -64,10 +66,21 @@ def video(seed: int = 31) -> Session:
     return Session(data.spikes, data.video, clip * 10 // 60, np.zeros(len(clip), dtype=bool), 0.02, 5)
 
 
+def v1_gratings(session: str = "mrcuts28") -> Session:
+    """Mouse V1, two-photon, drifting gratings: events inferred from dF/F, with grating, speed and pupil, 62.5 ms."""
+    data = datasets.fetch_v1_gratings(session)
+    spikes = CalciumEvents().fit_transform(data.modalities["dff"])
+    stimuli = Modalities(
+        grating=grating_of(data.direction, spikes), speed=data.modalities["speed"], pupil=data.modalities["pupil"]
+    )
+    return _session(spikes, stimuli, spikes.resolution)
+
+
 RECORDINGS: dict[str, Callable[[], Session]] = {
     "S1": s1,
     "linear track": linear_track,
     "W-maze": w_maze,
+    "V1 gratings": v1_gratings,
     "hub, medium": lambda: hub("medium"),
     "hub, hard": lambda: hub("hard"),
     "video": video,

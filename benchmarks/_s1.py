@@ -35,8 +35,11 @@ def interval(gain: np.ndarray, spikes: np.ndarray, n_draws: int = 2000) -> tuple
     return round(float(low), 4), round(float(high), 4)
 
 
-def measure(name: str, seed: int | str, model, settings: dict, data) -> dict:
-    """Fit, score, and put everything that belongs to the number into one row."""
+def measure(name: str, seed: int | str, model, settings: dict, data, opponent=None) -> dict:
+    """Fit, score, and put everything that belongs to the number into one row.
+
+    With a fitted `opponent` the row holds the paired difference to it on the test segments, with its interval.
+    """
     train, validation, test = data
     start = time.process_time()
     model.fit(train)
@@ -57,5 +60,10 @@ def measure(name: str, seed: int | str, model, settings: dict, data) -> dict:
         "date": datetime.date.today().isoformat(),
         "versions": f"skneuro {skneuro.__version__}, torch {torch.__version__}, scikit-learn {sklearn.__version__}",
     }
-    print("  ".join(f"{k} {row[k]}" for k in list(row)[:8]), flush=True)
+    if opponent is not None:
+        gain = model.score_samples(test) - opponent.score_samples(test)
+        low, high = interval(gain, np.diff(test.ptr))
+        pooled = round(float(gain.sum() / np.diff(test.ptr).sum() / np.log(2)), 4)
+        row |= {"to_gru": pooled, "to_gru_low": low, "to_gru_high": high}
+    print("  ".join(f"{k} {v}" for k, v in row.items() if k not in ("settings", "date", "versions")), flush=True)
     return row

@@ -1,29 +1,35 @@
 """Held-out bits per spike: recordings x models x folds, the Neuroformer against the best baseline of each fold.
 
-    python benchmarks/likelihood.py [--recordings S1 ...] [--folds 0 1 2 3 4] [--models ...] [--write]
+    python benchmarks/likelihood.py [--recordings S1 ...] [--folds 0 1 2] [--models ...] [--write]
+    python benchmarks/likelihood.py --summary [--write]
 
 Ten contiguous groups of trials; fold f tests on groups f and f + 5, and validates on f + 2 and f + 7: five folds test
 on every group once. Each fold has a seed of its own, its number. Models choose what they choose inside the training
-groups; which baseline is the best is decided on the validation groups. Differences are paired over trials, with an
-interval from resampling whole trials (5 s pieces where a recording is one long trial).
+groups; which baseline is the best is decided on the validation groups. Differences are paired over trials (5 s pieces
+where a recording is one long trial), with an interval of 1.96 standard errors of the sum over trials. A fold is kept as
+soon as it is done, and not computed again; `--summary` pools the folds that were kept.
 
 `pattern` is the score of the whole count pattern (units of the same bin may explain each other), `past` allows nothing
 of the same bin: for baselines the same model without same-bin terms, for the Neuroformer the chances of each unit's
-count averaged over its own draws of the bin (`past_score`).
+count averaged over its own draws of the bin (`past_score`). `rate` scores the expected counts of `predict`, which looks
+at nothing of the window either, as if the counts were Poisson's: how much of the score is rates and not the shape of the
+count distribution.
 """
 
 from __future__ import annotations
 
 import time
 
+from functools import cached_property
+
 import numpy as np
-from _machine import arguments, keep, provenance, show
+from _machine import arguments, keep, kept, provenance, show
 from _recordings import RECORDINGS, Session
 
 from skneuro import NeuroformerEstimator
 from skneuro.baselines import ConstantMarginal, CoupledGLM, GRUModel
 from skneuro.datasets import block_split
-from skneuro.metrics.likelihood import null_log_likelihood
+from skneuro.metrics.likelihood import bits_per_spike, null_log_likelihood, poisson_log_pmf
 
 # The model of the pattern, and the one of the past alone (None: the first has no terms of the same bin).
 BASELINES = {
@@ -38,7 +44,8 @@ BASELINES = {
         lambda seed: GRUModel(random_state=seed, n_threads=1, same_bin=None),
     ),
 }
-MODELS = [*BASELINES, "Neuroformer"]
+OURS = {"Neuroformer": {}, "Neuroformer without coupling": {"coupling": False}}
+MODELS = [*BASELINES, *OURS]
 
 
 def groups_of(fold: int) -> dict[str, tuple[int, int]]:
@@ -46,11 +53,10 @@ def groups_of(fold: int) -> dict[str, tuple[int, int]]:
     return {"validation": ((fold + 2) % 10, (fold + 7) % 10), "test": (fold, fold + 5)}
 
 
-def interval(gain: np.ndarray, spikes: np.ndarray) -> tuple[float, float]:
-    """95 % interval of pooled bits per spike, resampling trials (`gain` in nats, one a trial)."""
-    drawn = np.random.default_rng(0).integers(0, len(gain), (2000, len(gain)))
-    low, high = np.percentile(gain[drawn].sum(1) / spikes[drawn].sum(1) / np.log(2), [2.5, 97.5])
-    return float(low), float(high)
+def paired(gain: np.ndarray, spikes: int) -> tuple[float, float]:
+    """Difference in bits per spike and its standard error, from nats a trial."""
+    bits = gain / spikes / np.log(2)
+    return float(bits.sum()), float(bits.std(ddof=1) * np.sqrt(len(bits)))
 
 
 class Fold:
@@ -58,91 +64,131 @@ class Fold:
 
     def __init__(self, session: Session, fold: int) -> None:
         split = block_split(session.groups, session.gap, **groups_of(fold))
-        self.bin_width, self.window_bins, self.seed = session.bin_width, session.window_bins, fold
+        self.session, self.seed = session, fold
         self.parts = {
             name: (session.spikes[mask], None if session.stimuli is None else session.stimuli[mask])
             for name, mask in split.items()
         }
-        binned = self.parts["test"][0].bin(self.bin_width)
-        starts, self.kept = binned.ptr[:-1], np.diff(binned.ptr) > 0
-        self.spikes = np.add.reduceat(np.asarray(binned.counts.sum(1)).ravel(), starts)
-        self.binned, self.starts = binned, starts
+
+    @cached_property
+    def test(self):
+        """The binned test spikes."""
+        return self.parts["test"][0].bin(self.session.bin_width)
 
     def measure(self, name: str) -> dict:
-        """Fit and score one model: numbers for the table, and the gain of each trial over the null in nats."""
+        """Fit and score one model: numbers for the table, the gain of each trial over the null in nats, unit scores."""
         train, validation, test = (self.parts[part] for part in ("train", "validation", "test"))
         model, past_model = self._models(name)
         start = time.process_time()
         model.fit(*train)
         seconds = time.process_time() - start
-        null = np.add.reduceat(null_log_likelihood(self.binned, model.base_rate_).sum(1), self.starts)
-        gain = model.score_samples(*test) - null
-        if name == "Neuroformer":
+        null = np.add.reduceat(null_log_likelihood(self.test, model.base_rate_).sum(1), self.test.ptr[:-1])
+        if name in OURS:
             past = model.past_score(*test)
         else:
             past = (model if past_model is None else past_model.fit(*train)).score(*test)
         row = {
-            "pattern": model.score(*test), "past": past, "validation": model.score(*validation),
-            "train": model.score(*train), "CPU s": seconds, "gain": gain, "units": model.unit_score(*test),
+            "pattern": model.score(*test), "past": past, "rate": self._rate_score(model), "train": model.score(*train),
+            "validation": model.score(*validation), "CPU s": seconds, "parameters": n_parameters(model),
+            "gain": model.score_samples(*test) - null, "units": model.unit_score(*test),
         }  # fmt: skip
         print(f"  {name}: pattern {row['pattern']:.4f}, past {past:.4f}, {seconds:.0f} s", flush=True)
         return row
 
+    def _rate_score(self, model) -> float:
+        """Bits per spike of the expected counts under Poisson's distribution."""
+        counts = np.asarray(self.test.counts.todense())
+        mean = np.maximum(np.concatenate(list(model.predict(*self.parts["test"]))), 1e-6)
+        null = null_log_likelihood(self.test, model.base_rate_).sum()
+        return bits_per_spike(poisson_log_pmf(counts, mean).sum(), null, int(counts.sum()))
+
     def _models(self, name: str) -> tuple:
-        if name == "Neuroformer":
-            settings = {"gamma": 0.0, "mu": 0.5, "window_bins": self.window_bins, "random_state": self.seed}
-            return NeuroformerEstimator(bin_width=self.bin_width, **settings), None
+        bins = {"bin_width": self.session.bin_width, "window_bins": self.session.window_bins}
+        if name in OURS:
+            return NeuroformerEstimator(**bins, gamma=0.0, mu=0.5, random_state=self.seed, **OURS[name]), None
         made = [None if make is None else make(self.seed) for make in BASELINES[name]]
-        return tuple(model if model is None else model.set_params(bin_width=self.bin_width) for model in made)
+        if name == "constant counts":
+            bins.pop("window_bins")
+        return tuple(model if model is None else model.set_params(**bins) for model in made)
+
+    def rows(self, recording: str, found: dict[str, dict]) -> list[dict]:
+        """A row for each model, with its difference to the baseline that is best on the validation groups."""
+        best = max((name for name in found if name in BASELINES), key=lambda name: found[name]["validation"])
+        n_spikes = int(self.test.counts.sum())
+        rows = []
+        for name, own in found.items():
+            difference, error = paired(own["gain"] - found[best]["gain"], n_spikes)
+            units = own["units"] - found[best]["units"]
+            units = units[np.isfinite(units)]
+            numbers = {k: v for k, v in own.items() if k not in ("gain", "units")}
+            rows.append({
+                "recording": recording, "fold": self.seed, "model": name, **numbers, "best baseline": best,
+                "to the best baseline": difference, "standard error": error, "median of units": float(np.median(units)),
+                "units better": float(np.mean(units > 0)), "test spikes": n_spikes,
+            })  # fmt: skip
+        return rows
 
 
-def compare(recording: str, folds: dict[int, Fold], found: dict[int, dict[str, dict]]) -> list[dict]:
-    """A row for each model: means over the folds, and its difference to the best baseline of each fold."""
-    best = {}
-    for fold, models in found.items():
-        baselines = [name for name in models if name != "Neuroformer"]
-        best[fold] = max(baselines, key=lambda name, models=models: models[name]["validation"])
-    rows = []
-    for name in next(iter(found.values())):
-        own = [models[name] for models in found.values()]
-        differences = np.concatenate([found[f][name]["gain"] - found[f][best[f]]["gain"] for f in found])
-        spikes = np.concatenate([folds[f].spikes for f in found])
-        units = np.concatenate([found[f][name]["units"] - found[f][best[f]]["units"] for f in found])
-        units = units[np.isfinite(units)]
-        low, high = interval(differences, spikes)
-        pooled = np.concatenate([models[name]["gain"] for models in found.values()]).sum() / spikes.sum() / np.log(2)
-        rows.append({
-            "recording": recording, "model": name, "pattern": pooled, "past": float(np.mean([r["past"] for r in own])),
-            "worst fold": min(r["pattern"] for r in own), "best fold": max(r["pattern"] for r in own),
-            "train": float(np.mean([r["train"] for r in own])),
-            "to the best baseline": differences.sum() / spikes.sum() / np.log(2), "from": low, "to": high,
-            "median of units": float(np.median(units)), "units better": float(np.mean(units > 0)),
-            "CPU s": float(np.mean([r["CPU s"] for r in own])), "folds": len(found),
-            "best baseline": " / ".join(sorted(set(best.values()))),
+def n_parameters(model) -> int | None:
+    """Trained numbers of a model that counts them in tensors."""
+    if isinstance(model, NeuroformerEstimator):
+        return sum(p.numel() for p in model.model_.network.parameters())
+    return sum(w.size for w in model.weights_.values()) if isinstance(model, GRUModel) else None
+
+
+def summarise(rows: list[dict]) -> list[dict]:
+    """A row for each recording and model, pooled over the folds."""
+    result = []
+    for recording, model in dict.fromkeys((r["recording"], r["model"]) for r in rows):
+        own = [r for r in rows if (r["recording"], r["model"]) == (recording, model)]
+        weight = np.array([float(r["test spikes"]) for r in own])
+        weight /= weight.sum()
+
+        def pooled(name: str, own=own, weight=weight) -> float:
+            return float(weight @ [float(r[name]) for r in own])
+
+        gain = pooled("to the best baseline")
+        error = float(np.sqrt(np.sum((weight * [float(r["standard error"]) for r in own]) ** 2)))
+        result.append({
+            "recording": recording, "model": model, "folds": len(own),
+            **{name: pooled(name) for name in ("pattern", "past", "rate", "train")},
+            "worst fold": min(float(r["pattern"]) for r in own), "best fold": max(float(r["pattern"]) for r in own),
+            "to the best baseline": gain, "from": gain - 1.96 * error, "to": gain + 1.96 * error,
+            "median of units": pooled("median of units"), "units better": pooled("units better"),
+            "CPU s": float(np.mean([float(r["CPU s"]) for r in own])),
+            "best baseline": " / ".join(sorted({r["best baseline"] for r in own})),
         })  # fmt: skip
-    return rows
+    return result
 
 
 def main() -> None:
     options = arguments(
         __doc__,
         ("--recordings", {"nargs": "+", "choices": list(RECORDINGS), "default": list(RECORDINGS)}),
-        ("--folds", {"nargs": "+", "type": int, "choices": range(5), "default": list(range(5))}),
-        ("--models", {"nargs": "+", "choices": MODELS, "default": MODELS}),
+        ("--folds", {"nargs": "+", "type": int, "choices": range(5), "default": list(range(3))}),
+        ("--models", {"nargs": "+", "choices": MODELS, "default": list(MODELS)}),
+        ("--summary", {"action": "store_true", "help": "pool the folds that were kept"}),
     )
-    for recording in options.recordings:
-        session = RECORDINGS[recording]()
-        folds, found = {}, {}
-        for fold in options.folds[:1] if options.quick else options.folds:
-            print(f"{recording}, fold {fold}", flush=True)
-            folds[fold] = Fold(session, fold)
-            found[fold] = {name: folds[fold].measure(name) for name in options.models}
-            show(recording, compare(recording, folds, found))
+    if options.summary:
+        rows = summarise(kept("likelihood"))
+        show("held-out bits per spike", rows)
         if options.write:
-            width = f"{1e3 * session.bin_width:g} ms"
-            settings = f"bins of {width}, windows of {session.window_bins}, gamma=0, else default"
-            rows = compare(recording, folds, found)
-            keep("likelihood", [{**r, **provenance("fold", settings)} for r in rows], ["recording", "model"])
+            keep("likelihood_summary", [{**r, **provenance("folds", "")} for r in rows], ["recording", "model"])
+        return
+    for fold in options.folds[:1] if options.quick else options.folds:
+        for recording in options.recordings:
+            there = {r["model"] for r in kept("likelihood") if (r["recording"], r["fold"]) == (recording, str(fold))}
+            if options.write and there >= set(options.models):
+                continue
+            session = RECORDINGS[recording]()
+            print(f"{recording}, fold {fold}", flush=True)
+            split = Fold(session, fold)
+            rows = split.rows(recording, {name: split.measure(name) for name in options.models})
+            show(f"{recording}, fold {fold}", rows)
+            if options.write:
+                width = f"{1e3 * session.bin_width:g} ms"
+                told = provenance("fold", f"bins of {width}, windows of {session.window_bins}, gamma=0, else default")
+                keep("likelihood", [{**r, **told} for r in rows], ["recording", "fold", "model"])
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python benchmarks/neuroformer_s1.py [--seeds 0 1 2] [--heads hazard chained independent]
 
-Default settings, but 50 ms bins and windows of one bin. A tenth of the training segments is held out for early
-stopping. The rows go to ``results/neuroformer_s1.csv``. Set SKNEURO_DATA to the folder with the recording.
+Default settings, but 50 ms bins and windows of one bin. Beside every score stands the paired difference to the best
+baseline, the GRU of `baselines_s1.py`, fitted anew with the same seed. The rows go to ``results/neuroformer_s1.csv``. Set SKNEURO_DATA to the folder with the recording.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from _machine import keep_exactly
 from _s1 import BIN_WIDTH, load, measure
 
 from skneuro import NeuroformerEstimator
+from skneuro.baselines import GRUModel
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "neuroformer_s1.csv"
 
@@ -27,10 +28,11 @@ def main() -> None:
     arguments = parser.parse_args()
     data = load()
     for seed in arguments.seeds:
+        opponent = GRUModel(bin_width=BIN_WIDTH, random_state=seed).fit(data[0])
         for head in arguments.heads:
             settings = {"bin_width": BIN_WIDTH, "window_bins": 1, "gamma": 0.0, "mu": 0.5, "head": head}
             model = NeuroformerEstimator(**settings, random_state=seed)
-            row = measure(f"Neuroformer, {head}", seed, model, settings, data)
+            row = measure(f"Neuroformer, {head}", seed, model, settings, data, opponent)
             keep_exactly(RESULTS.stem, row, ("model", "seed"))
 
 

@@ -345,7 +345,7 @@ def _unpacked(tensors: dict[str, np.ndarray], sizes: dict[str, Any]) -> Behaviou
     config = NeuroformerConfig.from_dict(sizes["config"])
     lags = Lags(tuple(tuple(slot) for slot in sizes["counts"]), tuple(sizes["states"]))
     n_features = config.n_units * len(lags.counts)
-    n_features += (2 * config.d_model if config.context_bins else 0) * len(lags.states)
+    n_features += (config.context_width if config.context_bins else 0) * len(lags.states)
     expected = {
         "state.mean": (config.n_units,), "readout.linear.weight": (sizes["n_outputs"], n_features),
         "readout.hidden.weight": (sizes["n_hidden"], n_features),

@@ -18,6 +18,7 @@ from skneuro.training.segments import BatchBuilder, Segments
 from skneuro.training.split import hold_out, whole_trials
 
 SHORTEST_LAG, BINS_OF_LAG = 0.1, 10  # seconds, bins
+FEW_SPIKES = 10_000  # below, a narrower long past overfits less
 MANY_SPIKES = 100_000  # from here on all epochs on all data score higher than what is stopped in time
 USUAL_FRACTION, LEAST_FRACTION, ENOUGH_SPIKES = 0.1, 0.02, 20_000  # of what is held out for early stopping
 MOST_PAIRED_UNITS, AUTO_RANK = 1_000, 64  # up to so many units every pair has a coupling of its own
@@ -103,6 +104,14 @@ def coupling_rank(est: Any, n_units: int) -> int:
     return int(est.coupling_rank)
 
 
+def context_width(est: Any, binned: BinnedSpikes) -> int:
+    """Width of the long past's state; the more spikes, the wider the state that scores highest."""
+    if est.context_width != "auto":
+        return int(est.context_width)
+    n_spikes = binned.counts.sum()
+    return est.d_model * (1 + int(n_spikes >= FEW_SPIKES) + int(n_spikes >= MANY_SPIKES))
+
+
 def make_config(est: Any, inp: ModelInput, max_count: int) -> NeuroformerConfig:
     """Sizes of the network from the estimator's parameters and the data."""
     modalities = () if inp.modalities is None else tuple(describe(n, m) for n, m in inp.modalities.items())
@@ -112,6 +121,7 @@ def make_config(est: Any, inp: ModelInput, max_count: int) -> NeuroformerConfig:
         window_bins=est.window_bins,
         recent_bins=bins_of(est.recent_context, est.bin_width),
         context_bins=bins_of(est.context, est.bin_width),
+        context_width=context_width(est, inp.spikes),
         coupling_bins=bins_of(coupling_lag(est), est.bin_width) if est.coupling else 0,
         coupling_rank=coupling_rank(est, inp.spikes.n_units),
         stimulus_context=float(est.stimulus_context),
@@ -142,6 +152,8 @@ def check_same_structure(est: Any, inp: ModelInput, config: NeuroformerConfig) -
     # What the data of this call lack is no change: a modality may be missing now, and gamma may be 0.
     described = make_config(est, inp, config.max_count)
     fields = set(vars(config)) - {"modalities", "aligned", "max_count", "n_units"}
+    if est.context_width == "auto" and est.d_model == config.d_model:  # more or fewer spikes are no change
+        fields.remove("context_width")
     changed = {name: (getattr(config, name), getattr(described, name)) for name in sorted(fields)}
     changed = {name: values for name, values in changed.items() if values[0] != values[1]}
     if changed:

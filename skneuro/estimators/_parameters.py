@@ -12,6 +12,7 @@ CONSTRAINTS: dict[str, list] = {
     "window_bins": [Interval(Integral, 1, None, closed="left")],
     "recent_context": [Interval(Real, 0, None, closed="left")],
     "context": [Interval(Real, 0, None, closed="left")],
+    "context_width": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     "stimulus_context": [Interval(Real, 0, None, closed="neither")],
     "gamma": [Interval(Real, 0, 1, closed="left")],
     "mu": [Interval(Real, 0, 1, closed="neither")],

@@ -43,6 +43,9 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     context : float, in seconds, default=1.0
         Past that training looks back on through the recurrent encoder, one vector a bin; 0 for none. In `score`
         and `sample` the encoder's state is carried on from the trial's start.
+    context_width : int or "auto", default="auto"
+        Width of that encoder's state. "auto" takes `d_model`, twice that from 10,000 training spikes on, and three
+        times from 100,000.
     stimulus_context : float, in seconds, default=0.6
         Past of the modalities that is seen.
     gamma : float, default=0.1
@@ -103,8 +106,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         below 100,000 spikes, where a model can overfit within the default number of epochs; with more, all data are
         trained on for `max_epochs`, under a learning rate that falls to the end.
     refit : bool, default=True
-        Whether, after early stopping, the model is trained anew on all data for as many epochs as were best. A fit that
-        goes on from an earlier one is not.
+        Whether, after early stopping, the model is trained anew on all data, for a third more epochs than were best
+        (more data overfit later), `max_epochs` at most. A fit that goes on from an earlier one is not.
     validation_fraction : float or "auto", default="auto"
         Share that is held out. "auto" is a tenth, or less (down to 2 %) where 20,000 spikes are less: they tell the
         epochs apart, and every further trial is worth more in training.
@@ -196,6 +199,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         window_bins: int = 5,
         recent_context: float = 0.25,
         context: float = 1.0,
+        context_width: int | str = "auto",
         stimulus_context: float = 0.6,
         gamma: float = 0.1,
         mu: float = 0.45,
@@ -239,6 +243,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         self.window_bins = window_bins
         self.recent_context = recent_context
         self.context = context
+        self.context_width = context_width
         self.stimulus_context = stimulus_context
         self.gamma = gamma
         self.mu = mu

@@ -38,7 +38,7 @@ class Batch:
         past.
     length : Tensor of shape (C,), long
         Bins of each row; what follows is padding.
-    hidden : Tensor of shape (C, 2 D)
+    hidden : Tensor of shape (C, S)
         State of the long past before the row; zeros at a trial's start.
     modalities : dict of ModalityKeys
         One row for each block of scored bins, (C * L / Q) rows.

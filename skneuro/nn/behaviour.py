@@ -93,7 +93,7 @@ class NeuralState(nn.Module):
         super().__init__()
         self.config = config
         self.random = RandomSource()
-        self.width = 2 * config.d_model if config.context_bins else 0
+        self.width = config.context_width if config.context_bins else 0
         for name in ("mean", "sd", "most"):
             self.register_buffer(name, torch.zeros(config.n_units))
         if self.width:
@@ -115,7 +115,7 @@ class NeuralState(nn.Module):
         return (torch.minimum(counts, self.most) - self.mean) / self.sd * observed
 
     def past_states(self, batch: Batch) -> Tensor | None:
-        """States before each bin of the rows and after the last, (C, T + 1, 2 D); None without a long past."""
+        """States before each bin of the rows and after the last, (C, T + 1, S); None without a long past."""
         if not self.width:
             return None
         x = self.standardise(batch.counts, batch.observed)
@@ -184,7 +184,7 @@ class BehaviourNetwork(nn.Module):
         ----------
         counts : Tensor of shape (M, N)
             Standardised counts of consecutive bins.
-        states : Tensor of shape (M, 2 D) or None
+        states : Tensor of shape (M, S) or None
             State after each bin.
         index, low, high : Tensor of shape (P,), long
             The bins, and the borders of their trials.

@@ -32,7 +32,8 @@ class ModalityConfig:
 class NeuroformerConfig:
     """Sizes of a :class:`~skneuro.nn.Neuroformer`; times are in bins but for `stimulus_context` (seconds).
 
-    A `coupling_rank` of 0 stands for one coupling for each pair of units.
+    A `coupling_rank` of 0 stands for one coupling for each pair of units. `context_width` is the width of the long
+    past's state, written S in the shapes of arrays; `d_model` is D, `n_units` N.
     """
 
     n_units: int
@@ -45,6 +46,7 @@ class NeuroformerConfig:
     stimulus_context: float
     head: str
     d_model: int
+    context_width: int
     n_heads: int
     n_layers: int
     n_fusion_layers: int

@@ -84,7 +84,7 @@ class PastEncoder(nn.Module):
 
     def __init__(self, config: NeuroformerConfig, source: RandomSource) -> None:
         super().__init__()
-        self.width = 2 * config.d_model
+        self.width = config.context_width
         self.bias = nn.Parameter(torch.zeros(self.width))
         self.recurrent = nn.GRU(self.width, self.width, batch_first=True)
         self.features = nn.Sequential(
@@ -100,14 +100,14 @@ class PastEncoder(nn.Module):
         Parameters
         ----------
         standardised : Tensor of shape (C, T, N)
-        first : Tensor of shape (C, 2 D)
+        first : Tensor of shape (C, S)
             State before the first bin.
 
         Returns
         -------
-        Tensor of shape (C, T + 1, 2 D)
+        Tensor of shape (C, T + 1, S)
         """
-        x = self.dropout(F.gelu(standardised @ session.input + self.bias))  # (C, T, 2 D)
+        x = self.dropout(F.gelu(standardised @ session.input + self.bias))  # (C, T, S)
         states, _ = self.recurrent(x, first[None])
         return torch.cat([first[:, None], states], dim=1)
 

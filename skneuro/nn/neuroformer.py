@@ -99,12 +99,12 @@ class Neuroformer(nn.Module):
         if not config.bin_clock:
             self.head = SoftmaxHead(config)
         if config.aligned is not None:
-            self.projection = Projection(2 * d_model if config.context_bins else d_model, d_model)
+            self.projection = Projection(config.context_width if config.context_bins else d_model, d_model)
 
     # ---- context ---------------------------------------------------------------------------------------------
 
     def past_states(self, batch: Batch) -> Tensor | None:
-        """States of the long past before each bin of the rows and after the last, (C, T + 1, 2 D)."""
+        """States of the long past before each bin of the rows and after the last, (C, T + 1, S)."""
         if not self.config.context_bins:
             return None
         x = self.session.standardise(batch.counts, batch.observed)
@@ -117,7 +117,7 @@ class Neuroformer(nn.Module):
 
         Parameters
         ----------
-        states : Tensor of shape (C, L, 2 D) or None
+        states : Tensor of shape (C, L, S) or None
             State of the long past where each scored bin's knowledge ends.
         keys : dict of Tensor, optional
             Encoded modality tokens, where they are at hand; by default they are encoded here.
@@ -182,7 +182,7 @@ class Neuroformer(nn.Module):
         ----------
         split : bool
             Whether the dt part of the likelihood is wanted on its own (unequal loss weights).
-        states : Tensor of shape (C, T + 1, 2 D), optional
+        states : Tensor of shape (C, T + 1, S), optional
             :meth:`past_states` of the same batch, where they were computed already.
         """
         bins = batch.bins
@@ -244,7 +244,7 @@ class Neuroformer(nn.Module):
     # ---- alignment -------------------------------------------------------------------------------------------
 
     def neural_vectors(self, batch: Batch, states: Tensor | None) -> Tensor:
-        """Neural side of every window before any fusion, its own spikes included, (C, L / B, 2 D or D)."""
+        """Neural side of every window before any fusion, its own spikes included, (C, L / B, S or D)."""
         n_bins = self.config.window_bins
         bins = batch.bins.reshape(len(batch.counts), -1, n_bins)
         rows = torch.arange(len(bins), device=bins.device)[:, None]

@@ -74,7 +74,7 @@ class ClosedLoop:
         In eval mode.
     counts, observed : Tensor of shape (R, H, N)
         The last ``H = model.config.history_bins`` bins of each row (at least one), not observed before a trial's start.
-    hidden : Tensor of shape (R, 2 D) or None
+    hidden : Tensor of shape (R, S) or None
         State of the long past after those bins.
     modality : callable
         ``modality(step, rows)``: what the rows see of the modalities in the step-th bin from the start.

@@ -105,8 +105,8 @@ class SessionUnits(nn.Module):
         self.loosen()
         self.repeat_state = nn.Parameter(torch.zeros(n_units, d_model))
         if config.context_bins:
-            self.input = nn.Parameter(torch.randn(n_units, 2 * d_model) * n_units**-0.5)
-            self.output = nn.Parameter(torch.zeros(2 * d_model, n_units))  # the long past, read out by each unit
+            self.input = nn.Parameter(torch.randn(n_units, config.context_width) * n_units**-0.5)
+            self.output = nn.Parameter(torch.zeros(config.context_width, n_units))  # read out by each unit
         self.filters = nn.ParameterList(torch.zeros(N_COMPONENTS, n_units) for _ in config.modalities)
         self.coupled = config.coupling_bins > 0
         if self.coupled:

@@ -88,7 +88,7 @@ def trial_bins(binned: BinnedSpikes, trial: int) -> np.ndarray:
 
 
 def neural_states(network: BehaviourNetwork, binned: BinnedSpikes) -> np.ndarray | None:
-    """State of the long past after each bin, (n_bins, 2 D) float32, exact from each trial's start on."""
+    """State of the long past after each bin, (n_bins, S) float32, exact from each trial's start on."""
     state = network.state
     if not state.width:
         return None

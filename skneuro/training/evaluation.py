@@ -118,7 +118,7 @@ def unit_log_likelihood(model: Neuroformer, builder: BatchBuilder) -> np.ndarray
 
 def embedding_width(config: NeuroformerConfig) -> int:
     """Length of the vectors of :func:`neural_embedding`."""
-    return 2 * config.d_model if config.context_bins and config.aligned is None else config.d_model
+    return config.context_width if config.context_bins and config.aligned is None else config.d_model
 
 
 def neural_embedding(model: Neuroformer, builder: BatchBuilder) -> np.ndarray:

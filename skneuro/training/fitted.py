@@ -174,6 +174,8 @@ def check_sizes(config: NeuroformerConfig, arrays: dict[str, np.ndarray]) -> Non
         "session.repeat_table": (config.n_units, max(config.max_count, 1)),
         "decoder.bin": (config.window_bins, config.d_model),
     }
+    if config.context_bins:
+        expected["past.bias"] = (config.context_width,)
     if config.coupling_bins and config.coupling_rank:
         expected["session.coupling_source"] = (config.n_units, config.coupling_rank)
     if config.coupling_bins:

@@ -192,7 +192,7 @@ def _sample_rows(
     blank = torch.zeros(n_rows, max(network.config.history_bins, 1), builder.binned.n_units, device=device, dtype=dtype)
     hidden = None
     if network.config.context_bins:
-        hidden = torch.zeros(n_rows, 2 * network.config.d_model, device=device, dtype=dtype)
+        hidden = torch.zeros(n_rows, network.config.context_width, device=device, dtype=dtype)
     with torch.inference_mode():
         loop = ClosedLoop(
             network, blank, torch.zeros_like(blank, dtype=torch.bool), hidden,

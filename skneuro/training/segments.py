@@ -111,7 +111,7 @@ class BatchBuilder:
 
         Parameters
         ----------
-        hidden : Tensor of shape (C, 2 D), optional
+        hidden : Tensor of shape (C, S), optional
             State of the long past before the warm-up; zeros by default.
         layout : bool
             Whether to say where the spikes are, as one pass of the model wants to know.
@@ -133,7 +133,7 @@ class BatchBuilder:
             begin = self.binned.ptr[segments.trial] + segments.start
             scored &= self.binned.bin_observed[np.where(scored, begin[:, None] + np.arange(n_scored), 0)]
         if hidden is None:
-            hidden = torch.zeros(len(segments), 2 * self.config.d_model, dtype=self.dtype)
+            hidden = torch.zeros(len(segments), self.config.context_width, dtype=self.dtype)
         clip_time = (segments.start - first) * self.config.bin_width - self.offset[segments.trial]
         batch = Batch(
             counts=torch.from_numpy(counts).to(self.dtype),

@@ -99,15 +99,17 @@ def test_early_stopping_holds_out_and_keeps_the_best(make, world):
     assert too_short.validation_scores_ == []
 
 
-def test_after_early_stopping_all_data_are_trained_on_for_the_best_number_of_epochs(make, world):
-    held_out = {"early_stopping": True, "validation_fraction": 0.25, "max_epochs": 6, "learning_rate": 0.05}
+def test_after_early_stopping_all_data_are_trained_on_for_a_third_more_epochs(make, world):
+    held_out = {"early_stopping": True, "validation_fraction": 0.25, "max_epochs": 20, "learning_rate": 0.1}
     stopped = make(**held_out, refit=False).fit(world.spikes, world.speed)
     again = make(**held_out).fit(world.spikes, world.speed)
     best = int(np.argmax(stopped.validation_scores_)) + 1
+    assert 1 < best < 15
+    n_epochs = -(-4 * best // 3)
     assert again.validation_scores_ == stopped.validation_scores_
-    assert again.n_iter_ == len(again.loss_curve_) == best
-    plain = make(max_epochs=6, learning_rate=0.05)
-    for _ in range(best):
+    assert again.n_iter_ == len(again.loss_curve_) == n_epochs
+    plain = make(max_epochs=20, learning_rate=0.1)
+    for _ in range(n_epochs):
         plain.partial_fit(world.spikes, world.speed)
     assert same(again, plain)
 
@@ -322,7 +324,8 @@ def reference(make, world):
         {"head": "independent"}, {"coupling": False}, {"coupling_lag": 0.2}, {"d_model": 16}, {"n_heads": 4},
         {"n_layers": 2}, {"n_fusion_layers": 2}, {"share_fusion": True}, {"dropout": 0.4}, {"unit_dropout": 0.5},
         {"modality_dropout": 0.5}, {"max_epochs": 3}, {"batch_size": 3}, {"learning_rate": 1e-3},
-        {"weight_decay": 0.9}, {"early_stopping": True}, {"random_state": 1}, {"precision": "float64"},
+        {"weight_decay": 0.9}, {"early_stopping": True, "refit": False},
+        {"context_width": 10}, {"random_state": 1}, {"precision": "float64"},
     ],
     ids=str,
 )  # fmt: skip
@@ -337,7 +340,7 @@ def test_a_longer_context_reaches_further_back_into_a_long_trial(make):
     assert not same(short, long)
 
 
-@pytest.mark.parametrize("change", [{"d_model": 16}, {"bin_width": 0.1}, {"head": "chained"}])
+@pytest.mark.parametrize("change", [{"d_model": 16}, {"context_width": 9}, {"bin_width": 0.1}, {"head": "chained"}])
 def test_training_does_not_go_on_with_another_network(change):
     """A parameter that shapes the network and was changed is an error, not ignored."""
     counts = np.random.default_rng(0).poisson(0.3, (60, 2))
@@ -346,4 +349,22 @@ def test_training_does_not_go_on_with_another_network(change):
     before = model.score(counts)
     with pytest.raises(ValueError, match="Training cannot go on"):
         model.set_params(**change).partial_fit(counts)
-    assert model.set_params(**small, head="hazard").score(counts) == before
+    assert model.set_params(**small, head="hazard", context_width="auto").score(counts) == before
+
+
+def test_the_long_past_is_wider_where_spikes_are_many(monkeypatch):
+    """Unless its width is given; and more spikes than before do not change a network that is trained on."""
+    monkeypatch.setattr(_fitting, "FEW_SPIKES", 30)
+    monkeypatch.setattr(_fitting, "MANY_SPIKES", 100)
+    counts = np.ones((60, 2), dtype=int)
+    small = {"d_model": 8, "n_heads": 2, "max_epochs": 1, "gamma": 0.0, "mu": 0.5, "bin_width": 0.05, "random_state": 0}
+
+    def width(model):
+        return model.model_.network.past.recurrent.hidden_size
+
+    assert width(NeuroformerEstimator(**small, early_stopping=False).fit(counts[:10])) == 8
+    model = NeuroformerEstimator(**small, early_stopping=False).fit(counts[:20])
+    assert width(model) == 16
+    assert width(model.partial_fit(counts)) == 16
+    assert width(NeuroformerEstimator(**small, early_stopping=False).fit(counts)) == 24
+    assert width(NeuroformerEstimator(**small, context_width=5).fit(counts)) == 5

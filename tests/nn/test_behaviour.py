@@ -37,7 +37,7 @@ def test_states_and_features_are_those_of_the_network_bin_by_bin(tiny):
     standardised = model.session.standardise(torch.from_numpy(counts).double(), torch.ones(19, 2).double())
     with torch.no_grad():
         for low, high in ((0, 7), (7, 19)):
-            after = model.past(model.session, standardised[None, low:high], torch.zeros(1, 16).double())[0, 1:]
+            after = model.past(model.session, standardised[None, low:high], torch.zeros(1, 12).double())[0, 1:]
             np.testing.assert_allclose(states[low:high], after, atol=1e-6)
     places = np.array([0, 6, 7, 12, 18])
     found = torch.cat([f for _, f in feature_chunks(network, builder.binned, places, False)]).numpy()
@@ -46,7 +46,7 @@ def test_states_and_features_are_those_of_the_network_bin_by_bin(tiny):
         seen = [
             standardised[bin_ + k].numpy() if low <= bin_ + k < high else np.zeros(2) for k in (0, -1, -2, 1, 2)
         ]
-        seen += [states[bin_ + k] if low <= bin_ + k < high else np.zeros(16) for k in (0, -2, 2)]
+        seen += [states[bin_ + k] if low <= bin_ + k < high else np.zeros(12) for k in (0, -2, 2)]
         np.testing.assert_allclose(row, np.concatenate(seen), atol=1e-6)
     mean = torch.cat([f for _, f in feature_chunks(network, builder.binned, np.array([1]), True)]).numpy()
     every = torch.cat([f for _, f in feature_chunks(network, builder.binned, np.arange(7, 19), False)]).numpy()

@@ -42,7 +42,7 @@ def test_the_state_of_the_long_past_can_be_carried_on(tiny):
     model = tiny.model("hazard", 1, 3)
     x = torch.from_numpy(np.random.default_rng(0).standard_normal((2, 20, 3)))
     with torch.no_grad():
-        first = torch.zeros(2, 16, dtype=torch.float64)
+        first = torch.zeros(2, 12, dtype=torch.float64)
         whole = model.past(model.session, x, first)
         head = model.past(model.session, x[:, :8], first)
         tail = model.past(model.session, x[:, 8:], head[:, -1])
