@@ -12,14 +12,13 @@ soon as it is done, and not computed again; `--summary` pools the folds that wer
 `pattern` is the score of the whole count pattern (units of the same bin may explain each other), `past` allows nothing
 of the same bin: for baselines the same model without same-bin terms, for the Neuroformer the chances of each unit's
 count averaged over its own draws of the bin (`past_score`). `rate` scores the expected counts of `predict`, which looks
-at nothing of the window either, as if the counts were Poisson's: how much of the score is rates and not the shape of the
-count distribution.
+at nothing of the window either, as if the counts were Poisson's: how much of the score is rates and not the shape of
+the count distribution. `co-smoothing` explains a quarter of the units by the others, for each quarter in turn.
 """
 
 from __future__ import annotations
 
 import time
-
 from functools import cached_property
 
 import numpy as np
@@ -88,7 +87,8 @@ class Fold:
         else:
             past = (model if past_model is None else past_model.fit(*train)).score(*test)
         row = {
-            "pattern": model.score(*test), "past": past, "rate": self._rate_score(model), "train": model.score(*train),
+            "pattern": model.score(*test), "past": past, "rate": self._rate_score(model),
+            "co-smoothing": self._co_smoothing(model), "train": model.score(*train),
             "validation": model.score(*validation), "CPU s": seconds, "parameters": n_parameters(model),
             "gain": model.score_samples(*test) - null, "units": model.unit_score(*test),
         }  # fmt: skip
@@ -101,6 +101,15 @@ class Fold:
         mean = np.maximum(np.concatenate(list(model.predict(*self.parts["test"]))), 1e-6)
         null = null_log_likelihood(self.test, model.base_rate_).sum()
         return bits_per_spike(poisson_log_pmf(counts, mean).sum(), null, int(counts.sum()))
+
+    def _co_smoothing(self, model) -> float:
+        """Bits per spike of each quarter of the units given the others, pooled."""
+        units = np.random.default_rng(0).permutation(model.unit_ids_)
+        n_spikes = self.test.unit_counts()
+        quarters = [np.isin(model.unit_ids_, part) for part in np.array_split(units, 4)]
+        parts = [q for q in quarters if n_spikes[q].sum()]
+        scores = [model.co_smoothing_score(*self.parts["test"], held_out=model.unit_ids_[q]) for q in parts]
+        return float(np.average(scores, weights=[n_spikes[q].sum() for q in parts]))
 
     def _models(self, name: str) -> tuple:
         bins = {"bin_width": self.session.bin_width, "window_bins": self.session.window_bins}
@@ -151,7 +160,7 @@ def summarise(rows: list[dict]) -> list[dict]:
         error = float(np.sqrt(np.sum((weight * [float(r["standard error"]) for r in own]) ** 2)))
         result.append({
             "recording": recording, "model": model, "folds": len(own),
-            **{name: pooled(name) for name in ("pattern", "past", "rate", "train")},
+            **{name: pooled(name) for name in ("pattern", "past", "rate", "co-smoothing", "train")},
             "worst fold": min(float(r["pattern"]) for r in own), "best fold": max(float(r["pattern"]) for r in own),
             "to the best baseline": gain, "from": gain - 1.96 * error, "to": gain + 1.96 * error,
             "median of units": pooled("median of units"), "units better": pooled("units better"),

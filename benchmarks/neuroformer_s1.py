@@ -3,7 +3,8 @@
     python benchmarks/neuroformer_s1.py [--seeds 0 1 2] [--heads hazard chained independent]
 
 Default settings, but 50 ms bins and windows of one bin. Beside every score stands the paired difference to the best
-baseline, the GRU of `baselines_s1.py`, fitted anew with the same seed. The rows go to ``results/neuroformer_s1.csv``. Set SKNEURO_DATA to the folder with the recording.
+baseline, the GRU of `baselines_s1.py`, fitted anew with the same seed. The rows go to ``results/neuroformer_s1.csv``.
+Set SKNEURO_DATA to the folder with the recording.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ input, the null model and the scores are the same for all of them, so that their
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 
 from skneuro._sklearn_compat import check_feature_names, check_is_fitted, check_n_features
 from skneuro.data._lookahead import lookahead
+from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput, read_input
 from skneuro.exceptions import AcausalEventsWarning, IncompatibleModalityError, MissingModalityWarning
 from skneuro.metrics.likelihood import bits_per_spike, homogeneous_rates, unit_null_log_likelihood
@@ -38,6 +40,26 @@ def check_unit_ids(unit_ids: np.ndarray, seen: np.ndarray) -> None:
         f"The unit ids should match those that were passed during fit. {problem} Use "
         f"spikes.select_units(model.unit_ids_)."
     )
+
+
+def held_out_units(held_out: Any, unit_ids: np.ndarray) -> np.ndarray:
+    """Which of the units are named, (n_units,) bool.
+
+    Raises
+    ------
+    ValueError
+        If none or all are, or one that is not there.
+    """
+    named = np.atleast_1d(np.asarray(held_out)).tolist()
+    unknown = [unit for unit in named if unit not in set(unit_ids.tolist())]
+    if unknown:
+        raise ValueError(f"held_out should name units that were seen in fit. Got {unknown[:5]}, which were not.")
+    found = np.isin(unit_ids, named)
+    if not named or found.all():
+        raise ValueError(
+            f"held_out should name at least one unit and leave at least one. Got {found.sum()} of {len(found)}."
+        )
+    return found
 
 
 class SpikeModel(DensityMixin, BaseEstimator):
@@ -66,8 +88,11 @@ class SpikeModel(DensityMixin, BaseEstimator):
         """Whether counts that are not whole are rounded or refused, as in `read_input`."""
         return getattr(self, "counts", "round")
 
-    def _cell_log_likelihood(self, inp: ModelInput) -> np.ndarray:
-        """Log-likelihood of each cell by the chain rule, (n_bins, n_units) in nats, 0 where not observed."""
+    def _cell_log_likelihood(self, inp: ModelInput, target: BinnedSpikes | None = None) -> np.ndarray:
+        """Log-likelihood of each cell by the chain rule, (n_bins, n_units) in nats, 0 where not observed.
+
+        With a `target` it is the chance of the target's counts, each given what `inp` shows.
+        """
         raise NotImplementedError
 
     def score(self, X: Any, y: Any = None) -> float:
@@ -152,6 +177,40 @@ class SpikeModel(DensityMixin, BaseEstimator):
         """
         inp = self._read(X, y, reset=False)
         return inp.samples(self._cell_log_likelihood(inp).sum(axis=1))
+
+    def co_smoothing_score(self, X: Any, y: Any = None, *, held_out: Any) -> float:
+        """Bits per spike of units whose spikes the model is not shown, given those of the others.
+
+        The co-smoothing of the Neural Latents Benchmark (Pei et al. 2021, arXiv:2109.04463), made causal: a held-out
+        unit's count is explained by the other units' past and, where the model has same-bin terms, by the units before
+        it in the same bin. Neither its own past nor that of another held-out unit is seen. The model itself was fitted
+        with all units, on other trials.
+
+        Parameters
+        ----------
+        X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
+            Held-out trials, with the spikes of all units.
+        y : Modalities, Video, TimeSeries, array-like or None, default=None
+            Stimuli.
+        held_out : array-like of unit ids
+            Units to be explained; at least one, and not all.
+
+        Returns
+        -------
+        float, in bits per spike
+            Against the constant rates of the held-out units; the spikes are theirs.
+
+        Raises
+        ------
+        ValueError
+            If `held_out` names no unit, all units, or one that was not seen in `fit`; if those units have no spikes in
+            X.
+        """
+        inp = self._read(X, y, reset=False)
+        hidden = held_out_units(held_out, self.unit_ids_)
+        cells = self._cell_log_likelihood(replace(inp, spikes=inp.spikes.hide(hidden)), inp.spikes)
+        null = unit_null_log_likelihood(inp.spikes, self.base_rate_)[hidden].sum()
+        return bits_per_spike(cells[:, hidden].sum(), null, int(inp.spikes.unit_counts()[hidden].sum()))
 
     def _unit_log_likelihood(self, inp: ModelInput) -> np.ndarray:
         """(n_units,), nats; a model that can sums piece by piece, in memory that does not grow with the recording."""

@@ -20,9 +20,10 @@ class Fixed(SpikeModel):
         self._read(X, y, reset=True)
         return self
 
-    def _cell_log_likelihood(self, inp):
-        log_pmf = stats.poisson.logpmf(inp.spikes.dense(), 2.0 * self.base_rate_ * self.bin_width)
-        return np.where(inp.spikes.mask(), log_pmf, 0.0)
+    def _cell_log_likelihood(self, inp, target=None):
+        target = inp.spikes if target is None else target
+        log_pmf = stats.poisson.logpmf(target.dense(), 2.0 * self.base_rate_ * self.bin_width)
+        return np.where(target.mask(), log_pmf, 0.0)
 
 
 @pytest.fixture
@@ -116,3 +117,17 @@ def test_a_recording_is_its_spikes_and_modalities(counts):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert model.score(Recording(spikes, modalities)) == model.score(spikes, modalities)
+
+
+def test_held_out_units_are_scored_against_their_own_rates(counts):
+    """A model that sees nothing of other units loses nothing when they are hidden."""
+    model = Fixed().fit(counts)
+    n_spikes = counts[:, [0, 2]].sum(axis=0)
+    expected = (model.unit_score(counts)[[0, 2]] * n_spikes).sum() / n_spikes.sum()
+    assert model.co_smoothing_score(counts, held_out=[2, 0]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("held_out", [[], [0, 1, 2], [7], "unit"])
+def test_held_out_units_must_be_some_of_those_seen(counts, held_out):
+    with pytest.raises(ValueError, match="held_out should name"):
+        Fixed().fit(counts).co_smoothing_score(counts, held_out=held_out)

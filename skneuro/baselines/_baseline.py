@@ -134,10 +134,10 @@ class StaticBaseline(Baseline):
     def _head(self) -> CountHead:
         """Distribution of the counts."""
 
-    def _cell_log_likelihood(self, inp: ModelInput) -> np.ndarray:
-        head = self._head()
+    def _cell_log_likelihood(self, inp: ModelInput, target: BinnedSpikes | None = None) -> np.ndarray:
+        head, target = self._head(), inp.spikes if target is None else target
         z = self._drive(inp.modalities, inp.spikes)
-        return head.log_pmf(z, inp.spikes.dense(), inp.spikes.mask(), head.shape_start)
+        return head.log_pmf(z, target.dense(), target.mask(), head.shape_start)
 
     def predict(self, X: Any, stimuli: Any = None) -> np.ndarray:
         """Expected counts of each bin, which do not depend on the spikes of X.

@@ -75,10 +75,11 @@ def visible_cells(inp: ModelInput) -> np.ndarray:
 
     These are the observed ones, and those in the context of a block: they are not scored, but they were seen.
     """
-    spikes = inp.trials
+    spikes, cells = inp.trials, inp.spikes.cell_observed
     if spikes is None or not spikes.context.any():
         return inp.spikes.mask()
-    return spikes._with(context=0.0).bin(inp.spikes.bin_width).mask()
+    seen = spikes._with(context=0.0).bin(inp.spikes.bin_width).mask()
+    return seen if cells is None else seen & cells
 
 
 @dataclass(frozen=True)

@@ -286,12 +286,13 @@ class CoupledGLM(HistoryBaseline):
         features = StimulusFeatures(self.stimulus_scale_).transform(modalities, binned)
         return filter_past(features, binned.ptr, self.stimulus_kernels_, first_lag=0)
 
-    def _cell_log_likelihood(self, inp: ModelInput) -> np.ndarray:
+    def _cell_log_likelihood(self, inp: ModelInput, target: BinnedSpikes | None = None) -> np.ndarray:
+        target = inp.spikes if target is None else target
         design, _ = self._design_and_penalty(inp)
         parts = [self.history_coef_, self.stimulus_coef_, *([self.same_bin_coef_] if self.same_bin else [])]
         features = np.concatenate([part.reshape(-1, len(self.unit_ids_)) for part in parts])
         z = (design @ features.astype(np.float32)).astype(np.float64) + self.intercept_
-        return HEADS[self.counts](**self.head_).log_pmf(z, inp.spikes.dense(), inp.spikes.mask(), self.shape_)
+        return HEADS[self.counts](**self.head_).log_pmf(z, target.dense(), target.mask(), self.shape_)
 
     # Prediction and simulation.
 

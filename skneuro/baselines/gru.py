@@ -261,10 +261,10 @@ class GRUModel(HistoryBaseline):
     def _drive(self, modalities: Modalities | None, binned: BinnedSpikes) -> np.ndarray:
         return StimulusFeatures(self.stimulus_scale_).transform(modalities, binned)
 
-    def _cell_log_likelihood(self, inp: ModelInput) -> np.ndarray:
-        data = self._inputs().sequences(inp)
-        z, nu = evaluate(self._network(), data)
-        return self._fitted_head().log_pmf(z, data.counts, data.mask, self.shape_, nu)
+    def _cell_log_likelihood(self, inp: ModelInput, target: BinnedSpikes | None = None) -> np.ndarray:
+        z, nu = evaluate(self._network(), self._inputs().sequences(inp))
+        target = inp.spikes if target is None else target
+        return self._fitted_head().log_pmf(z, target.dense(), target.mask(), self.shape_, nu)
 
     def _generator(self) -> GRUGenerator:
         return GRUGenerator(self._network(), self._inputs(), self._fitted_head(), self.shape_)

@@ -84,8 +84,8 @@ class HomogeneousPoisson(StaticBaseline):
         self._read_training(X, y)
         return self
 
-    def _cell_log_likelihood(self, inp: ModelInput) -> np.ndarray:
-        return null_log_likelihood(inp.spikes, self.base_rate_)
+    def _cell_log_likelihood(self, inp: ModelInput, target: BinnedSpikes | None = None) -> np.ndarray:
+        return null_log_likelihood(inp.spikes if target is None else target, self.base_rate_)
 
     def _head(self) -> PoissonHead:
         mean = self.base_rate_ * self.bin_width

@@ -5,7 +5,7 @@ The order of the stored counts (bin ascending, unit ascending within a bin) is t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -256,6 +256,35 @@ class BinnedSpikes:
             cell_observed=None if self.cell_observed is None else frozen(self.cell_observed[bins]),
             bin_recorded=None if self.bin_recorded is None else frozen(self.bin_recorded[bins]),
         )
+
+    def hide(self, units: np.ndarray) -> BinnedSpikes:
+        """Return these spikes with some units not observed at all.
+
+        Parameters
+        ----------
+        units : bool array of shape (n_units,)
+            True where a unit is to be hidden.
+
+        Returns
+        -------
+        BinnedSpikes
+            The same units; those that are hidden have no spikes, and no cell of theirs was observed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skneuro.data import SpikeTrains
+        >>> binned = SpikeTrains.from_lists([[[0.1], [0.7]]], 0.0, 1.0).bin(0.5).hide(np.array([True, False]))
+        >>> binned.dense().tolist(), binned.mask().tolist()
+        ([[0, 0], [0, 1]], [[False, True], [False, True]])
+        """
+        kept = ~np.asarray(units, dtype=bool)
+        counts = sparse.csr_array(self.counts.multiply(kept.astype(np.int32)[None]))
+        counts.eliminate_zeros()
+        counts.sort_indices()
+        seen = np.broadcast_to(kept, (self.n_bins, self.n_units))
+        seen = seen.copy() if self.cell_observed is None else seen & self.cell_observed
+        return replace(self, counts=counts, cell_observed=frozen(seen))
 
 
 def bin_spikes(spikes: SpikeTrains, bin_width: float) -> BinnedSpikes:

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 
 from skneuro._sklearn_compat import check_is_fitted
 from skneuro._threads import torch_threads
-from skneuro.data import ModelInput, SpikeTrains
+from skneuro.data import BinnedSpikes, ModelInput, SpikeTrains
 from skneuro.data.interventions import check_history, read_interventions
 from skneuro.estimators._inputs import check_draw, positive_integer, sampling_input
 from skneuro.estimators._learner import Learner
@@ -300,9 +300,14 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         """The fitted model, computing as much at once as the parameters say now."""
         return replace(self.model_, rows_at_once=self._rows_at_once())
 
-    def _cell_log_likelihood(self, inp: ModelInput) -> np.ndarray:
+    def _cell_log_likelihood(self, inp: ModelInput, target: BinnedSpikes | None = None) -> np.ndarray:
+        if target is not None and self.model_.network.config.head != "hazard":
+            raise ValueError(
+                f"co_smoothing_score needs a model with head='hazard', which asks one cell after another. This one was "
+                f"fitted with head={self.model_.network.config.head!r}."
+            )
         with torch_threads(self.n_threads):
-            return self._working_model().cell_log_likelihood(inp)
+            return self._working_model().cell_log_likelihood(inp, target)
 
     def _unit_log_likelihood(self, inp: ModelInput) -> np.ndarray:
         with torch_threads(self.n_threads):

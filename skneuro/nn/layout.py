@@ -85,6 +85,9 @@ class Layout:
     observed : Tensor of shape (W, B, N), bool
     tokens : WindowTokens
     spikes : Spikes
+        What is scored.
+    scored : Tensor of shape (W, B, N), bool
+        Cells that are scored: those that were observed, unless other spikes are scored than the model sees.
     events : NextEvents
     recent : RecentSpikes or None
         Where the model looks at recent spikes.
@@ -99,6 +102,7 @@ class Layout:
     observed: Tensor
     tokens: WindowTokens
     spikes: Spikes
+    scored: Tensor
     events: NextEvents
     recent: RecentSpikes | None
     shown: Tensor | None
@@ -110,8 +114,12 @@ class Layout:
         return len(self.spikes.cell) + len(self.window)
 
     @classmethod
-    def of(cls, batch: Batch, config: NeuroformerConfig) -> Layout:
-        """Read it from a batch; on an accelerator that is possible, but slow."""
+    def of(cls, batch: Batch, config: NeuroformerConfig, target: Batch | None = None) -> Layout:
+        """Read it from a batch; on an accelerator that is possible, but slow.
+
+        With a `target`, a batch of the same segments, its spikes are scored in place of those that the model sees; the
+        events of the dt loss are not those of the target.
+        """
         bins = batch.bins
         rows = torch.arange(len(bins), device=bins.device)[:, None]
         observed = batch.observed[rows, bins] & batch.scored[..., None]  # (C, L, N)
@@ -127,13 +135,16 @@ class Layout:
             spikes = Spikes.of(tokens.prefixes.cell, tokens.prefixes.unit, tokens.prefixes.count)
         else:  # one token a spike: cells are found anew
             spikes = Spikes.of_counts(counts.reshape(-1, n_units))
-        events = NextEvents.of(spikes, n_bins)
+        events, scored = NextEvents.of(spikes, n_bins), observed
+        if target is not None:
+            scored = (target.observed[rows, bins] & batch.scored[..., None]).reshape(shape)[window]
+            spikes = Spikes.of_counts((target.counts[rows, bins].reshape(shape)[window] * scored).reshape(-1, n_units))
         shown = None
         if config.aligned is not None and config.aligned in batch.modalities:
             seen, _ = latest_samples(batch.modalities[config.aligned], window, config)
             shown = window[seen.any(1)]
         recent = RecentSpikes.of(batch, config) if config.recent_bins else None
-        return cls(window, counts, observed, tokens, spikes, events, recent, shown, int(batch.scored.sum()))
+        return cls(window, counts, observed, tokens, spikes, scored, events, recent, shown, int(batch.scored.sum()))
 
 
 def latest_samples(keys: ModalityKeys, window: Tensor, config: NeuroformerConfig) -> tuple[Tensor, Tensor]:

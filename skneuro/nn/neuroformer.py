@@ -222,7 +222,7 @@ class Neuroformer(nn.Module):
         log_intensity = session.bounded(log_intensity)
         flat, shift = log_intensity.reshape(-1, n_units), session.repeat_shift(state).reshape(-1, n_units)
         odds = hazard.repeat_odds(spikes, flat, shift, session.repeat_table)
-        cells = hazard.cell_log_likelihood(flat, spikes, odds).reshape(counts.shape) * observed
+        cells = hazard.cell_log_likelihood(flat, spikes, odds).reshape(counts.shape) * layout.scored
         time = None
         if split:
             time = hazard.time_log_likelihood(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from skneuro.data import BinnedSpikes
 from skneuro.nn import Neuroformer, NeuroformerConfig
 from skneuro.nn.batch import Batch
+from skneuro.nn.layout import Layout
 from skneuro.nn.neuroformer import Output
 from skneuro.training.segments import BatchBuilder, Segments, cut_segments
 
@@ -83,18 +86,31 @@ def walk(
         model.train(was_training)
 
 
-def cell_log_likelihood(model: Neuroformer, builder: BatchBuilder, trials: np.ndarray | None = None) -> np.ndarray:
-    """Log-likelihood of every cell, (n_bins, n_units) in nats; zeros where not observed, and for other trials."""
+def cell_log_likelihood(
+    model: Neuroformer,
+    builder: BatchBuilder,
+    trials: np.ndarray | None = None,
+    target: BinnedSpikes | None = None,
+) -> np.ndarray:
+    """Log-likelihood of every cell, (n_bins, n_units) in nats; zeros where not observed, and for other trials.
+
+    With a `target` (hazard head only) it is that of the target's counts, while the model sees those of the builder.
+    """
     binned = builder.binned
     result = np.zeros((binned.n_bins, binned.n_units))
+    other = None if target is None else BatchBuilder(target, {}, model.config, builder.device, builder.dtype)
 
     def visit(segments: Segments, batch: Batch, states: Tensor | None) -> None:
+        if other is not None:
+            scored = other.build(segments, model.config.history_bins, layout=False)
+            batch = replace(batch, layout=Layout.of(batch, model.config, scored))
         cells = model(batch, states=states).cells.double().cpu().numpy()
         for row, (trial, start, stop) in enumerate(zip(segments.trial, segments.start, segments.stop, strict=True)):
             low = binned.ptr[trial] + start
             result[low : low + stop - start] = cells[row, : stop - start]
 
-    walk(model, builder, np.arange(binned.n_trials) if trials is None else trials, visit)
+    trials = np.arange(binned.n_trials) if trials is None else trials
+    walk(model, builder, trials, visit, layout=target is None)
     return result
 
 

@@ -90,9 +90,9 @@ class FittedModel:
                     f"The modality {name!r} should have samples of shape {fitted[name].shape}, as in fit. Got {shape}."
                 )
 
-    def cell_log_likelihood(self, inp: ModelInput) -> np.ndarray:
-        """(n_bins, n_units), nats."""
-        return evaluation.cell_log_likelihood(self.network, self.builder(inp))
+    def cell_log_likelihood(self, inp: ModelInput, target: BinnedSpikes | None = None) -> np.ndarray:
+        """(n_bins, n_units), nats, of the input's own spikes or of others under the same past."""
+        return evaluation.cell_log_likelihood(self.network, self.builder(inp), target=target)
 
     def unit_log_likelihood(self, inp: ModelInput) -> np.ndarray:
         """(n_units,), nats."""
@@ -169,7 +169,7 @@ def check_sizes(config: NeuroformerConfig, arrays: dict[str, np.ndarray]) -> Non
     def shape(name: str) -> tuple[int, ...]:
         return np.shape(arrays.get(f"network.{name}", np.empty(0)))
 
-    expected = {
+    expected: dict[str, tuple[int, ...]] = {
         "session.embedding": (config.n_units, config.d_model),
         "session.repeat_table": (config.n_units, max(config.max_count, 1)),
         "decoder.bin": (config.window_bins, config.d_model),

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
 from skneuro.data import Recording, SpikeTrains
 from skneuro.training import evaluation
@@ -185,3 +186,23 @@ def test_the_units_log_likelihoods_are_sums_of_their_cells(tiny, head, monkeypat
     inp = tiny.read(recording)
     monkeypatch.setattr(evaluation, "PIECE_BINS", 10)
     np.testing.assert_allclose(fitted.unit_log_likelihood(inp), fitted.cell_log_likelihood(inp).sum(0), rtol=1e-10)
+
+
+@pytest.mark.parametrize("window_bins", [1, 3])
+def test_counts_of_hidden_units_are_scored_as_if_each_alone_were_seen(tiny, window_bins):
+    """Oracle: one cell of a hidden unit is observed at a time; what it scores is all that anyone saw of the unit."""
+    fitted = tiny.fitted("hazard", window_bins)
+    inp = tiny.read(tiny.spikes((7, 11), seed=3))
+    hidden = np.array([True, False, True])
+    shown = inp.spikes.hide(hidden)
+    found = fitted.cell_log_likelihood(dataclasses.replace(inp, spikes=shown), inp.spikes)
+    counts = inp.spikes.dense()
+    for bin_ in range(inp.spikes.n_bins):
+        for unit in np.flatnonzero(hidden):
+            cells, alone = shown.mask(), shown.dense()
+            cells[bin_, unit], alone[bin_, unit] = True, counts[bin_, unit]
+            one = dataclasses.replace(shown, counts=sparse.csr_array(alone), cell_observed=cells)
+            expected = fitted.cell_log_likelihood(dataclasses.replace(inp, spikes=one))[bin_, unit]
+            assert found[bin_, unit] == pytest.approx(expected, abs=1e-10)
+    seen = fitted.cell_log_likelihood(dataclasses.replace(inp, spikes=shown))
+    np.testing.assert_allclose(found[:, 1], seen[:, 1], **EXACT)
