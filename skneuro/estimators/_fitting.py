@@ -114,7 +114,9 @@ def context_width(est: Any, binned: BinnedSpikes) -> int:
 
 def make_config(est: Any, inp: ModelInput, max_count: int) -> NeuroformerConfig:
     """Sizes of the network from the estimator's parameters and the data."""
-    modalities = () if inp.modalities is None else tuple(describe(n, m) for n, m in inp.modalities.items())
+    size, stride = _triple(est.tubelet_size), _triple(est.tubelet_stride)
+    named = () if inp.modalities is None else inp.modalities.items()
+    modalities = tuple(describe(name, modality, size, stride) for name, modality in named)
     return NeuroformerConfig(
         n_units=inp.spikes.n_units,
         bin_width=float(est.bin_width),
@@ -141,6 +143,11 @@ def make_config(est: Any, inp: ModelInput, max_count: int) -> NeuroformerConfig:
     )
 
 
+def _triple(value: Any) -> Any:
+    """Three numbers as a tuple of int, all else as it is."""
+    return tuple(int(n) for n in value) if isinstance(value, (tuple, list)) else value
+
+
 def check_same_structure(est: Any, inp: ModelInput, config: NeuroformerConfig) -> None:
     """Refuse to go on training a network that other parameters describe.
 
@@ -156,6 +163,10 @@ def check_same_structure(est: Any, inp: ModelInput, config: NeuroformerConfig) -
         fields.remove("context_width")
     changed = {name: (getattr(config, name), getattr(described, name)) for name in sorted(fields)}
     changed = {name: values for name, values in changed.items() if values[0] != values[1]}
+    fitted = {modality.name: modality.tubelets for modality in config.modalities}
+    for modality in described.modalities:
+        if est.tubelet_size != "auto" and modality.name in fitted and modality.tubelets != fitted[modality.name]:
+            changed[f"tubelets of {modality.name!r}"] = (fitted[modality.name], modality.tubelets)
     if changed:
         shown = "; ".join(f"{name} was {old}, is {new}" for name, (old, new) in changed.items())
         raise ValueError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from skneuro._sklearn_compat import Interval, InvalidParameterError, StrOptions
 
 CONSTRAINTS: dict[str, list] = {
@@ -23,6 +25,8 @@ CONSTRAINTS: dict[str, list] = {
     "coupling_lag": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     "coupling_rank": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
     "coupling_penalty": [Interval(Real, 0, None, closed="left")],
+    "tubelet_size": [tuple, list, StrOptions({"auto"}), None],
+    "tubelet_stride": [tuple, list, StrOptions({"auto"})],
     "d_model": [Interval(Integral, 1, None, closed="left")],
     "n_heads": [Interval(Integral, 1, None, closed="left")],
     "n_layers": [Interval(Integral, 0, None, closed="left")],
@@ -60,8 +64,10 @@ def check_together(est: Any) -> None:
     Raises
     ------
     InvalidParameterError
-        If gamma + mu >= 1, the heads do not divide the width, or a softmax head is to have a low-rank coupling.
+        If gamma + mu >= 1, the heads do not divide the width, a softmax head is to have a low-rank coupling, or
+        tubelets are no boxes that cover every pixel.
     """
+    _check_tubelets(est)
     if est.gamma + est.mu >= 1 - 1e-9:
         raise InvalidParameterError(
             f"The 'gamma' and 'mu' parameters of {type(est).__name__} must satisfy gamma + mu < 1 (the weight of the "
@@ -77,3 +83,30 @@ def check_together(est: Any) -> None:
             f"The 'coupling_rank' parameter of {type(est).__name__} must be None or 'auto' with head={est.head!r}: a "
             f"softmax over all units takes the couplings of every pair. Got {est.coupling_rank} instead."
         )
+
+
+def _check_tubelets(est: Any) -> None:
+    name = type(est).__name__
+    for parameter in ("tubelet_size", "tubelet_stride"):
+        value = getattr(est, parameter)
+        if isinstance(value, (tuple, list)) and not (len(value) == 3 and all(map(_is_positive_int, value))):
+            raise InvalidParameterError(
+                f"The {parameter!r} parameter of {name} must be three ints >= 1: frames, rows and columns (pixels). "
+                f"Got {value!r} instead."
+            )
+    size, stride = est.tubelet_size, est.tubelet_stride
+    if isinstance(stride, (tuple, list)):
+        if size is None:
+            raise InvalidParameterError(
+                f"The 'tubelet_stride' parameter of {name} must be 'auto' with tubelet_size=None: whole frames have no "
+                f"stride. Got {stride!r} instead."
+            )
+        if isinstance(size, (tuple, list)) and any(step > n for step, n in zip(stride, size, strict=True)):
+            raise InvalidParameterError(
+                f"The 'tubelet_stride' parameter of {name} must not exceed 'tubelet_size' in any direction, or frames "
+                f"or pixels are skipped. Got tubelet_stride={stride!r}, tubelet_size={size!r} instead."
+            )
+
+
+def _is_positive_int(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= 1)

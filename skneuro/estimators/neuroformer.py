@@ -69,6 +69,13 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     coupling_penalty : float, in standard errors, default=2.0
         Strength of the sparse (Laplace) prior on every coupling of a pair: what its noise alone would give stays at
         zero. Couplings of low rank fall under `weight_decay` instead.
+    tubelet_size : tuple of 3 int, "auto" or None, default="auto"
+        Frames, rows and columns (pixels) of the tubelets in which attention sees a video, at most a whole frame. None
+        takes whole frames. "auto" does so up to 1,024 values a frame, and beyond takes about 0.1 s and squares of
+        which at most 64 cover the frame.
+    tubelet_stride : tuple of 3 int or "auto", default="auto"
+        Frames, rows and columns from one tubelet to the next, at most their size. "auto" is half the size in time,
+        and the size in space.
     d_model : int, default=64
         Width of the model.
     n_heads : int, default=4
@@ -210,6 +217,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         coupling_lag: float | str = "auto",
         coupling_rank: int | str | None = "auto",
         coupling_penalty: float = 2.0,
+        tubelet_size: tuple[int, int, int] | str | None = "auto",
+        tubelet_stride: tuple[int, int, int] | str = "auto",
         d_model: int = 64,
         n_heads: int = 4,
         n_layers: int = 1,
@@ -254,6 +263,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         self.coupling_lag = coupling_lag
         self.coupling_rank = coupling_rank
         self.coupling_penalty = coupling_penalty
+        self.tubelet_size = tubelet_size
+        self.tubelet_stride = tubelet_stride
         self.d_model = d_model
         self.n_heads = n_heads
         self.n_layers = n_layers

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from skneuro.nn.encoders import ModalityKeys
+from skneuro.nn.keys import ModalityKeys
 
 if TYPE_CHECKING:
     from skneuro.nn.layout import Layout

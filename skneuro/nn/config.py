@@ -8,6 +8,34 @@ N_COMPONENTS = 32  # linear filters of a modality, shared by the units
 
 
 @dataclass(frozen=True)
+class Tubelets:
+    """How frames are cut into tubelets: boxes in time and space, each one token.
+
+    Parameters
+    ----------
+    size, stride : tuple of 3 int
+        Frames, rows and columns of a tubelet, and from one to the next. The last frame of a tubelet gives its time.
+    """
+
+    size: tuple[int, int, int]
+    stride: tuple[int, int, int]
+
+    def __post_init__(self) -> None:
+        if len(self.size) != 3 or len(self.stride) != 3 or min(self.stride) < 1:
+            raise ValueError(f"tubelets need three sizes and three strides of at least 1, got {self}")
+        if any(step > size for step, size in zip(self.stride, self.size, strict=True)):
+            raise ValueError(f"the stride of tubelets must not exceed their size, or something is not seen: {self}")
+
+    def grid(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Tubelets down and across frames of shape (height, width, ...): every pixel is in one."""
+        down, across = (
+            max(-(-(n - size) // stride), 0) + 1
+            for n, size, stride in zip(shape[:2], self.size[1:], self.stride[1:], strict=True)
+        )
+        return down, across
+
+
+@dataclass(frozen=True)
 class ModalityConfig:
     """One modality beside the spikes.
 
@@ -15,17 +43,25 @@ class ModalityConfig:
     ----------
     name : str
     n_features : int
-        Values of one token (a sample of a series, a frame or a patch of a frame).
-    n_positions : int
-        Tokens that share a time (patches of one frame); 1 for a series.
+        Values of one sample (of a series, or a whole frame).
     shape : tuple of int
         One sample as it was given: (values,), or (height, width) or (height, width, channels) of a frame.
+    tubelets : Tubelets or None
+        How frames become tokens; None makes every sample one token.
     """
 
     name: str
     n_features: int
-    n_positions: int = 1
     shape: tuple[int, ...] = ()
+    tubelets: Tubelets | None = None
+
+    @property
+    def n_places(self) -> int:
+        """Tokens that share a time."""
+        if self.tubelets is None:
+            return 1
+        down, across = self.tubelets.grid(self.shape)
+        return down * across
 
 
 @dataclass(frozen=True)
@@ -88,6 +124,12 @@ class NeuroformerConfig:
             If a field is missing or unknown.
         """
         values = dict(values)
-        described = [{**m, "shape": tuple(m["shape"])} for m in values.get("modalities", ())]
-        values["modalities"] = tuple(ModalityConfig(**m) for m in described)
+        values["modalities"] = tuple(_modality(m) for m in values.get("modalities", ()))
         return cls(**values)
+
+
+def _modality(values: dict) -> ModalityConfig:
+    tubelets = values.get("tubelets")
+    if tubelets is not None:
+        tubelets = Tubelets(**{name: tuple(numbers) for name, numbers in tubelets.items()})
+    return ModalityConfig(**{**values, "shape": tuple(values["shape"]), "tubelets": tubelets})

@@ -4,75 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skneuro.nn.config import N_COMPONENTS, ModalityConfig, NeuroformerConfig
+from skneuro.nn.keys import ModalityKeys, SpikeKeys, TimedKeys
 from skneuro.nn.layers import Dropout, LagAttention, RandomSource
 from skneuro.nn.session import SessionUnits
+from skneuro.nn.video import TubeletEncoder
 
 N_LAG_KNOTS = 32
 
 N_PROFILES = 8
 TOLERANCE = 1e-5  # of a span: how far rounding may move a time across a border
 GAIN = 0.03  # small profiles are learned rather than drawn: random ones were read out and overfitted
-
-
-@dataclass(frozen=True)
-class TimedKeys:
-    """What blocks of Q consecutive bins attend to: one row for each block of each segment.
-
-    Attributes
-    ----------
-    time : Tensor of shape (R, S), seconds from the start of the block's first bin
-        Small numbers: on the clock of a long trial float32 would be off by whole samples.
-    present : Tensor of shape (R, S), bool
-        False where padded, dropped or not observed.
-    sample : Tensor of shape (R, S), long
-        Row of a table of distinct samples: what several blocks or trials see is held and encoded once.
-    """
-
-    time: Tensor
-    present: Tensor
-    sample: Tensor
-
-    def rows(self, index: Tensor) -> Self:
-        """Some blocks."""
-        return replace(self, time=self.time[index], present=self.present[index], sample=self.sample[index])
-
-
-@dataclass(frozen=True)
-class ModalityKeys(TimedKeys):
-    """Keys of a modality.
-
-    Attributes
-    ----------
-    values : Tensor of shape (U, P, F)
-        Distinct samples, each in P places (patches of a frame; one for a series).
-    """
-
-    values: Tensor
-
-
-@dataclass(frozen=True)
-class SpikeKeys(TimedKeys):
-    """Keys of recent spikes, where the gradient by their counts is wanted.
-
-    Attributes
-    ----------
-    log_weight : Tensor of shape (R, S)
-        Log of how much each key counts: 0, with the slope that takes the key away as its count goes to zero.
-    """
-
-    log_weight: Tensor
-
-    def rows(self, index: Tensor) -> Self:
-        """Some blocks."""
-        return replace(super().rows(index), log_weight=self.log_weight[index])
 
 
 class PastEncoder(nn.Module):
@@ -112,8 +59,8 @@ class PastEncoder(nn.Module):
         return torch.cat([first[:, None], states], dim=1)
 
 
-class ModalityEncoder(nn.Module):
-    """Samples of a series, frames or patches of frames to keys."""
+class SampleEncoder(nn.Module):
+    """Samples of a series, or whole frames, to keys."""
 
     def __init__(self, modality: ModalityConfig, config: NeuroformerConfig, source: RandomSource) -> None:
         super().__init__()
@@ -123,11 +70,10 @@ class ModalityEncoder(nn.Module):
             nn.LayerNorm(d_model), nn.Linear(d_model, d_model), nn.GELU(),
             Dropout(config.dropout, source), nn.Linear(d_model, d_model),
         )  # fmt: skip
-        self.place = nn.Parameter(torch.zeros(modality.n_positions, d_model))
 
-    def forward(self, values: Tensor) -> Tensor:
-        """Distinct samples (U, P, F) to tokens (U, P, D)."""
-        x = self.embed(values) + self.place
+    def forward(self, keys: ModalityKeys) -> Tensor:
+        """Tokens (U, 1, D) of the distinct samples."""
+        x = self.embed(keys.values)[:, None]
         return x + self.refine(x)
 
 
@@ -147,13 +93,13 @@ class LinearDrive(nn.Module):
     def __init__(self, modality: ModalityConfig, span: float) -> None:
         super().__init__()
         self.span = span
-        n_values = modality.n_features * modality.n_positions
+        n_values = modality.n_features
         self.space = nn.Parameter(torch.randn(n_values, N_COMPONENTS) * n_values**-0.5)
         self.profile = nn.Parameter(torch.randn(N_PROFILES, N_COMPONENTS) * GAIN)
 
     def forward(self, keys: ModalityKeys, query_time: Tensor) -> Tensor:
         """Filtered modality at the bins that end at `query_time` (R, Q), (R, Q, components)."""
-        components = F.embedding(keys.sample, keys.values.flatten(1) @ self.space)  # (R, S, components)
+        components = F.embedding(keys.sample, keys.values @ self.space)  # (R, S, components)
         age = query_time[:, :, None] - keys.time[:, None, :]
         seen = may_see(age, keys.present, self.span)
         position = torch.log1p(20 * age.clamp(0, self.span) / self.span) / math.log(21) * (N_PROFILES - 1)
@@ -209,7 +155,10 @@ class Fusion(nn.Module):
             self.recent_count = nn.Parameter(torch.zeros(d_model))
         self.names = tuple(spans)
         self.sources = nn.ModuleList(Source(d_model, config.n_heads, span) for span in spans.values())
-        self.encoders = nn.ModuleList(ModalityEncoder(m, config, source) for m in config.modalities)
+        self.encoders = nn.ModuleList(
+            SampleEncoder(m, config, source) if m.tubelets is None else TubeletEncoder(m, m.tubelets, config, source)
+            for m in config.modalities
+        )
         n_blocks = config.n_fusion_layers * (1 if config.share_fusion else len(spans)) if spans else 0
         self.blocks = nn.ModuleList(
             LagAttention(d_model, config.n_heads, config.dropout, source) for _ in range(n_blocks)
@@ -217,9 +166,9 @@ class Fusion(nn.Module):
         self.n_layers, self.shared = config.n_fusion_layers, config.share_fusion
 
     def encode(self, modalities: dict[str, ModalityKeys]) -> dict[str, Tensor]:
-        """Tokens (U, P, D) of the distinct samples of every modality that is there."""
+        """Tokens (U, P, D) of the distinct samples, or tubelets, of every modality that is there."""
         names = [name for name in self.names if name != "recent spikes"]
-        return {n: e(modalities[n].values) for n, e in zip(names, self.encoders, strict=True) if n in modalities}
+        return {n: e(modalities[n]) for n, e in zip(names, self.encoders, strict=True) if n in modalities}
 
     def forward(
         self,
@@ -242,8 +191,9 @@ class Fusion(nn.Module):
         """
         for number, (name, source) in enumerate(zip(self.names, self.sources, strict=True)):
             if name in keys:
-                tokens, index = source.with_nothing(keys[name], timed[name].sample)
-                bias = source.attend(query_time[name], timed[name], keys[name].shape[1])
+                seen = timed[name].attended
+                tokens, index = source.with_nothing(keys[name], seen.sample)
+                bias = source.attend(query_time[name], seen, keys[name].shape[1])
             else:
                 tokens, index = source.nothing[None], torch.zeros(len(state), 1, dtype=torch.long, device=state.device)
                 bias = state.new_zeros(len(state), 1, state.shape[1], 1)

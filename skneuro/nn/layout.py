@@ -14,8 +14,9 @@ from torch import Tensor
 
 from skneuro.nn.batch import Batch, block_bins
 from skneuro.nn.config import NeuroformerConfig
-from skneuro.nn.encoders import TOLERANCE, ModalityKeys
+from skneuro.nn.encoders import TOLERANCE
 from skneuro.nn.hazard import NextEvents, Spikes
+from skneuro.nn.keys import ModalityKeys
 from skneuro.nn.windows import WindowTokens, window_tokens
 
 
@@ -147,9 +148,9 @@ class Layout:
         return cls(window, counts, observed, tokens, spikes, scored, events, recent, shown, int(batch.scored.sum()))
 
 
-def latest_samples(keys: ModalityKeys, window: Tensor, config: NeuroformerConfig) -> tuple[Tensor, Tensor]:
+def latest_samples(modality: ModalityKeys, window: Tensor, config: NeuroformerConfig) -> tuple[Tensor, Tensor]:
     """What windows of the batch saw last of a modality, (w, S) a mask of the keys of their blocks (w,)."""
-    per_block = block_bins(config.window_bins) // config.window_bins
+    keys, per_block = modality.attended, block_bins(config.window_bins) // config.window_bins
     block = window // per_block
     end = (window % per_block + 1).to(keys.time.dtype) * (config.window_bins * config.bin_width)
     edge = TOLERANCE * config.stimulus_context

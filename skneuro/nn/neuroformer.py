@@ -11,7 +11,7 @@ The way of the data, for a batch of segments:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,8 @@ from skneuro.nn.alignment import Projection, contrastive_loss
 from skneuro.nn.batch import Batch, block_bins
 from skneuro.nn.config import NeuroformerConfig
 from skneuro.nn.decoder import WindowDecoder
-from skneuro.nn.encoders import Fusion, LinearDrive, ModalityKeys, PastEncoder, SpikeKeys, TimedKeys
+from skneuro.nn.encoders import Fusion, LinearDrive, PastEncoder
+from skneuro.nn.keys import ModalityKeys, SpikeKeys, TimedKeys
 from skneuro.nn.layers import Dropout, RandomSource
 from skneuro.nn.layout import Layout, RecentSpikes, known_until, latest_samples
 from skneuro.nn.prefix_logits import prefix_logits
@@ -161,7 +162,7 @@ class Neuroformer(nn.Module):
         if not self.training or not self.config.modality_dropout:
             return keys
         keep = self.random.keep((len(keys.present), 1), self.config.modality_dropout, keys.values)
-        return replace(keys, present=keys.present & keep)
+        return keys.hidden_from(keep)
 
     def _recent_spikes(self, recent: RecentSpikes) -> tuple[TimedKeys, Tensor]:
         """Occupied cells of the last `recent_bins` bins as keys, one row a block, and all their tokens (T, 1, D)."""
@@ -270,7 +271,7 @@ class Neuroformer(nn.Module):
         seen, block = latest_samples(keys, shown, self.config)
         weight = seen.to(starts.dtype)
         tokens = self.fusion.encode({name: keys})[name].mean(1)  # (U, D), over the places
-        pooled = (tokens[keys.sample[block]] * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)
+        pooled = (tokens[keys.attended.sample[block]] * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)
         neural = self.neural_vectors(batch, states).flatten(0, 1)[shown]
         clip = batch.clip.repeat_interleave(bins.shape[1])[shown]
         f, i = self.projection(neural, pooled)

@@ -22,8 +22,8 @@ from skneuro.nn.counts import (
     silent_log_probability,
 )
 from skneuro.nn.decoder import DecoderCache
-from skneuro.nn.encoders import ModalityKeys
 from skneuro.nn.hazard import Spikes, cell_log_likelihood, repeat_odds
+from skneuro.nn.keys import ModalityKeys
 from skneuro.nn.neuroformer import Context, Neuroformer
 from skneuro.nn.softmax_heads import Prefix, coupling_effects, repeat_logit
 

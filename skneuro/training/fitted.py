@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import torch
 from skneuro.data import BinnedSpikes, ModelInput
 from skneuro.exceptions import IncompatibleModalityError
 from skneuro.nn import Neuroformer, NeuroformerConfig
-from skneuro.nn.config import N_COMPONENTS
+from skneuro.nn.config import N_COMPONENTS, ModalityConfig, Tubelets
 from skneuro.training import evaluation
 from skneuro.training.modality_table import Scale, describe, modality_tables
 from skneuro.training.segments import BatchBuilder, Segments
@@ -75,7 +76,7 @@ class FittedModel:
     def builder(self, inp: ModelInput) -> BatchBuilder:
         """Batches of an input."""
         self._check_shapes(inp)
-        tables = modality_tables(inp.modalities, inp.spikes, self.scales, self.network.config.stimulus_context)
+        tables = modality_tables(inp.modalities, inp.spikes, self.scales, self.network.config)
         return BatchBuilder(
             inp.spikes, tables, self.network.config, next(self.network.parameters()).device, DTYPES[self.precision],
             self.rows_at_once,
@@ -181,11 +182,22 @@ def check_sizes(config: NeuroformerConfig, arrays: dict[str, np.ndarray]) -> Non
     if config.coupling_bins:
         expected["session.basis"] = (shape("session.basis")[0] if shape("session.basis") else 0, config.coupling_bins)
     for number, modality in enumerate(config.modalities):
-        expected[f"drives.{number}.space"] = (modality.n_features * modality.n_positions, N_COMPONENTS)
+        expected[f"drives.{number}.space"] = (modality.n_features, N_COMPONENTS)
+        if modality.tubelets is not None:
+            expected[f"fusion.encoders.{number}.kernel"] = _kernel_shape(modality, modality.tubelets, config.d_model)
     wrong = {name: (size, shape(name)) for name, size in expected.items() if shape(name) != size}
     n_blocks = max(config.n_layers, config.n_fusion_layers)
     if wrong or n_blocks > len(arrays):
         raise ValueError(f"the sizes of the model are not those of its weights (expected, got): {wrong or n_blocks}")
+
+
+def _kernel_shape(modality: ModalityConfig, tubelets: Tubelets, d_model: int) -> tuple[int, ...]:
+    """Shape of a video's convolution, where its frames have the size that they should have."""
+    frames, *box = tubelets.size
+    right = len(modality.shape) in (2, 3) and math.prod(modality.shape) == modality.n_features
+    if not right or any(size > n for size, n in zip(box, modality.shape[:2], strict=True)):
+        raise ValueError(f"frames of shape {modality.shape} do not go with {modality.n_features} values in {tubelets}")
+    return (frames, d_model, math.prod(modality.shape[2:]), *box)
 
 
 def count_statistics(binned: BinnedSpikes, stretches: Segments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

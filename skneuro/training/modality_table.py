@@ -1,4 +1,4 @@
-"""Modalities as flat tables of timed tokens; what a block of bins may see is found with two searches."""
+"""Modalities as flat tables of timed samples; what a block of bins may see is found with two searches."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import numpy as np
 import torch
 
 from skneuro.data import BinnedSpikes, Modalities, TimeSeries, Video
-from skneuro.nn.config import ModalityConfig
-from skneuro.nn.encoders import ModalityKeys
-
-FLAT_PIXELS = 1024
-GRID = 8
+from skneuro.nn.config import ModalityConfig, NeuroformerConfig, Tubelets
+from skneuro.nn.keys import ModalityKeys, TubeletKeys
+from skneuro.training.tubelets import Size, Stride, tubelets_of
 
 
 @dataclass(frozen=True)
@@ -37,21 +35,55 @@ class Scale:
         return cls(mean, np.where(sd > 0, sd, 1.0))
 
 
-def patch_grid(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Patches down and across a frame (H, W, C): one up to 1,024 values, else a grid of at most 8 x 8."""
-    if np.prod(shape) <= FLAT_PIXELS:
-        return 1, 1
-    return min(GRID, shape[0]), min(GRID, shape[1])
-
-
-def describe(name: str, modality: Video | TimeSeries) -> ModalityConfig:
+def describe(
+    name: str, modality: Video | TimeSeries, tubelet_size: Size = "auto", tubelet_stride: Stride = "auto"
+) -> ModalityConfig:
     """Sizes of a modality's tokens."""
     if isinstance(modality, TimeSeries):
-        return ModalityConfig(name, modality.shape[1], shape=modality.shape[1:])
-    height, width, *channels = modality.frames.shape[2:]
-    down, across = patch_grid((height, width, *channels))
-    size = -(-height // down) * -(-width // across) * int(np.prod(channels, dtype=int))
-    return ModalityConfig(name, size, down * across, shape=modality.frames.shape[2:])
+        return ModalityConfig(name, modality.shape[1], modality.shape[1:])
+    shape = modality.frames.shape[2:]
+    interval = float(np.median(modality.frame_interval))
+    cut = tubelets_of(shape, interval, tubelet_size, tubelet_stride)
+    return ModalityConfig(name, int(np.prod(shape)), shape, cut)
+
+
+class Timeline:
+    """When the samples of each clip come up; what stands for long comes up again every half of the span.
+
+    Parameters
+    ----------
+    onset, until : ndarray of shape (n,), seconds on the clock of their clip
+    token : ndarray of shape (n,)
+        Sample that comes up.
+    clip : ndarray of shape (n,), ascending
+        Clip of each.
+    n_clips : int
+    span : float
+        Seconds for which a sample is seen.
+    """
+
+    def __init__(
+        self, onset: np.ndarray, until: np.ndarray, token: np.ndarray, clip: np.ndarray, n_clips: int, span: float
+    ) -> None:
+        times = np.maximum(np.ceil((until - onset) / (0.5 * span) - 1e-9), 1).astype(int)  # held: seen again
+        again = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
+        self.time = np.repeat(onset, times) + again * 0.5 * span
+        self.token = np.repeat(token, times)
+        self.ptr = np.searchsorted(np.repeat(clip, times), np.arange(n_clips + 1))
+
+    def between(self, clip: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, ...]:
+        """What comes up in [low, high) of some clips: times and samples (R, S), and where there are any."""
+        first, last = np.empty(len(clip), dtype=np.int64), np.empty(len(clip), dtype=np.int64)
+        for row, one in enumerate(clip):
+            times = self.time[self.ptr[one] : self.ptr[one + 1]]
+            first[row], last[row] = np.searchsorted(times, [low[row], high[row]]) + self.ptr[one]
+        longest = max(int((last - first).max(initial=0)), 1)
+        index = first[:, None] + np.arange(longest)
+        present = index < last[:, None]
+        index = np.where(present, index, 0)
+        if not len(self.time):
+            return np.zeros(index.shape), index, present
+        return self.time[index], self.token[index], present
 
 
 class ModalityTable:
@@ -66,35 +98,37 @@ class ModalityTable:
         Of the training data.
     span : float
         Seconds for which a token is seen; one that stands for longer is repeated every half of that.
+    tubelets : Tubelets, optional
+        How frames are cut into tokens.
     """
 
-    def __init__(self, modality: Video | TimeSeries, binned: BinnedSpikes, scale: Scale, span: float) -> None:
+    def __init__(
+        self,
+        modality: Video | TimeSeries,
+        binned: BinnedSpikes,
+        scale: Scale,
+        span: float,
+        tubelets: Tubelets | None = None,
+    ) -> None:
         self.scale, self.span = scale, span
         self._frames: np.ndarray | None = None
+        self.tubelets, self.tubelet_size = None, 0
+        trial_length = np.diff(binned.ptr) * binned.bin_width
         if isinstance(modality, Video):
             self._frames = modality.frames
-            n_clips, n_frames = modality.timestamps.shape
-            onset = modality.timestamps.ravel()
-            until = np.append(modality.timestamps[:, 1:], modality.timestamps[:, -1:] + np.inf, axis=1)
-            until[:, -1] = modality.timestamps[:, -1] + modality.frame_interval
-            token = np.arange(n_clips * n_frames)
-            clip_of_token = np.repeat(np.arange(n_clips), n_frames)
             self.clip = modality.index
             self.offset = modality.t_start - binned.t_start
-            until = until.ravel()
+            longest = (trial_length - self.offset).max(initial=0.0)
+            self.samples = _frame_timeline(modality, 1, longest, span)
+            if tubelets is not None:
+                self.tubelet_size = tubelets.size[0]
+                self.tubelets = _frame_timeline(modality, tubelets.stride[0], longest, span)
         else:
-            onset, until, token, clip_of_token = self._samples(modality, binned)
+            onset, until, token, trial = self._samples(modality, binned)
+            until = np.where(np.isfinite(until), until, trial_length.max(initial=0.0))
             self.clip = np.arange(binned.n_trials)
             self.offset = np.zeros(binned.n_trials)
-        trial_ends = np.diff(binned.ptr) * binned.bin_width - self.offset
-        until = np.where(np.isfinite(until), until, trial_ends.max(initial=0.0))
-        times = np.maximum(np.ceil((until - onset) / (0.5 * span) - 1e-9), 1).astype(int)  # held: seen again
-        again = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
-        self.time = np.repeat(onset, times) + again * 0.5 * span
-        self.token = np.repeat(token, times)
-        self.ptr = np.searchsorted(np.repeat(clip_of_token, times), np.arange(clip_of_token.max(initial=-1) + 2))
-        n_clips = int(self.clip.max(initial=-1)) + 1
-        self.ptr = np.append(self.ptr, np.full(max(n_clips + 1 - len(self.ptr), 0), len(self.time)))
+            self.samples = Timeline(onset, until, token, trial, binned.n_trials, span)
 
     def _samples(self, series: TimeSeries, binned: BinnedSpikes) -> tuple[np.ndarray, ...]:
         """Onset, end, value index and trial of every known sample; a fast series is averaged within bins.
@@ -120,21 +154,14 @@ class ModalityTable:
         return onset[known], until[known], np.arange(known.sum()), trial[known]
 
     def features(self, token: np.ndarray) -> np.ndarray:
-        """Standardised features of tokens, (n, positions, F); a series has one position."""
+        """Standardised features of samples, (n, F)."""
         if self._frames is None:
-            return self._values[token][:, None]
+            return self._values[token]
         frames = self._frames.reshape(-1, *self._frames.shape[2:])[token].astype(np.float32)
-        frames = (frames - np.float32(self.scale.mean[0])) / np.float32(self.scale.sd[0])
-        frames = frames.reshape(*frames.shape[:3], -1)  # (n, H, W, C)
-        n, height, width, channels = frames.shape
-        down, across = patch_grid(self._frames.shape[2:])
-        tall, wide = -(-height // down), -(-width // across)
-        padding = ((0, 0), (0, tall * down - height), (0, wide * across - width), (0, 0))
-        frames = np.pad(frames, padding).reshape(n, down, tall, across, wide, channels)
-        return frames.transpose(0, 1, 3, 2, 4, 5).reshape(n, down * across, tall * wide * channels)
+        return ((frames - np.float32(self.scale.mean[0])) / np.float32(self.scale.sd[0])).reshape(len(token), -1)
 
     def keys(self, trial: np.ndarray, start: np.ndarray, stop: np.ndarray, dtype: torch.dtype) -> ModalityKeys:
-        """Tokens that blocks of bins may see.
+        """What blocks of bins may see.
 
         Parameters
         ----------
@@ -142,30 +169,63 @@ class ModalityTable:
         start, stop : ndarray of shape (R,), seconds on the trial's clock
             First bin's start and last bin's end of each block.
         """
-        clip = self.clip[trial]
-        low, high = np.empty(len(trial), dtype=np.int64), np.empty(len(trial), dtype=np.int64)
-        earliest, latest = start - self.span - self.offset[trial], stop - self.offset[trial]
-        for row, one in enumerate(clip):
-            times = self.time[self.ptr[one] : self.ptr[one + 1]]
-            low[row], high[row] = np.searchsorted(times, [earliest[row], latest[row]]) + self.ptr[one]
-        longest = max(int((high - low).max(initial=0)), 1)
-        index = low[:, None] + np.arange(longest)
-        present = index < high[:, None]
-        index = np.where(present, index, 0)
-        if not len(self.token):
+        asked = self.clip[trial], start - self.span - self.offset[trial], stop - self.offset[trial]
+        since = (self.offset[trial] - start)[:, None]
+        time, token, present = self.samples.between(*asked)
+        if not len(self.samples.token):
             return self._nothing(len(trial), dtype)
-        used, inverse = np.unique(self.token[index], return_inverse=True)
-        time = self.time[index] + (self.offset[trial] - start)[:, None]
+        used, sample = np.unique(token, return_inverse=True)
+        tubelets = None
+        if self.tubelets is not None:
+            ends, last, there = self.tubelets.between(*asked)
+            cut, which = np.unique(last, return_inverse=True)
+            frames = _frames_back(cut, self.tubelet_size, self._frames_per_clip)
+            used, sample, rows = _joined(used, sample, frames)
+            tubelets = TubeletKeys(
+                time=torch.from_numpy(ends + since).to(dtype),
+                present=torch.from_numpy(there),
+                sample=torch.from_numpy(which.reshape(last.shape)),
+                frames=torch.from_numpy(rows),
+            )
         return ModalityKeys(
-            time=torch.from_numpy(time).to(dtype),
+            time=torch.from_numpy(time + since).to(dtype),
             present=torch.from_numpy(present),
-            sample=torch.from_numpy(inverse.reshape(index.shape)),
+            sample=torch.from_numpy(sample.reshape(token.shape)),
             values=torch.from_numpy(np.ascontiguousarray(self.features(used))).to(dtype),
+            tubelets=tubelets,
         )
+
+    @property
+    def _frames_per_clip(self) -> int:
+        return 1 if self._frames is None else self._frames.shape[1]
 
     def _nothing(self, n_rows: int, dtype: torch.dtype) -> ModalityKeys:
         zeros = torch.zeros(n_rows, 1, dtype=dtype)
-        return ModalityKeys(zeros, zeros > 0, zeros.long(), torch.zeros(1, 1, len(self.scale.mean), dtype=dtype))
+        return ModalityKeys(zeros, zeros > 0, zeros.long(), torch.zeros(1, len(self.scale.mean), dtype=dtype))
+
+
+def _frame_timeline(video: Video, stride: int, longest: float, span: float) -> Timeline:
+    """Every `stride`-th frame of each clip, from the first one on; the last one stands as long as frames do."""
+    n_clips, n_frames = video.timestamps.shape
+    onset = video.timestamps[:, ::stride]
+    off = video.timestamps[:, -1] + video.frame_interval  # inf for a still, which stands to the end of the trial
+    until = np.append(onset[:, 1:], np.where(np.isfinite(off), off, longest)[:, None], axis=1)
+    frame = np.arange(n_clips)[:, None] * n_frames + np.arange(0, n_frames, stride)
+    clip = np.repeat(np.arange(n_clips), onset.shape[1])
+    return Timeline(onset.ravel(), until.ravel(), frame.ravel(), clip, n_clips, span)
+
+
+def _frames_back(last: np.ndarray, size: int, n_frames: int) -> np.ndarray:
+    """The last frame of each tubelet and those before it, (V, size); -1 before the clip."""
+    back = np.arange(size)
+    return np.where(last[:, None] % n_frames >= back, last[:, None] - back, -1)
+
+
+def _joined(used: np.ndarray, sample: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, ...]:
+    """One list of all the frames that are used, with their rows in it for the samples and for the tubelets."""
+    every = np.union1d(used, frames[frames >= 0])
+    rows = np.where(frames >= 0, np.searchsorted(every, frames), len(every))
+    return every, np.searchsorted(every, used)[sample], rows
 
 
 def _stands_until(series: TimeSeries, trial: np.ndarray) -> np.ndarray:
@@ -181,9 +241,13 @@ def _stands_until(series: TimeSeries, trial: np.ndarray) -> np.ndarray:
 
 
 def modality_tables(
-    modalities: Modalities | None, binned: BinnedSpikes, scales: dict[str, Scale], span: float
+    modalities: Modalities | None, binned: BinnedSpikes, scales: dict[str, Scale], config: NeuroformerConfig
 ) -> dict[str, ModalityTable]:
     """Tables of every modality that is there."""
     if modalities is None:
         return {}
-    return {name: ModalityTable(modality, binned, scales[name], span) for name, modality in modalities.items()}
+    cut = {modality.name: modality.tubelets for modality in config.modalities}
+    return {
+        name: ModalityTable(modality, binned, scales[name], config.stimulus_context, cut[name])
+        for name, modality in modalities.items()
+    }

@@ -11,7 +11,7 @@ import torch
 from skneuro.data import BinnedSpikes
 from skneuro.nn.batch import Batch, block_bins
 from skneuro.nn.config import NeuroformerConfig
-from skneuro.nn.encoders import ModalityKeys
+from skneuro.nn.keys import ModalityKeys
 from skneuro.nn.layout import Layout
 from skneuro.nn.moving import moved
 from skneuro.training.modality_table import ModalityTable

@@ -9,12 +9,13 @@ import torch
 
 from skneuro.data import BinnedSpikes, Modalities, TimeSeries, Video
 from skneuro.nn import ModalityConfig, Neuroformer, NeuroformerConfig
+from skneuro.nn.config import Tubelets
 from skneuro.training.modality_table import Scale, modality_tables
 from skneuro.training.segments import BatchBuilder, Segments
 
 BIN_WIDTH = 0.05
 SPEED = ModalityConfig("speed", 2)
-VIDEO = ModalityConfig("video", 12)
+VIDEO = ModalityConfig("video", 12, (3, 4), Tubelets((2, 2, 2), (2, 1, 2)))  # a whole frame is like a sample of speed
 
 
 @pytest.fixture(params=["hazard", "chained", "independent"])
@@ -80,7 +81,7 @@ def builder(network, counts, modalities=None, observed=None):
         binned = BinnedSpikes(**{**vars(binned), "cell_observed": np.concatenate(observed)})
     config = network.config
     scales = {m.name: Scale(np.zeros(m.n_features), np.ones(m.n_features)) for m in config.modalities}
-    tables = modality_tables(modalities, binned, scales, config.stimulus_context)
+    tables = modality_tables(modalities, binned, scales, config)
     return BatchBuilder(binned, tables, config, torch.device("cpu"), next(network.parameters()).dtype)
 
 

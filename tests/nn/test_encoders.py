@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from skneuro.nn.encoders import N_COMPONENTS, ModalityKeys, may_see
+from skneuro.nn.encoders import N_COMPONENTS, may_see
+from skneuro.nn.keys import ModalityKeys
 
 
 def test_a_key_is_seen_from_its_own_time_to_the_end_of_its_span():
@@ -24,7 +25,7 @@ def test_a_linear_drive_adds_up_and_forgets(tiny):
     query = torch.tensor([[0.05, 0.10, 0.3]], dtype=torch.float64)
 
     def filtered(features, present=(True,) * 4):
-        keys = ModalityKeys(time, torch.tensor([present]), torch.arange(4)[None], features[0, :, None])
+        keys = ModalityKeys(time, torch.tensor([present]), torch.arange(4)[None], features[0])
         with torch.no_grad():
             return drive(keys, query)
 

@@ -12,6 +12,7 @@ from skneuro.training.fitted import FittedModel, build_network
 from skneuro.training.modality_table import Scale, describe
 
 BIN_WIDTH = 0.05
+TUBELETS = (2, 2, 2), (1, 1, 2)  # size and stride
 
 
 @pytest.fixture(params=["hazard", "chained", "independent"])
@@ -30,7 +31,7 @@ def read(X, y=None) -> ModelInput:
 
 
 def fitted(head="hazard", window_bins=3, n_units=3, modalities=None, *, seed=0, noise=0.12, **changes):
-    described = () if modalities is None else tuple(describe(name, m) for name, m in modalities.items())
+    described = () if modalities is None else tuple(describe(name, m, *TUBELETS) for name, m in modalities.items())
     assert all(isinstance(m, ModalityConfig) for m in described)
     sizes = {
         "n_units": n_units, "bin_width": BIN_WIDTH, "window_bins": window_bins, "recent_bins": 2, "context_bins": 4,

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from skneuro.data import SpikeTrains, TimeSeries, Video
-from skneuro.training.modality_table import ModalityTable, Scale, describe, patch_grid
+from skneuro.nn.config import Tubelets
+from skneuro.nn.video import token_geometry
+from skneuro.training.modality_table import ModalityTable, Scale, describe
 
 WIDTH, SPAN = 0.05, 0.2
 
@@ -153,18 +155,64 @@ def test_trials_that_show_a_clip_see_its_frames_from_its_onset_on():
         np.testing.assert_allclose(latest(table, bin_, 2), latest(table, bin_ - 2, 0), atol=1e-12)
 
 
-def test_patches_hold_every_pixel_once():
-    frames = np.random.default_rng(0).standard_normal((1, 3, 37, 41, 2)).astype(np.float32)
-    video = Video(frames, 20.0)
-    config = describe("video", video)
-    assert config.n_positions == np.prod(patch_grid((37, 41, 2))) > 1
-    table = ModalityTable(video, binned(3), plain(), SPAN)
-    keys = table.keys(np.array([0]), np.array([0.0]), np.array([0.15]), torch.float64)
-    assert keys.values.shape[1:] == (config.n_positions, config.n_features)
-    first = keys.values[keys.sample[0, keys.time[0] == 0]].numpy()
-    pixels = np.sort(frames[0, 0].ravel())
-    found = np.sort(first.ravel())
-    np.testing.assert_allclose(np.sort(found[found != 0]), pixels[pixels != 0], atol=1e-6)
+def tubelets_in(table, bin_):
+    """Tubelets that may be seen in a bin, as (time, frames (K, F), the last one first)."""
+    start = bin_ * WIDTH
+    keys = table.keys(np.array([0]), np.array([start]), np.array([start + WIDTH]), torch.float64)
+    cut = keys.tubelets
+    values = torch.cat([keys.values, torch.zeros_like(keys.values[:1])]).numpy()
+    assert len(np.unique(values, axis=0)) == len(values)  # every frame is held once, whatever sees it
+    for key in np.flatnonzero(cut.present[0].numpy() & (cut.time[0].numpy() < WIDTH - 1e-9)):
+        yield float(cut.time[0, key]) + start, values[cut.frames[cut.sample[0, key]]]
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_a_tubelet_holds_the_frames_up_to_the_one_that_gives_its_time(stride):
+    frames, onsets = frames_of(1, 9), np.array([0.0, 0.04, 0.08, 0.12, 0.21, 0.24, 0.28, 0.32, 0.36])
+    video = Video(frames, timestamps=onsets)
+    table = ModalityTable(video, binned(8), plain(), SPAN, Tubelets((3, 2, 3), (stride, 2, 3)))
+    seen = set()
+    for bin_ in range(8):
+        for time, found in tubelets_in(table, bin_):
+            last = np.searchsorted(onsets, time + 1e-9) - 1  # what stands for long comes up again while it does
+            last -= last % stride
+            assert abs((time - onsets[last] + 1e-9) % (0.5 * SPAN)) < 1e-6
+            seen.add(int(last))
+            for back in range(3):
+                expected = frames[0, last - back].ravel() if last >= back else np.zeros(6)
+                np.testing.assert_allclose(found[back], expected, atol=1e-6)
+    assert seen == set(range(0, 9, stride))
+
+
+def test_a_still_is_one_tubelet_that_stands():
+    table = ModalityTable(
+        Video(frames_of(1, 1), timestamps=[0.0]), binned(40), plain(), SPAN, Tubelets((2, 1, 1), (1, 1, 1))
+    )
+    for bin_ in (0, 7, 39):
+        *_, (_, found) = tubelets_in(table, bin_)
+        np.testing.assert_allclose(found[0], frames_of(1, 1).ravel(), atol=1e-6)
+        assert (found[1] == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(37, 41, 2), (144, 256), (33, 33), (1080, 1)])
+@pytest.mark.parametrize("fps", [1.0, 30.0, 240.0])
+def test_large_frames_are_covered_by_a_few_squares_of_a_tenth_of_a_second(shape, fps):
+    config = describe("video", Video(np.zeros((1, 3, *shape), dtype=np.uint8), fps))
+    geometry = token_geometry(config)
+    covered = np.zeros(shape[:2], dtype=int)
+    for rows, columns in zip(geometry.rows, geometry.columns, strict=True):
+        covered[rows[0] : rows[1], columns[0] : columns[1]] += 1
+    assert (covered == 1).all() and 30 <= len(geometry.rows) == config.n_places <= 64
+    assert abs(geometry.n_frames / fps - 0.1) <= 0.5 / fps or geometry.n_frames == 1
+    assert 2 * config.tubelets.stride[0] in (geometry.n_frames, geometry.n_frames - 1) or geometry.n_frames == 1
+
+
+def test_small_frames_are_whole_unless_tubelets_are_asked_for():
+    small = Video(frames_of(1, 3), 30.0)
+    assert describe("video", small).n_places == describe("video", small, None).n_places == 1
+    assert describe("video", small, (1, 1, 2), (1, 1, 1)).n_places == 4
+    assert describe("video", small, (9, 9, 9)).n_places == 1  # at most a whole frame
+    assert describe("video", Video(np.zeros((1, 3, 40, 40)), 30.0), None).n_places == 1
 
 
 # ------------------------------------------------------------------------------------------------ scale

@@ -82,7 +82,7 @@ def test_products_in_bfloat16_point_the_same_way_and_scores_stay_in_full_precisi
     one, other = (torch.cat([g.flatten() for g in found.values()]) for found in (full, rough))
     assert all(g.dtype == torch.float32 for g in rough.values())
     cosine = float(one @ other / one.norm() / other.norm())
-    assert 0.99 < cosine < 1 - 1e-9
+    assert 0.97 < cosine < 1 - 1e-9
 
 
 @pytest.mark.parametrize("step", [1, 2, 4])
