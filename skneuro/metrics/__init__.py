@@ -13,6 +13,7 @@ from skneuro.metrics.connectivity import (
     sign_accuracy,
     signed_r2,
 )
+from skneuro.metrics.contribution import modality_contribution
 from skneuro.metrics.dead_time import dead_time_score
 from skneuro.metrics.distances import spike_train_distance
 from skneuro.metrics.generation import evaluate_generation
@@ -62,6 +63,7 @@ __all__ = [
     "hub_recall",
     "interval_table",
     "map_correlation",
+    "modality_contribution",
     "noise_ceiling",
     "noise_correlations",
     "null_log_likelihood",
