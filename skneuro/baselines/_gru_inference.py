@@ -70,7 +70,7 @@ def states_before(network: CountGRU, inputs: GRUInputs, data: Sequences) -> Call
     lags = np.arange(1, len(inputs.kernels) + 1)
 
     def state_before(bins: np.ndarray) -> State:
-        inside = lags <= number[bins, None]
+        inside = (lags <= number[bins, None]) & inputs.past_spikes
         counts = np.where(inside[..., None], past[np.where(inside, bins[:, None] - lags, 0)], np.float32(0))
         started = (number[bins] > 0)[:, None]
         return np.where(started, hidden[np.maximum(bins - 1, 0)], np.float32(0)), counts
@@ -83,7 +83,7 @@ class GRUGenerator:
 
     def __init__(self, network: CountGRU, inputs: GRUInputs, head: CountHead, shape: np.ndarray):
         self.network, self.kernels = network, inputs.kernels.astype(np.float32)
-        self.scale = inputs.scale
+        self.scale, self.past_spikes = inputs.scale, inputs.past_spikes
         self.drawer = CellDrawer(head, shape, self.scale)
         self.n_units = self.drawer.n_units
         self.term = NonlinearTerm(network) if network.config.same_bin is not None else None
@@ -109,6 +109,7 @@ class GRUGenerator:
             self.term.context = context.numpy().astype(np.float64)
         dispersion = None if nu is None else nu.numpy().astype(np.float64)
         mean, counts = self.drawer.draw(z.numpy().astype(np.float64), dispersion, uniforms, self.term, forced)
-        newest = ((counts - self.scale.mean) / self.scale.common_scale()).astype(np.float32)
-        past = np.concatenate([newest[:, None], past[:, :-1]], axis=1)
+        if self.past_spikes:
+            newest = ((counts - self.scale.mean) / self.scale.common_scale()).astype(np.float32)
+            past = np.concatenate([newest[:, None], past[:, :-1]], axis=1)
         return mean, counts, (encoded[:, 0].numpy(), past)

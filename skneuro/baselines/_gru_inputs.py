@@ -43,21 +43,24 @@ class GRUInputs:
     scale : CountScale, mean and deviation of each unit's counts
     stimuli : StimulusFeatures, centre and scale of the stimuli
     kernels : ndarray of shape (n_lags, n_basis), filters of the linear path
+    past_spikes : bool, whether counts of earlier bins are seen
     """
 
     scale: CountScale
     stimuli: StimulusFeatures
     kernels: np.ndarray
+    past_spikes: bool
 
     def sequences(self, inp: ModelInput) -> Sequences:
         """Return every bin as the network sees it."""
         counts, ptr = inp.spikes.dense(), inp.spikes.ptr
         residuals = self.scale.residuals(counts, visible_cells(inp))
+        earlier = residuals if self.past_spikes else np.zeros_like(residuals)
         return Sequences(
-            last=filter_past(residuals, ptr, np.ones((1, 1)), first_lag=1),
+            last=filter_past(earlier, ptr, np.ones((1, 1)), first_lag=1),
             now=residuals,
             stimuli=self.stimuli.transform(inp.modalities, inp.spikes),
-            history=filter_past(self.past(residuals), ptr, self.kernels, first_lag=1),
+            history=filter_past(self.past(earlier), ptr, self.kernels, first_lag=1),
             counts=counts,
             mask=inp.spikes.mask(),
             ptr=ptr,

@@ -28,6 +28,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "same_bin": [StrOptions({"linear", "nonlinear"}), None],
     "recurrent": ["boolean"],
     "n_hidden": [Interval(Integral, 1, None, closed="left")],
+    "past_spikes": ["boolean"],
     "history": [Interval(Real, 0, None, closed="left")],
     "n_basis": [Interval(Integral, 1, None, closed="left")],
     "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
@@ -77,9 +78,11 @@ def training_schedule(model: GRUModel, stop_after: int) -> Schedule:
 
 def linear_penalties(model: GRUModel, X: Any, y: Any) -> np.ndarray:
     """Penalties for the linear path of each unit, (n_units,): those that suit it on its own, times a factor."""
+    if not model.past_spikes and model.same_bin is None:  # nothing is linear
+        return np.zeros(len(model.unit_ids_))
     linear = CoupledGLM(
         bin_width=model.bin_width,
-        history=max(model.history, model.bin_width),
+        history=max(model.history, model.bin_width) if model.past_spikes else 0.0,
         stimulus_history=0.0,
         n_basis=model.n_basis,
         counts=model.counts,

@@ -48,6 +48,8 @@ class GRUModel(HistoryBaseline):
         Whether there is a GRU; otherwise only the last bin and the linear path are seen.
     n_hidden : int, default=128
         Width of the network.
+    past_spikes : bool, default=True
+        Whether spikes of earlier bins are seen. Without them, and without `same_bin`, it is a model of the stimuli alone.
     history : float, default=0.6
         Longest lag of the linear path, in seconds; at least the last bin is seen.
     n_basis : int, default=5
@@ -144,6 +146,7 @@ class GRUModel(HistoryBaseline):
         same_bin: str | None = "nonlinear",
         recurrent: bool = True,
         n_hidden: int = 128,
+        past_spikes: bool = True,
         history: float = 0.6,
         n_basis: int = 5,
         alpha: float | str = "auto",
@@ -168,6 +171,7 @@ class GRUModel(HistoryBaseline):
         self.same_bin = same_bin
         self.recurrent = recurrent
         self.n_hidden = n_hidden
+        self.past_spikes = past_spikes
         self.history = history
         self.n_basis = n_basis
         self.alpha = alpha
@@ -250,7 +254,8 @@ class GRUModel(HistoryBaseline):
             print(f"GRUModel: step {step:5d}  loss {loss:.4f} nats/bin{held_out}")
 
     def _inputs(self) -> GRUInputs:
-        return GRUInputs(CountScale(**self.scale_), StimulusFeatures(self.stimulus_scale_), self.kernels_)
+        scale, stimuli = CountScale(**self.scale_), StimulusFeatures(self.stimulus_scale_)
+        return GRUInputs(scale, stimuli, self.kernels_, self.past_spikes)
 
     def _fitted_head(self) -> CountHead:
         return HEADS[self.counts](**self.head_)

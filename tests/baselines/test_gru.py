@@ -175,6 +175,24 @@ def test_a_stimulus_is_used(population):
     assert np.corrcoef(predicted.ravel(), signal.ravel())[0, 1] > 0.7
 
 
+def test_without_past_spikes_only_the_stimulus_counts(population):
+    signal = np.random.default_rng(0).normal(size=(30, 60))
+    counts = np.random.default_rng(1).poisson(np.exp(signal))[..., None].repeat(2, axis=2)
+    model = GRUModel(**{**QUICK, "alpha": "auto"}, past_spikes=False, same_bin=None).fit(counts, signal[..., None])
+    predicted = model.predict(counts, signal[..., None])
+    assert np.corrcoef(predicted[..., 0].ravel(), signal.ravel())[0, 1] > 0.7
+    assert np.array_equal(model.predict(counts[::-1], signal[..., None]), predicted)
+    driven = model.sample(signal[..., None], n_samples=50, random_state=0, stimulate={0: 30.0}).bin(0.1)
+    free = model.sample(signal[..., None], n_samples=50, random_state=0).bin(0.1)
+    assert np.array_equal(driven.dense()[:, 1], free.dense()[:, 1])  # nor in closed loop
+    assert driven.unit_counts()[0] > free.unit_counts()[0]
+
+
+def test_without_past_spikes_the_bin_itself_may_still_count(population, changes):
+    moved = changes(GRUModel(**QUICK, past_spikes=False).fit(population), population, 20, 0)
+    assert moved[20].all() and not moved[:20].any() and not moved[21:].any()
+
+
 def test_a_loss_that_explodes_is_an_error_with_the_remedy(population):
     with pytest.raises(NonFiniteLossError, match="Lower learning_rate=1e"):
         GRUModel(**{**QUICK, "learning_rate": 1e12}).fit(population)
