@@ -1,13 +1,14 @@
 """How good simulated trials are: mean responses and realism beside floors and ceilings, and what interventions do.
 
-    python benchmarks/generation.py [--case video S1 hub] [--seed 0] [--quick] [--write]
+    python benchmarks/generation.py [--case video S1 V1 hub] [--seed 0] [--quick] [--write]
 
 video   100 units that a video drives, 32 s trials, a shared gain and coupling; ten repeats of two clips nobody saw
 S1      area 2 of a macaque that reaches: pieces of the test segments, from silence
-hub     a hub of a network of known wiring is driven in the simulator and in the models
+V1      events of V1 cells under gratings, given grating, speed and pupil; the last quarter of the trials is held out
+hub     a hub of a network of known wiring is driven and silenced, in the simulator and in the models
 
 Models are fitted to the training trials only. `value` is to be read beside `floor` (differences) or `ceiling`
-(correlations); see docs/background/generation.md.
+(correlations); see docs/background/generation.md. Set SKNEURO_DATA to the folder with the recordings.
 """
 
 from __future__ import annotations
@@ -16,31 +17,43 @@ import time
 
 import numpy as np
 from _machine import arguments, keep, provenance, show
+from _shared_gain import SharedGainPoisson
 
 from skneuro import NeuroformerEstimator, Recording
 from skneuro.baselines import CoupledGLM, GRUModel
+from skneuro.cli.recordings import grating_of
 from skneuro.data import Modalities
-from skneuro.datasets import block_split, fetch_s1_reaching, make_hub_network, make_stimulus_driven_population
+from skneuro.datasets import (
+    block_split,
+    fetch_s1_reaching,
+    fetch_v1_gratings,
+    make_hub_network,
+    make_stimulus_driven_population,
+)
 from skneuro.metrics import evaluate_generation
+from skneuro.preprocessing import CalciumEvents
+
+CASES = ["video", "S1", "V1", "hub"]
 
 
 def models(bin_width: float, window_bins: int, seed: int, quick: bool, stimulated: bool) -> dict:
     common = {"bin_width": bin_width, "random_state": seed}
     aligned = {} if stimulated else {"gamma": 0.0, "mu": 0.5}
-    steps = 20 if quick else 1200
+    gru = {"max_steps": 20 if quick else 1200, "n_threads": 1, **common}
     found = {
         "Neuroformer": NeuroformerEstimator(
             window_bins=window_bins, max_epochs=1 if quick else 30, n_threads=1, **aligned, **common
         ),
-        "coupled GLM": CoupledGLM(bin_width=bin_width, history=0.25),
-        "GRU": GRUModel(max_steps=steps, n_threads=1, **common),
+        "coupled GLM": CoupledGLM(bin_width=bin_width, history=max(0.25, 4 * bin_width)),
+        "GRU": GRUModel(**gru),
     }
     if stimulated:
         found["stimulus GLM"] = CoupledGLM(bin_width=bin_width, history=0.0)
+        found["stimulus GRU"] = GRUModel(past_spikes=False, same_bin=None, **gru)
     return found
 
 
-def video(seed: int, quick: bool) -> tuple[Recording, Recording, float, int]:
+def video(seed: int, quick: bool) -> tuple[Recording, Recording, float, int, np.ndarray | None]:
     n_units, length, n_train, n_repeats = (8, 4.0, 4, 3) if quick else (100, 32.0, 12, 10)
     data = make_stimulus_driven_population(
         n_units, n_train + 2, n_repeats, clip_duration=length, shared_gain=0.3, coupling=0.3, random_state=seed
@@ -49,71 +62,87 @@ def video(seed: int, quick: bool) -> tuple[Recording, Recording, float, int]:
     train = (data.groups < n_train) & (of_clip < 2)
     test = data.groups >= n_train
     parts = [Recording(data.spikes[rows], Modalities(video=data.video[rows])) for rows in (train, test)]
-    return parts[0], parts[1], 1 / 30, 3
+    return parts[0], parts[1], 1 / 30, 3, None
 
 
-def s1(seed: int, quick: bool) -> tuple[Recording, Recording, float, int]:
+def s1(seed: int, quick: bool) -> tuple[Recording, Recording, float, int, np.ndarray | None]:
     data = fetch_s1_reaching()
     split = block_split(data.groups, data.gap_mask)
     train, test = Recording(data.spikes[split.train]), Recording(data.spikes[split.test])
-    return (train[:10], test[:6], 0.05, 1) if quick else (train, test, 0.05, 1)
+    return (train[:10], test[:6], 0.05, 1, None) if quick else (train, test, 0.05, 1, None)
+
+
+def v1(seed: int, quick: bool) -> tuple[Recording, Recording, float, int, np.ndarray | None]:
+    data = fetch_v1_gratings()
+    held_out = np.arange(len(data.direction)) >= 96
+    events = CalciumEvents().fit(data.modalities["dff"][~held_out]).transform(data.modalities["dff"])
+    given = Modalities(
+        grating=grating_of(data.direction, events), speed=data.modalities["speed"], pupil=data.modalities["pupil"]
+    )
+    parts = [Recording(events[rows], given[rows]) for rows in (~held_out, held_out)]
+    return parts[0], parts[1], events.resolution, 1, data.direction[held_out]
 
 
 def evaluate(case: str, seed: int, quick: bool) -> list[dict]:
-    train, test, bin_width, window_bins = {"video": video, "S1": s1}[case](seed, quick)
-    fitted, seconds = {}, {}
-    for name, model in models(bin_width, window_bins, seed, quick, test.modalities is not None).items():
+    train, test, bin_width, window_bins, shown = {"video": video, "S1": s1, "V1": v1}[case](seed, quick)
+    candidates = models(bin_width, window_bins, seed, quick, test.modalities is not None)
+    fitted = {}
+    for name, model in {**candidates, "shared-gain Poisson": SharedGainPoisson(bin_width)}.items():
         start = time.process_time()
         fitted[name] = model.fit(train)
-        seconds[name] = time.process_time() - start
-        print(f"{case}: {name} fitted in {seconds[name]:.0f} CPU s", flush=True)
+        print(f"{case}: {name} fitted in {time.process_time() - start:.0f} CPU s", flush=True)
     table = evaluate_generation(
-        fitted.pop("Neuroformer"), test, train=train, baselines=fitted, window=10 * bin_width, random_state=seed
-    )
+        fitted.pop("Neuroformer"), test, train=train, baselines=fitted, stimulus_ids=shown,
+        n_samples=2 if quick else 40, window=10 * bin_width, random_state=seed,
+    )  # fmt: skip
     table = table[table["unit"].isna()].replace({"source": {"model": "Neuroformer"}})
     columns = ["source", "metric", "value", "floor", "ceiling", "recorded", "sampled"]
     return [{"case": case, **row} for row in table[columns].to_dict("records")]
 
 
 def hub(seed: int, quick: bool) -> list[dict]:
-    """Change of every other unit's rate when a hub is driven: the simulator's beside the models'."""
+    """Change of every other unit's rate when a hub is driven or silenced: the simulator's beside the models'."""
     settings = {"n_units": 8 if quick else 20, "random_state": seed}
-    duration = 30.0 if quick else 600.0
+    duration, n_samples = (30.0, 3) if quick else (1200.0, 120)
     base = make_hub_network(duration=duration, **settings)
     target = int(base.hubs[0])
-    rows = []
+    others = np.arange(settings["n_units"]) != target
+    true, given = {}, {}
     for what, millivolts in (("driven", 12.0), ("silenced", -100.0)):
         done = make_hub_network(duration=duration, extra_drive={target: millivolts}, **settings).spikes
-        rates = [s.bin(0.01).unit_counts() / s.duration.sum() for s in (base.spikes, done)]
-        more = float(rates[1][target] - rates[0][target])
-        argument = {"stimulate": {target: more}} if more > 0 else {"silence": [target]}
-        others = np.arange(settings["n_units"]) != target
-        true = (rates[1] - rates[0])[others]
-        for name, model in models(0.01, 5, seed, quick, False).items():
-            model.fit(base.spikes.cut(5.0))
-            drawn = [
-                model.sample(duration=10.0, n_samples=3 if quick else 60, random_state=seed, **given)
-                for given in ({}, argument)
-            ]
-            free, changed = (s.bin(0.01).unit_counts() / s.duration.sum() for s in drawn)
-            predicted = (changed - free)[others]
-            varies = predicted.std() > 0 and true.std() > 0
-            rows.append(
-                {
-                    "case": "hub",
-                    "source": name,
-                    "metric": f"hub {what}: correlation of rate changes",
-                    "value": float(np.corrcoef(true, predicted)[0, 1]) if varies else 0.0,
-                    "recorded": float(true.mean()),
-                    "sampled": float(predicted.mean()),
-                }
-            )
+        change = _rates(done) - _rates(base.spikes)
+        true[what] = change[others]
+        given[what] = {"stimulate": {target: float(change[target])}} if change[target] > 0 else {"silence": [target]}
+    rows = []
+    training = base.spikes.cut(5.0)[: int(duration / 2 / 5.0)]
+    for name, model in models(0.01, 5, seed, quick, False).items():
+        model.fit(training)
+        free, *changed = (
+            _rates(model.sample(duration=10.0, n_samples=n_samples, random_state=seed, **done))
+            for done in ({}, *given.values())
+        )
+        for what, rates in zip(given, changed, strict=True):
+            rows += counterfactual(f"hub {what}", name, true[what], (rates - free)[others])
     return rows
 
 
+def counterfactual(what: str, source: str, true: np.ndarray, predicted: np.ndarray) -> list[dict]:
+    """Correlation of predicted with true changes of rate, and the slope that the prediction has on the truth."""
+    varies = predicted.std() > 0 and true.std() > 0
+    found = {
+        "correlation of rate changes": float(np.corrcoef(true, predicted)[0, 1]) if varies else 0.0,
+        "slope of rate changes": float(np.polyfit(true, predicted, 1)[0]) if varies else 0.0,
+    }
+    means = {"recorded": float(true.mean()), "sampled": float(predicted.mean())}
+    return [{"case": "hub", "source": source, "metric": f"{what}: {k}", "value": v, **means} for k, v in found.items()]
+
+
+def _rates(spikes) -> np.ndarray:
+    return spikes.bin(0.01).unit_counts() / spikes.duration.sum()
+
+
 def main() -> None:
-    case = ("--case", {"nargs": "+", "choices": ["video", "S1", "hub"], "default": ["video", "S1", "hub"]})
-    options = arguments(__doc__, case)
+    options = arguments(__doc__, ("--case", {"nargs": "+", "choices": CASES, "default": CASES}))
     for name in options.case:
         rows = hub(options.seed, options.quick) if name == "hub" else evaluate(name, options.seed, options.quick)
         show(f"{name}, seed {options.seed}", rows)
