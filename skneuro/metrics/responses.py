@@ -239,10 +239,15 @@ def explainable_variance(recorded: Any) -> np.ndarray:
 def sampled_bits_per_spike(recorded: Any, sampled: Any, null_rates: Any, bin_width: float) -> float:
     """Bits per spike of the rates that many simulations give, as Poisson rates, above constant rates.
 
-    The rate of a cell is the mean over the simulations and one more that fires at the unit's mean rate, so that a
-    cell in which no simulation fired does not make a recorded spike impossible. The score grows with the number of
-    simulations: compare models at the same number. It scores the mean response; `score` of a model scores its
-    whole distribution given the true past, and is not comparable.
+    The mean of a few simulations is mostly noise, and noise scored as a rate gives far less than 0. So the rate of a
+    cell is the mean over its simulations drawn towards the mean rate of the unit in all simulations, by as much as
+    predicts new simulations best (James and Stein's shrinkage): the weight of a cell's own mean is ``S / (S + N)``,
+    with ``N`` the noise of the means, from the spread of simulations within cells, and ``S`` the variance of the means
+    over cells without it. At most ``n / (n + 1)`` for ``n`` simulations, so that a cell in which none fired does not
+    make a recorded spike impossible. A response that the simulations do not show reproducibly counts as none (0, but
+    for a wrong mean rate); the score still grows with the number of simulations: compare models at the same number.
+    It scores the mean response; `score` of a model scores its whole distribution given the true past, and is not
+    comparable.
 
     Parameters
     ----------
@@ -284,16 +289,35 @@ def sampled_bits_per_spike(recorded: Any, sampled: Any, null_rates: Any, bin_wid
             f"null_rates must be one positive rate for each of {n_units} units. Got shape {null.shape}; take "
             f"homogeneous_rates of the training data."
         )
-    overall = mean_over(stacked(sampled))
     gain, n_spikes = 0.0, 0.0
-    for r, s in zip(recorded, sampled, strict=True):
-        seen = np.isfinite(s)
-        rate = (np.where(seen, s, 0.0).sum(axis=0) + np.maximum(overall, null * 1e-3)) / (seen.sum(axis=0) + 1)
+    for r, rate in zip(recorded, _shrunken_rates(sampled, null), strict=True):
         counts = np.where(np.isfinite(r), r, 0.0)
         terms = poisson_log_pmf(counts, rate) - poisson_log_pmf(counts, null)
         gain += float(np.where(np.isfinite(r), terms, 0.0).sum())
         n_spikes += float(counts.sum())
     return bits_per_spike(gain, 0.0, int(n_spikes))
+
+
+def _shrunken_rates(sampled: list[np.ndarray], null: np.ndarray) -> list[np.ndarray]:
+    """Expected counts of each cell from simulations, (n_bins, n_units): its own mean, drawn to the unit's."""
+    n = [np.isfinite(s).sum(axis=0) for s in sampled]
+    means = [np.nan_to_num(mean_over(s)) for s in sampled]
+    squares = [np.where(np.isfinite(s), (s - m) ** 2, 0.0).sum(axis=0) for s, m in zip(sampled, means, strict=True)]
+    number, mean = np.concatenate(n), np.concatenate(means)
+    overall = (number * mean).sum(axis=0) / np.maximum(number.sum(axis=0), 1)
+    # The spread within cells is pooled: a single cell has too few simulations to tell its own.
+    within = np.concatenate(squares).sum(axis=0) / np.maximum((number - 1).clip(min=0).sum(axis=0), 1)
+    seen = number > 0
+    cells = np.maximum(seen.sum(axis=0), 1)
+    noise = within * np.where(seen, 1 / np.maximum(number, 1), 0.0).sum(axis=0) / cells
+    signal = np.where(seen, (mean - overall) ** 2, 0.0).sum(axis=0) / np.maximum(cells - 1, 1) - noise
+    weight = np.divide(signal, signal + noise, out=np.zeros_like(signal), where=signal > 0)
+    overall = np.maximum(overall, null * 1e-3)
+    rates = []
+    for k, m in zip(n, means, strict=True):
+        own = np.minimum(weight, k / (k + 1.0))
+        rates.append(own * m + (1 - own) * overall)
+    return rates
 
 
 def response_table(

@@ -76,6 +76,30 @@ def test_bits_of_many_simulations_approach_those_of_the_true_rates(truth):
     assert scores[2] == pytest.approx(true, abs=0.01)
 
 
+def test_simulations_without_a_response_score_as_constant_rates(truth):
+    _, recorded, rng = truth
+    mean = recorded.mean((0, 1))
+    constant = rng.poisson(mean, (2, N_BINS, N_UNITS))
+    assert abs(sampled_bits_per_spike(recorded, constant, mean / 0.1, 0.1)) < 0.02
+
+
+def test_shrinkage_is_the_best_mixture_of_a_cells_mean_and_the_units():
+    """Against all fixed mixtures, scored on the true rates."""
+    rng = np.random.default_rng(1)
+    rate = rng.gamma(2.0, 0.2, (2000, 1))
+    sampled, recorded = rng.poisson(rate, (6, 2000, 1)), rng.poisson(rate, (40, 2000, 1))
+    null = rate.mean(0)
+
+    def bits(expected):
+        gain = (recorded * np.log(expected / null) - expected + null).sum()
+        return gain / (recorded.sum() * np.log(2))
+
+    mixtures = [bits(w * sampled.mean(0) + (1 - w) * sampled.mean()) for w in np.linspace(0, 0.99, 100)]
+    found = sampled_bits_per_spike(recorded, sampled, null / 0.1, 0.1)
+    assert max(mixtures) - 0.01 < found <= max(mixtures) + 1e-9
+    assert found > mixtures[85] + 0.02  # w = n / (n + 1), one more simulation at the mean rate
+
+
 def test_simulations_that_never_fire_where_a_spike_was_recorded_have_a_finite_score():
     bits = sampled_bits_per_spike(np.ones((1, 4, 1)), np.zeros((3, 4, 1)), [10.0], 0.1)
     assert np.isfinite(bits) and bits < 0
