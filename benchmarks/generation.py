@@ -103,7 +103,7 @@ def evaluate(case: str, seed: int, quick: bool) -> list[dict]:
 def hub(seed: int, quick: bool) -> list[dict]:
     """Change of every other unit's rate when a hub is driven or silenced: the simulator's beside the models'."""
     settings = {"n_units": 8 if quick else 20, "random_state": seed}
-    duration, n_samples = (30.0, 3) if quick else (1200.0, 120)
+    duration, n_samples = (30.0, 3) if quick else (1200.0, 60)
     base = make_hub_network(duration=duration, **settings)
     target = int(base.hubs[0])
     others = np.arange(settings["n_units"]) != target
@@ -114,7 +114,7 @@ def hub(seed: int, quick: bool) -> list[dict]:
         true[what] = change[others]
         given[what] = {"stimulate": {target: float(change[target])}} if change[target] > 0 else {"silence": [target]}
     rows = []
-    training = base.spikes.cut(5.0)[: int(duration / 2 / 5.0)]
+    training = base.spikes.cut(5.0)[: int(duration / 4 / 5.0)]
     for name, model in models(0.01, 5, seed, quick, False).items():
         model.fit(training)
         free, *changed = (

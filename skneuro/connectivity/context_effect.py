@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from skneuro.nn import Neuroformer
     from skneuro.nn.batch import Batch
 
-__all__ = ["context_effects", "log_odds"]
+__all__ = ["context_effects"]
 
-_ROWS = 256  # contexts at once
 _FEWEST_OTHERS = 4  # the median over fewer targets would be an edge itself
 # Counts a shade below whole: what is clipped from some count on has a slope on either side of it.
 _SHADE = 1e-6
@@ -58,6 +57,8 @@ def context_effects(
     Estimate
         NaN for sources of which no spike precedes a context.
     """
+    from skneuro.training.contexts import context_batches
+
     fitted = model._working_model()
     network, inp = fitted.network, model._read(X, stimuli, reset=False)
     builder, binned = fitted.builder(inp), given.spikes
@@ -66,7 +67,7 @@ def context_effects(
     n_units, per_context = binned.n_units, _by_gradient if gradient else _by_deletion
     total, spikes = np.zeros((n_lags, n_units, n_units)), np.zeros((n_lags, n_units))
     network.eval()
-    for batch in _batches(builder, rows):
+    for _, batch in context_batches(builder, rows):
         for lag, source, count, change in per_context(network, batch, n_lags):
             np.add.at(total, (lag, source), change)
             np.add.at(spikes, (lag, source), count)
@@ -79,62 +80,6 @@ def context_effects(
         known = ~np.isnan(others).all(axis=0)
         strength[:, known] -= np.nanmedian(others[:, known], axis=0)
     return Estimate(strength * binned.bin_width)
-
-
-def log_odds(network: Neuroformer, batch: Batch, encoded: dict[str, Tensor] | None = None) -> Tensor:
-    """Log-odds of every unit to fire first in the first scored bin of each row, given all that came before it.
-
-    Parameters
-    ----------
-    network : Neuroformer
-        In eval mode.
-    batch : Batch
-        Rows whose scored part begins with the bin that is asked for; its own spikes are not looked at.
-    encoded : dict of Tensor, optional
-        Encoded modality tokens, where they are at hand.
-
-    Returns
-    -------
-    Tensor of shape (C, N)
-        Log intensity for a hazard, log probability of the token for a softmax.
-    """
-    import torch
-
-    from skneuro.nn.layout import known_until
-    from skneuro.nn.softmax_heads import all_prefixes
-    from skneuro.nn.windows import window_tokens
-
-    n_bins, session = network.config.window_bins, network.session
-    every = torch.arange(len(batch.counts), device=batch.counts.device)[:, None]
-    states = network.past_states(batch)
-    until = known_until(batch.bins, network.config).clamp_max(batch.counts.shape[1])
-    at = None if states is None else states[every, until]
-    context = network.context(batch, at, encoded)
-    base, state = context.base[:, :n_bins].to(batch.counts.dtype), context.state[:, :n_bins]
-    silence = torch.zeros_like(base)
-    seen = torch.ones_like(silence, dtype=torch.bool)
-    tokens = window_tokens(silence, merged=network.config.bin_clock)
-    hidden = network.decoder(session, tokens, state)  # of the empty prefix alone, (C, D)
-    if network.config.bin_clock:
-        log_intensity = base[:, 0] + hidden @ session.embedding.T
-        if session.coupled:
-            log_intensity = log_intensity + session.same_bin_drive(session.standardise(silence, seen), state)[:, 0]
-        return session.bounded(log_intensity)
-    prefix = all_prefixes(session, tokens, session.bounded(base), state)
-    return network.head(session, prefix, tokens.padded(hidden), seen)[:, 0, : base.shape[2]]
-
-
-def _batches(builder: Any, rows: np.ndarray) -> Iterator[Batch]:
-    """Contexts with what a model knew in training of what came before them."""
-    from skneuro.training.segments import Segments
-
-    ptr, config = builder.binned.ptr, builder.config
-    trial = np.searchsorted(ptr, rows, side="right") - 1
-    start = rows - ptr[trial]
-    for low in range(0, len(rows), _ROWS):
-        part = slice(low, low + _ROWS)
-        segments = Segments(trial[part], start[part], start[part] + 1)
-        yield builder.build(segments, max(config.context_bins, config.history_bins, 1), layout=False)
 
 
 def _recent(batch: Batch, values: Tensor, n_lags: int) -> Tensor:
@@ -150,14 +95,16 @@ def _by_deletion(network: Neuroformer, batch: Batch, n_lags: int) -> Iterator[tu
     """Lag, source and count of each recent cell with spikes, and what they add to every target, (cells, N)."""
     import torch
 
+    from skneuro.training.contexts import ROWS, batch_rows, log_odds
+
     with torch.inference_mode():
         encoded = network.fusion.encode(batch.modalities)
         usual = log_odds(network, batch, encoded)
         row, lag, source = _recent(batch, batch.counts, n_lags).nonzero(as_tuple=True)
-        for low in range(0, len(row), _ROWS):
-            part = slice(low, low + _ROWS)
+        for low in range(0, len(row), ROWS):
+            part = slice(low, low + ROWS)
             r, k, j = row[part], lag[part], source[part]
-            without = _rows(batch, r)
+            without = batch_rows(batch, r)
             cell = torch.arange(len(r), device=r.device), without.first - k - 1, j
             count = without.counts[cell].clone()
             without.counts[cell] = 0.0
@@ -168,6 +115,8 @@ def _by_deletion(network: Neuroformer, batch: Batch, n_lags: int) -> Iterator[tu
 def _by_gradient(network: Neuroformer, batch: Batch, n_lags: int) -> Iterator[tuple[np.ndarray, ...]]:
     """Lag, source and count of each recent cell with spikes, and their gradient times input, (cells, N)."""
     import torch
+
+    from skneuro.training.contexts import log_odds
 
     counts = (batch.counts * (1 - _SHADE)).requires_grad_()
     # The recurrent kernels of cuDNN have no backward pass in eval mode.
@@ -183,9 +132,3 @@ def _by_gradient(network: Neuroformer, batch: Batch, n_lags: int) -> Iterator[tu
     change = torch.stack(slopes, dim=1) * count[:, None]
     yield tuple(value.cpu().numpy() for value in (lag, source, count.double(), change.double()))
 
-
-def _rows(batch: Batch, index: Tensor) -> Batch:
-    """Some rows of a batch of single blocks, some of them several times."""
-    of_row = ("counts", "observed", "first", "scored", "length", "hidden", "clip", "clip_time")
-    keys = {name: modality.rows(index) for name, modality in batch.modalities.items()}
-    return replace(batch, modalities=keys, **{name: getattr(batch, name)[index] for name in of_row})

@@ -10,6 +10,9 @@ from skneuro.inspection.network import NetworkDisplay
 from skneuro.inspection.psth import PSTHDisplay, aligned_counts
 from skneuro.inspection.quality import check_recording
 from skneuro.inspection.raster import RasterDisplay
+from skneuro.inspection.sta import whitened_sta
+from skneuro.inspection.stimulus_attention import StimulusAttentionDisplay
+from skneuro.inspection.stimulus_maps import StimulusMaps, stimulus_maps
 from skneuro.inspection.training_curve import TrainingCurveDisplay
 
 __all__ = [
@@ -21,6 +24,8 @@ __all__ = [
     "PSTHDisplay",
     "QualityReport",
     "RasterDisplay",
+    "StimulusAttentionDisplay",
+    "StimulusMaps",
     "TrainingCurveDisplay",
     "aligned_counts",
     "check_recording",
@@ -28,6 +33,8 @@ __all__ = [
     "recording_gaps",
     "running_modulation",
     "shared_events",
+    "stimulus_maps",
     "unit_quality",
+    "whitened_sta",
     "zero_lag_pairs",
 ]

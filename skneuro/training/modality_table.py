@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -152,6 +153,13 @@ class ModalityTable:
         known = ~np.isnan(values).any(1)
         self._values = ((values[known] - self.scale.mean) / self.scale.sd).astype(np.float32)
         return onset[known], until[known], np.arange(known.sum()), trial[known]
+
+    def numbered(self) -> ModalityTable:
+        """The same table of a video, with the number of each frame (of all clips, one after the other) as its value."""
+        table = copy.copy(self)
+        table._frames = np.arange(self._frames.shape[0] * self._frames.shape[1]).reshape(*self._frames.shape[:2], 1, 1)
+        table.scale = Scale(np.zeros(1), np.ones(1))
+        return table
 
     def features(self, token: np.ndarray) -> np.ndarray:
         """Standardised features of samples, (n, F)."""

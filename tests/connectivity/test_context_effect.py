@@ -58,7 +58,7 @@ def test_where_coupling_is_the_only_path_the_effect_is_its_kernel(kind, head):
 
 def test_deletion_is_what_a_loop_over_spikes_finds():
     """One context and one spike at a time, through the network's own likelihood; past, recent spikes and coupling."""
-    from skneuro.connectivity.context_effect import log_odds
+    from skneuro.training.contexts import log_odds
     from skneuro.training.segments import Segments
 
     model = fit(window_bins=1, context=0.05, recent_context=0.05, coupling=True)
