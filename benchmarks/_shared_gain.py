@@ -1,4 +1,4 @@
-"""Poisson spikes whose rates share one gain: what a population does if all that its units share is their excitability."""
+"""Poisson spikes whose rates share one gain: a population whose units share their excitability and nothing else."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class GRUModel(HistoryBaseline):
     n_hidden : int, default=128
         Width of the network.
     past_spikes : bool, default=True
-        Whether spikes of earlier bins are seen. Without them, and without `same_bin`, it is a model of the stimuli alone.
+        Whether spikes of earlier bins are seen. Without them, and without `same_bin`, the stimuli alone count.
     history : float, default=0.6
         Longest lag of the linear path, in seconds; at least the last bin is seen.
     n_basis : int, default=5

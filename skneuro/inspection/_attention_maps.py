@@ -46,7 +46,8 @@ class Look:
 @contextmanager
 def looks_at(network: Neuroformer, name: str) -> Iterator[list[Look]]:
     """Collect what the cross-attention to one modality does in each pass of the network, layer by layer."""
-    fusion, looks, calls = network.fusion, [], [0]
+    fusion, calls = network.fusion, [0]
+    looks: list[Look] = []
     position, n_calls = fusion.names.index(name), len(fusion.names) * fusion.n_layers
     pending: list[tuple[Tensor, Tensor]] = []
 
@@ -81,8 +82,8 @@ def by_attention(asked: Asked, *, values: bool, per_head: bool) -> np.ndarray:
     along the score of the key, ``w_s (g v_s - sum_t w_t g v_t)``, where ``w`` is the attention, ``v`` the value and
     ``g`` the gradient of the log intensity by what the head attended to. (Attention times its gradient, as in Chefer,
     Gur and Wolf 2021, taken through the softmax.) Otherwise the attention itself, averaged over the contexts with the
-    unit's spikes in the bin as weights. Layers and heads are added, or averaged. A token's number is spread over its pixels and
-    frames.
+    unit's spikes in the bin as weights. Layers and heads are added, or averaged. A token's number is spread over its
+    pixels and frames.
     """
     network, buckets, binned = asked.network, asked.buckets, asked.builder.binned
     modality = next(m for m in network.config.modalities if m.name == buckets.name)
@@ -101,7 +102,7 @@ def by_attention(asked: Asked, *, values: bool, per_head: bool) -> np.ndarray:
         bucket = np.where(keys.present.cpu().numpy().ravel(), bucket, -1)
         kept = np.flatnonzero(bucket >= 0)
         bucket, row = bucket[kept], row[kept]
-        sums.seen(bucket)
+        sums.seen(buckets.times(segments))
         spikes = binned.counts[binned.ptr[segments.trial] + segments.start].toarray()
         attended = [look.attended for look in looks]
         for place, unit in enumerate(asked.units):

@@ -72,9 +72,9 @@ class Sums:
         self.total = torch.zeros(len(asked.units), len(asked.buckets.at), *places, dtype=torch.float64)
         self.times = torch.zeros(len(asked.buckets.at), dtype=torch.float64)
 
-    def seen(self, bucket: np.ndarray) -> None:
-        """Count contexts, one for each of the buckets."""
-        self.times += torch.from_numpy(np.bincount(bucket, minlength=len(self.times)))
+    def seen(self, times: np.ndarray) -> None:
+        """Count contexts, (n_buckets,)."""
+        self.times += torch.from_numpy(times)
 
     def add(self, unit: int, bucket: np.ndarray, values: Tensor) -> None:
         """Add values (n, *places) of a unit to buckets (n,)."""
@@ -113,8 +113,8 @@ def by_gradient(asked: Asked) -> tuple[np.ndarray, np.ndarray]:
                 slope = slope.reshape(-1, *asked.shape)[at]
                 squares.add(place, bucket, (slope * deviation).sum(-1) ** 2)
                 slopes.add(place, bucket, slope.sum(-1) / sd)
-        squares.seen(bucket)
-        slopes.seen(bucket)
+        for sums in (squares, slopes):
+            sums.seen(asked.buckets.times(segments))
     return np.sqrt(squares.mean()), slopes.mean()
 
 
@@ -143,10 +143,10 @@ def by_occlusion(asked: Asked, patch: int) -> np.ndarray:
                 return log_odds(asked.network, shown, states=states)[:, asked.units]
 
             usual = odds(frames)
+            squares.seen(asked.buckets.times(segments))
             for bucket in np.unique(own.bucket[own.bucket >= 0]):
                 where = np.flatnonzero(own.bucket == bucket)
                 seen = np.unique(own.row[where])
-                squares.seen(np.full(len(seen), bucket))
                 for place in np.ndindex(down, across):
                     box = tuple(slice(k * patch, (k + 1) * patch) for k in place)
                     covered = frames.clone()

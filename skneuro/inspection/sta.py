@@ -120,8 +120,10 @@ def _given(spikes: Any, video: Any) -> tuple[SpikeTrains, Video]:
     return spikes, video
 
 
-def _moments(binned: BinnedSpikes, video: Video, bins: np.ndarray, n_lags: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Sums of products of frames with frames (F, F) and with counts (F, U), less their means, and the number of bins."""
+def _moments(
+    binned: BinnedSpikes, video: Video, bins: np.ndarray, n_lags: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Sums of products of frames with frames (F, F) and with counts (F, U), less their means; the number of bins."""
     mean = video.frames[np.unique(video.index)].mean(axis=(0, 1), dtype=np.float64)
     frames = (video.frames - mean).reshape(len(video.frames), video.frames.shape[1], -1)
     clip, on = np.repeat(video.index, np.diff(binned.ptr)), video.on_bins(binned)

@@ -185,7 +185,8 @@ class StimulusAttentionDisplay:
         if self.axes_.size != shape[0] * shape[1]:
             raise ValueError(f"axes must be {shape[0]} x {shape[1]}, one for each map. Got {self.axes_.size}.")
         self.axes_ = self.axes_.reshape(shape)
-        self.figure_, self.images_ = self.axes_[0, 0].figure, []
+        self.figure_ = self.axes_[0, 0].figure
+        self.images_: list[Any] = []
         for line, (name, values) in zip(self.axes_, rows.items(), strict=True):
             top = max(float(values[columns].max()), np.finfo(float).tiny)
             for ax, column in zip(line, columns, strict=True):
@@ -231,7 +232,8 @@ def _columns(maps: np.ndarray, most: int) -> np.ndarray:
     rest = (1 - ENERGY) / 2 * share[-1]
     first, last = np.searchsorted(share, [rest, share[-1] - rest])
     last = min(max(last, first + most - 1), maps.shape[1] - 1)
-    return np.unique(np.linspace(max(min(first, last - most + 1), 0), last, min(most, maps.shape[1])).round().astype(int))
+    first = max(min(first, last - most + 1), 0)
+    return np.unique(np.linspace(first, last, min(most, maps.shape[1])).round().astype(int))
 
 
 def _below(maps: StimulusMaps, video: Video) -> np.ndarray:

@@ -127,9 +127,9 @@ def stimulus_maps(
 ) -> StimulusMaps:
     """Ask a fitted Neuroformer which part of a video drives which unit.
 
-    A context is a bin with all that came before it; the log intensity is that of a unit's first spike in the bin, before
-    the bin's own spikes are known. In the model the state of a bin, which all units share, attends to the video, and
-    linear filters of each unit see it beside the attention. A unit's own map is therefore what a place adds to that
+    A context is a bin with all that came before it; the log intensity is that of a unit's first spike in the bin,
+    before the bin's own spikes are known. In the model the state of a bin, which all units share, attends to the video,
+    and linear filters of each unit see it beside the attention. A unit's own map is therefore what a place adds to that
     unit's log intensity:
 
     - ``"gradient"``: root mean square over contexts of the gradient of the log intensity by a pixel times the pixel's
@@ -206,7 +206,7 @@ def stimulus_maps(
     patch = -(-max(shape) // 8) if patch is None else patch
     check_patch(patch, shape)
     positions = _positions(units, inp.spikes.unit_ids)
-    if trial is not None and not (isinstance(trial, Integral) and 0 <= trial < len(video)):
+    if trial is not None and not (isinstance(trial, Integral) and 0 <= int(trial) < len(video)):
         raise ValueError(f"trial must be the position of one of {len(video)} trials, or None. Got {trial!r} instead.")
     from skneuro.inspection._attention_maps import by_attention
     from skneuro.inspection._map_methods import Asked, by_gradient, by_occlusion

@@ -37,7 +37,9 @@ def context_batches(builder: BatchBuilder, bins: np.ndarray, rows: int = ROWS) -
         part = slice(low, low + rows)
         segments = Segments(trial[part], start[part], start[part] + 1)
         warm_up = max(config.context_bins, config.history_bins, 1)
-        yield segments, builder.build(segments, warm_up, layout=False)
+        batch = builder.build(segments, warm_up, layout=False)
+        # One window is enough; blocks of bins that share their keys would be longer.
+        yield segments, replace(batch, scored=batch.scored[:, : config.window_bins])
 
 
 def states_at(network: Neuroformer, batch: Batch) -> Tensor | None:

@@ -156,6 +156,8 @@ class ModalityTable:
 
     def numbered(self) -> ModalityTable:
         """The same table of a video, with the number of each frame (of all clips, one after the other) as its value."""
+        if self._frames is None:
+            raise ValueError("only the frames of a video have numbers")
         table = copy.copy(self)
         table._frames = np.arange(self._frames.shape[0] * self._frames.shape[1]).reshape(*self._frames.shape[:2], 1, 1)
         table.scale = Scale(np.zeros(1), np.ones(1))

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from skneuro.data import Video
-from skneuro.nn.batch import Batch
-from skneuro.nn.encoders import ModalityKeys
+from skneuro.nn.batch import Batch, block_bins
+from skneuro.nn.keys import ModalityKeys
 from skneuro.training.segments import BatchBuilder, Segments
 
 
@@ -55,8 +55,11 @@ class Buckets:
 
     def __init__(self, builder: BatchBuilder, name: str, video: Video, trial: int | None) -> None:
         self.table, self.video, self.over_time = builder.tables[name], video, trial is not None
-        self.name, self.width, self.span = name, builder.config.bin_width, builder.config.stimulus_context
+        self.name, self.width = name, builder.config.bin_width
         self.interval = float(np.median(video.frame_interval))
+        self.span = builder.config.stimulus_context
+        if self.table.tubelets is not None and np.isfinite(self.interval):  # the first frame of one that is just seen
+            self.span += (self.table.tubelet_size - 1) * self.interval
         if trial is not None:
             self.at = video.t_start[trial] + video.timestamps[video.index[trial]]
         elif np.isfinite(self.interval):
@@ -70,13 +73,22 @@ class Buckets:
     def own_frames(self, segments: Segments, batch: Batch) -> OwnFrames:
         """Copies of the frames that each context of a batch sees."""
         keys, row, sample = own_samples(batch.modalities[self.name])
-        numbered = self._numbers.modality_keys(segments.trial, segments.start, batch.scored.shape[1])[self.name]
+        block = block_bins(self._numbers.config.window_bins)  # what the keys of a context are built for
+        numbered = self._numbers.modality_keys(segments.trial, segments.start, block)[self.name]
         number = numbered.values.flatten()[sample].round().long().cpu().numpy()
         context = row.cpu().numpy()
         clip, frame = np.divmod(number, self.video.timestamps.shape[1])
         bucket = self.of(segments, context, self.video.timestamps[clip, frame])
         # A key that only fills up a row may name a frame of another clip.
         return OwnFrames(keys, context, np.where(clip == self.video.index[segments.trial[context]], bucket, -1))
+
+    def times(self, segments: Segments) -> np.ndarray:
+        """How many of the contexts have a frame in each bucket, (n_buckets,)."""
+        onset = self.video.timestamps[self.video.index[segments.trial]]  # (R, T)
+        row = np.repeat(np.arange(len(onset)), onset.shape[1])
+        bucket = self.of(segments, row, onset.ravel())
+        pairs = np.unique(np.stack([row, bucket])[:, bucket >= 0], axis=1)
+        return np.bincount(pairs[1], minlength=len(self.at))
 
     def of(self, segments: Segments, row: np.ndarray, onset: np.ndarray) -> np.ndarray:
         """Bucket of what came up at `onset`, seconds on the clock of the clip, in the contexts `row`."""
@@ -94,9 +106,20 @@ class Buckets:
 
 def own_samples(keys: ModalityKeys) -> tuple[ModalityKeys, Tensor, Tensor]:
     """Keys whose rows share no sample, with the row of each sample and the one it is a copy of."""
-    n_samples, n_rows = len(keys.values), len(keys.sample)
+    n_samples, (n_rows, _) = len(keys.values), keys.sample.shape
     row = torch.arange(n_rows, device=keys.sample.device)[:, None] * (n_samples + 1)
-    asked = row + keys.sample
+    asked, tubelets = row + keys.sample, keys.tubelets
     copies = asked.unique()
+    if tubelets is not None:
+        frames = tubelets.frames[tubelets.sample]  # (R, S, K)
+        before = frames == n_samples  # before the clip
+        of_tubelets = row[:, :, None] + frames
+        copies = torch.cat([copies, of_tubelets[~before]]).unique()
+        own = torch.where(before, len(copies), torch.searchsorted(copies, of_tubelets)).flatten(0, 1)
+        number = torch.arange(len(own), device=own.device).reshape(tubelets.sample.shape)
+        tubelets = replace(tubelets, sample=number, frames=own)
     row_of, sample_of = copies // (n_samples + 1), copies % (n_samples + 1)
-    return replace(keys, sample=torch.searchsorted(copies, asked), values=keys.values[sample_of]), row_of, sample_of
+    keys = replace(
+        keys, sample=torch.searchsorted(copies, asked), values=keys.values[sample_of], tubelets=tubelets
+    )
+    return keys, row_of, sample_of
