@@ -20,7 +20,7 @@ METHODS = ("gradient", "occlusion", "attention", "attention_weights")
 class StimulusMaps:
     """How much each place of a video, and each lag, matters to each unit.
 
-    Attributes
+    Parameters
     ----------
     method : str
         How they were made, see `stimulus_maps` and `whitened_sta`.
@@ -38,6 +38,17 @@ class StimulusMaps:
         intensity) and ``"sta"`` (spikes per bin).
     heads : ndarray of shape (n_units, n_heads, n_lags, height, width) or None
         Maps of every attention head, where they were asked for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro.inspection import StimulusMaps
+    >>> maps = np.zeros((1, 2, 8, 8))
+    >>> maps[0, 1, 2:4, 5:7] = 1.0
+    >>> found = StimulusMaps("gradient", maps, np.array([12]), lags=np.array([0.02, 0.06]))
+    >>> found.peaks(patch=2)
+       unit  row  column   lag
+    0    12  2.5     5.5  0.06
     """
 
     method: str
@@ -206,7 +217,7 @@ def stimulus_maps(
     patch = -(-max(shape) // 8) if patch is None else patch
     check_patch(patch, shape)
     positions = _positions(units, inp.spikes.unit_ids)
-    if trial is not None and not (isinstance(trial, Integral) and 0 <= int(trial) < len(video)):
+    if trial is not None and not (isinstance(trial, Integral) and int(trial) in range(len(video))):
         raise ValueError(f"trial must be the position of one of {len(video)} trials, or None. Got {trial!r} instead.")
     from skneuro.inspection._attention_maps import by_attention
     from skneuro.inspection._map_methods import Asked, by_gradient, by_occlusion
@@ -231,7 +242,7 @@ def stimulus_maps(
 
 def check_patch(patch: Any, shape: tuple[int, int]) -> None:
     """Refuse a side of squares that do not fit into frames of this height and width."""
-    if isinstance(patch, bool) or not isinstance(patch, Integral) or not 1 <= patch <= min(shape):
+    if isinstance(patch, bool) or not isinstance(patch, Integral) or int(patch) not in range(1, min(shape) + 1):
         raise ValueError(f"patch must be an int from 1 to {min(shape)}, in pixels. Got {patch!r} instead.")
 
 
