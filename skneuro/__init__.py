@@ -18,6 +18,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ConnectivityInference",
+    "Covariates",
+    "Events",
     "Modalities",
     "NeuroformerClassifier",
     "NeuroformerEstimator",
@@ -46,6 +48,8 @@ __all__ = [
 # Where the public names live; those that are not here are submodules.
 _HOMES = {
     "ConnectivityInference": "skneuro.connectivity",
+    "Covariates": "skneuro.data",
+    "Events": "skneuro.data",
     "Modalities": "skneuro.data",
     "NeuroformerClassifier": "skneuro.estimators",
     "NeuroformerEstimator": "skneuro.estimators",
@@ -74,7 +78,16 @@ if TYPE_CHECKING:
         preprocessing,
     )
     from skneuro.connectivity import ConnectivityInference
-    from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries, Video, as_spike_trains
+    from skneuro.data import (
+        Covariates,
+        Events,
+        Modalities,
+        Recording,
+        SpikeTrains,
+        TimeSeries,
+        Video,
+        as_spike_trains,
+    )
     from skneuro.estimators import NeuroformerClassifier, NeuroformerEstimator, NeuroformerRegressor
     from skneuro.persistence import load, save
 

@@ -26,10 +26,9 @@ from skneuro.baselines._simulation import (
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput
 from skneuro.data.interventions import apply, check_history, read_interventions
+from skneuro.data.modality import Modality
 from skneuro.data.recording import Modalities
 from skneuro.data.spike_trains import SpikeTrains
-from skneuro.data.time_series import TimeSeries
-from skneuro.data.video import Video
 
 
 class Baseline(SpikeModel):
@@ -105,7 +104,7 @@ class Baseline(SpikeModel):
         generator = self._generator()
         if history is not None:
             needed = generator.start(1)[-1].shape[1] * self.bin_width
-            n_trials = len(stimuli) if isinstance(stimuli, Modalities | Video | TimeSeries) else None
+            n_trials = len(stimuli) if isinstance(stimuli, Modalities | Modality) else None
             check_history(history, self.unit_ids_, n_trials, needed)
         settings = {"bin_width": self.bin_width, "duration": duration, "history": history}
         plan = make_plan(stimuli, training, self.unit_ids_, **settings)

@@ -14,10 +14,10 @@ from skneuro.data._validation import check_width
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import Layout, ModelInput
 from skneuro.data.interventions import Interventions
+from skneuro.data.modality import Modality
 from skneuro.data.recording import Modalities, check_coverage
 from skneuro.data.spike_trains import SpikeTrains
 from skneuro.data.time_series import TimeSeries
-from skneuro.data.video import Video
 
 # The past of a row, as arrays whose first axis are the rows.
 State = tuple[np.ndarray, ...]
@@ -178,7 +178,7 @@ def with_past(plan: Plan, n_past: int) -> Plan:
 def _read_stimuli(stimuli: Any, bin_width: float, layout: Layout) -> Modalities | None:
     if stimuli is None or isinstance(stimuli, Modalities):
         return stimuli
-    if isinstance(stimuli, (Video, TimeSeries)):
+    if isinstance(stimuli, Modality):
         return Modalities(stimulus=stimuli)
     array = np.asarray(stimuli, dtype=np.float64)
     if layout == "bins" and array.ndim in (1, 2):

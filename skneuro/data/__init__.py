@@ -4,7 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from skneuro.data.binning import BinnedSpikes
+from skneuro.data.covariates import Covariates
+from skneuro.data.events import Events
 from skneuro.data.inputs import ModelInput, read_input
+from skneuro.data.modality import Modality, Samples
 from skneuro.data.observation import Observation
 from skneuro.data.recording import Modalities, Recording
 from skneuro.data.spike_trains import SpikeTrains
@@ -19,10 +22,14 @@ if TYPE_CHECKING:
 __all__ = [
     "BinnedSpikes",
     "ClockMap",
+    "Covariates",
+    "Events",
     "Modalities",
+    "Modality",
     "ModelInput",
     "Observation",
     "Recording",
+    "Samples",
     "SpikeTrains",
     "TimeSeries",
     "Video",

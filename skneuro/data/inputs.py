@@ -13,10 +13,10 @@ from sklearn.utils import check_array, check_consistent_length
 from skneuro.data._rows import pointer
 from skneuro.data._validation import check_width, whole_counts
 from skneuro.data.binning import BinnedSpikes
+from skneuro.data.modality import Modality
 from skneuro.data.recording import Modalities, Recording, check_coverage
 from skneuro.data.spike_trains import SpikeTrains
 from skneuro.data.time_series import TimeSeries
-from skneuro.data.video import Video
 
 Layout = Literal["bins", "array", "trials"]
 
@@ -230,7 +230,7 @@ def _refuse_other_forms(X: Any) -> None:
             "SpikeTrains.from_unit_times(X, epochs=...) for {unit: times}, or "
             "Recording(spikes, Modalities(**others))."
         )
-    if isinstance(X, (Modalities, Video, TimeSeries)):
+    if isinstance(X, (Modalities, Modality)):
         raise TypeError(f"X must be the spikes. Got {type(X).__name__}, which belongs in y: fit(spikes, stimuli).")
     if isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], (list, tuple, np.ndarray)):
         try:
@@ -244,7 +244,7 @@ def _refuse_other_forms(X: Any) -> None:
 def _read_modalities(y: Any, binned: BinnedSpikes, layout: Layout) -> Modalities | None:
     if y is None or isinstance(y, Modalities):
         return y
-    if isinstance(y, (Video, TimeSeries)):
+    if isinstance(y, Modality):
         return Modalities(stimulus=y)
     kind = type(y).__module__.split(".")[0]
     if kind in ("pynapple", "neo"):

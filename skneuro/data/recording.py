@@ -10,12 +10,10 @@ import numpy as np
 from skneuro.data._flatten import block_edges
 from skneuro.data._rows import RowContainer
 from skneuro.data._validation import TOLERANCE
+from skneuro.data.modality import Modality
 from skneuro.data.spike_trains import SpikeTrains
-from skneuro.data.time_series import TimeSeries
 from skneuro.data.video import Video
 from skneuro.exceptions import IncompatibleModalityError
-
-Modality = Video | TimeSeries
 
 
 class Modalities(RowContainer):
@@ -25,7 +23,7 @@ class Modalities(RowContainer):
 
     Parameters
     ----------
-    **named : Video or TimeSeries
+    **named : Video, TimeSeries, Events, Covariates or another Modality
         The modalities; each has one row per trial.
 
     Attributes
@@ -38,7 +36,7 @@ class Modalities(RowContainer):
     IncompatibleModalityError
         If the modalities disagree on the number of trials.
     TypeError
-        If a value is not a `Video` or a `TimeSeries`.
+        If a value is not a `Modality`.
 
     Examples
     --------
@@ -64,10 +62,11 @@ class Modalities(RowContainer):
         if not named:
             raise ValueError("Modalities needs at least one modality. Give y=None where there is none.")
         for name, modality in named.items():
-            if not isinstance(modality, (Video, TimeSeries)):
+            if not isinstance(modality, Modality):
                 raise TypeError(
-                    f"The modality {name!r} must be a Video or a TimeSeries. Got {type(modality).__name__} instead; "
-                    "for arrays use TimeSeries.from_lists(list_of_trials, rate=...) or Video(frames, fps=...)."
+                    f"The modality {name!r} must be one of {', '.join(sorted(Modality.kinds))}. Got "
+                    f"{type(modality).__name__} instead; for arrays use TimeSeries.from_lists(list_of_trials, "
+                    "rate=...) or Video(frames, fps=...)."
                 )
         lengths = {name: len(modality) for name, modality in named.items()}
         if len(set(lengths.values())) > 1:
@@ -210,11 +209,7 @@ class Recording(RowContainer):
         parent, start, _, stop = block_edges(self.spikes, duration, context)
         modalities = None
         if self.modalities is not None:
-            parts = {
-                name: part._take(parent) if isinstance(part, Video) else part._cut(parent, start, stop)
-                for name, part in self.modalities.items()
-            }
-            modalities = Modalities(**parts)
+            modalities = Modalities(**{n: part._cut(parent, start, stop) for n, part in self.modalities.items()})
         new = object.__new__(type(self))
         new._set(spikes=self.spikes.cut(duration, context), modalities=modalities)
         return new

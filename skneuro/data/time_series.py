@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skneuro.data._rows import RowContainer, concatenated_ranges, frozen, pointer
+from skneuro.data._rows import concatenated_ranges, frozen, pointer
 from skneuro.data._validation import TOLERANCE, as_times, check_width, per_trial
+from skneuro.data.modality import Modality, Samples, known_moments
 
 if TYPE_CHECKING:
     from skneuro.data.binning import BinnedSpikes
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _HOLE = 1.5
 
 
-class TimeSeries(RowContainer):
+class TimeSeries(Modality):
     """Signals sampled at given times, one row per trial.
 
     A sample stands until the next one. Samples that are NaN (blinks, lost tracking) are missing, and so is
@@ -246,8 +247,7 @@ class TimeSeries(RowContainer):
         >>> TimeSeries.from_lists([[1.0, 3.0, 5.0, 5.0]], rate=20.0).on_bins(binned).ravel()
         array([ 2.,  5., nan, nan])
         """
-        if binned.n_trials != len(self):
-            raise ValueError(f"The bins must be of the same {len(self)} trials. Got {binned.n_trials} trials.")
+        self._same_trials(binned)
         n_bins = np.diff(binned.ptr)
         # One slot in front of each trial's bins takes the samples from before its start.
         slots = binned.ptr + np.arange(len(binned.ptr))
@@ -286,6 +286,90 @@ class TimeSeries(RowContainer):
         interval = np.repeat(self.interval, lengths)
         hole = following - self.timestamps > _HOLE * interval
         return np.where(hole, self.timestamps + interval, following)
+
+    def samples(self, binned: BinnedSpikes) -> Samples:
+        """Return the samples that are not missing; a series faster than the bins is averaged within them.
+
+        Each trial is read by its own sampling interval: what is known of it does not depend on the others.
+
+        Parameters
+        ----------
+        binned : BinnedSpikes
+            Bins of the same trials.
+
+        Returns
+        -------
+        Samples
+            Those of all trials.
+
+        Raises
+        ------
+        ValueError
+            If the number of trials differs.
+
+        Examples
+        --------
+        >>> from skneuro.data import SpikeTrains, TimeSeries
+        >>> binned = SpikeTrains.from_lists([[[0.1]]], 0.0, 0.4).bin(0.1)
+        >>> TimeSeries.from_lists([[1.0, 3.0, 5.0, 5.0]], rate=20.0).samples(binned).values.ravel()
+        array([2., 5.])
+        """
+        self._same_trials(binned)
+        fast = self.interval < 0.999 * binned.bin_width
+        trial = np.repeat(np.arange(len(self)), np.diff(self.ptr))
+        values, begin = self.values, binned.t_start[trial]
+        onset, until = self.timestamps - begin, self._stands_until(trial) - begin
+        if fast.any():
+            trial_of_bin = np.repeat(np.arange(binned.n_trials), np.diff(binned.ptr))
+            start = (np.arange(binned.n_bins) - binned.ptr[trial_of_bin]) * binned.bin_width
+            slow, averaged = ~fast[trial], fast[trial_of_bin]
+            trial = np.concatenate([trial[slow], trial_of_bin[averaged]])
+            order = np.argsort(trial, kind="stable")
+            trial = trial[order]
+            values = np.concatenate([values[slow], self.on_bins(binned)[averaged]])[order]
+            onset = np.concatenate([onset[slow], start[averaged]])[order]
+            until = np.concatenate([until[slow], start[averaged] + binned.bin_width])[order]
+        known = ~np.isnan(values).any(1)
+        return Samples(onset[known], until[known], values[known], trial[known])
+
+    def _stands_until(self, trial: np.ndarray) -> np.ndarray:
+        """Time until which each sample stands for a model; inf for the last one of a trial that is held."""
+        if self.missing == "mask":
+            return self.until()
+        known = ~np.isnan(self.values).any(1)
+        following = np.append(self.timestamps[known][1:], np.inf)
+        same = np.append(np.diff(trial[known]) == 0, False)
+        until = np.full(len(trial), np.inf)
+        until[known] = np.where(same, following, np.inf)
+        return until
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return means and standard deviations of the samples that are not missing.
+
+        Returns
+        -------
+        mean, sd : ndarray of shape (d,)
+            1 for the sd of a constant.
+
+        Examples
+        --------
+        >>> from skneuro.data import TimeSeries
+        >>> TimeSeries.from_lists([[1.0, 3.0]], rate=10.0).moments()
+        (array([2.]), array([1.]))
+        """
+        return known_moments(self.values)
+
+    def _during(self, trial: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Self:
+        """Samples in the stretches [start, stop), seconds, of some trials; all where there are none."""
+        inside = np.zeros(len(self.timestamps), dtype=bool)
+        for one, begin, end in zip(trial, start, stop, strict=True):
+            low, high = self.ptr[one], self.ptr[one + 1]
+            times = self.timestamps[low:high]
+            inside[low:high] |= (times >= begin) & (times < end)
+        if not inside.any():
+            return self
+        lengths = np.diff(np.concatenate([[0], np.cumsum(inside)])[self.ptr])
+        return self._gather(np.flatnonzero(inside), lengths, self.interval)
 
 
 def _samples(trial: Any, number: int) -> np.ndarray:

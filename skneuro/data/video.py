@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skneuro.data._rows import RowContainer, frozen
+from skneuro.data._rows import frozen
 from skneuro.data._validation import TOLERANCE, as_times, check_width, per_trial
+from skneuro.data.modality import Modality, Samples
 
 if TYPE_CHECKING:
     from skneuro.data.binning import BinnedSpikes
 
 
-class Video(RowContainer):
+class Video(Modality):
     """Video clips, one row per trial.
 
     Frame ``k`` of a clip is on from ``timestamps[k]`` until ``timestamps[k + 1]``; a dropped frame is an
@@ -97,6 +98,44 @@ class Video(RowContainer):
             t_start=frozen(per_trial(t_start, len(index), "t_start")),
         )
 
+    @classmethod
+    def from_images(cls, images: Any, index: Any = None, *, t_start: Any = 0.0) -> Self:
+        """Make stills: one image that is on from `t_start` to the end of the trial.
+
+        Parameters
+        ----------
+        images : array-like of shape (n_images, H, W) or (n_images, H, W, C)
+            The images.
+        index : array-like of shape (n_trials,), int, default=None
+            Image of each trial; each image once, in order, if None.
+        t_start : float or array-like of shape (n_trials,), in seconds, default=0.0
+            When it comes on, on the clock of the spikes. Before, add a blank image with a `Video` of two frames.
+
+        Returns
+        -------
+        Video
+            Clips of one frame.
+
+        Raises
+        ------
+        ValueError
+            As `Video`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skneuro.data import Video
+        >>> Video.from_images(np.zeros((5, 8, 8)), index=[0, 4, 4])
+        Video(3 trials, 5 clips of 1 x 8 x 8)
+        """
+        images = np.asarray(images)
+        if images.ndim not in (3, 4):
+            raise ValueError(
+                f"images must be of shape (n_images, H, W) or (n_images, H, W, C). Got {images.shape}; for a single "
+                "image use image[None]."
+            )
+        return cls(images[:, None], timestamps=[0.0], index=index, t_start=t_start)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """(n_trials, T, H, W) or (n_trials, T, H, W, C)."""
@@ -135,6 +174,61 @@ class Video(RowContainer):
         )
         return new
 
+    def _cut(self, parent: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Self:
+        return self._take(parent)
+
+    def samples(self, binned: BinnedSpikes) -> Samples:
+        """Return every frame of every trial, flattened. Models read the frames of each clip once instead.
+
+        Parameters
+        ----------
+        binned : BinnedSpikes
+            Bins of the same trials.
+
+        Returns
+        -------
+        Samples
+            One for each frame of each trial.
+
+        Raises
+        ------
+        ValueError
+            If the number of trials differs.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skneuro.data import SpikeTrains, Video
+        >>> binned = SpikeTrains.from_lists([[[0.1]]], 0.0, 0.4).bin(0.1)
+        >>> Video(np.zeros((1, 2, 4, 4)), fps=5.0).samples(binned).until
+        array([0.2, 0.4])
+        """
+        self._same_trials(binned)
+        n_frames = self.timestamps.shape[1]
+        onset = self.timestamps[self.index] + (self.t_start - binned.t_start)[:, None]
+        until = np.append(onset[:, 1:], onset[:, -1:] + self.frame_interval[self.index][:, None], axis=1)
+        values = self.frames[self.index].reshape(len(self) * n_frames, -1).astype(np.float64)
+        return Samples(onset.ravel(), until.ravel(), values, np.repeat(np.arange(len(self)), n_frames))
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and standard deviation of all pixels of the clips that are shown.
+
+        Returns
+        -------
+        mean, sd : ndarray of shape (1,)
+            One pair for all pixels; 1 for the sd of a constant.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skneuro.data import Video
+        >>> Video(np.array([1.0, 3.0]).reshape(1, 2, 1, 1), fps=5.0).moments()
+        (array([2.]), array([1.]))
+        """
+        frames = self.frames[np.unique(self.index)]
+        mean, sd = np.array([frames.mean(dtype=np.float64)]), np.array([frames.std(dtype=np.float64)])
+        return mean, np.where(sd > 0, sd, 1.0)
+
     def on_bins(self, binned: BinnedSpikes) -> np.ndarray:
         """Return the frame that was on at the centre of each bin.
 
@@ -161,8 +255,7 @@ class Video(RowContainer):
         >>> Video(np.zeros((1, 2, 4, 4)), fps=5.0).on_bins(binned)
         array([0, 0, 1, 1])
         """
-        if binned.n_trials != len(self):
-            raise ValueError(f"The bins must be of the same {len(self)} trials. Got {binned.n_trials} trials.")
+        self._same_trials(binned)
         trial = np.repeat(np.arange(len(self)), np.diff(binned.ptr))
         number = np.arange(binned.n_bins) - binned.ptr[trial]
         times = binned.t_start[trial] + (number + 0.5) * binned.bin_width - self.t_start[trial]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skneuro.data import BinnedSpikes, ModelInput, TimeSeries, Video
+from skneuro.data import BinnedSpikes, Modality, ModelInput, Video
 from skneuro.metrics.likelihood import bits_per_spike, poisson_log_pmf
 from skneuro.nn import Neuroformer, NeuroformerConfig
 from skneuro.training.evaluation import stretch_log_likelihood
@@ -180,30 +180,18 @@ def fresh_state(est: Any, inp: ModelInput, training: Segments, seed: int) -> tup
     mean, sd, histogram = count_statistics(inp.spikes, training)
     config = make_config(est, inp, histogram.shape[1] - 1)
     network = build_network(config, mean, sd, seed, pick_device(est.device), DTYPES[est.precision], histogram)
-    rows = np.unique(training.trial)
     scales = {}
     for name, modality in () if inp.modalities is None else inp.modalities.items():
-        scales[name] = Scale.fit(_training_part(modality[rows], inp.spikes, training))
+        scales[name] = Scale.fit(_training_part(modality, inp.spikes, training))
     return TrainingState.start(network, settings(est), seed), scales
 
 
-def _training_part(modality: Video | TimeSeries, binned: BinnedSpikes, training: Segments) -> Video | TimeSeries:
-    """The samples of a series that lie in training stretches; a video's trials are whole (clips are shared)."""
-    if isinstance(modality, Video):
-        return modality
-    trials = np.unique(training.trial)
-    trial = np.repeat(trials, np.diff(modality.ptr))
-    inside = np.zeros(len(modality.timestamps), dtype=bool)
-    for one, start, stop in zip(training.trial, training.start, training.stop, strict=True):
-        begin = binned.t_start[one] + start * binned.bin_width
-        end = binned.t_start[one] + stop * binned.bin_width
-        low, high = np.searchsorted(trial, [one, one + 1])
-        times = modality.timestamps[low:high]
-        inside[low:high] |= (times >= begin) & (times < end)
-    if not inside.any():
-        return modality
-    ptr = np.concatenate([[0], np.cumsum(inside)])[modality.ptr]
-    return TimeSeries(modality.values[inside], modality.timestamps[inside], ptr)
+def _training_part(modality: Modality, binned: BinnedSpikes, training: Segments) -> Modality:
+    """The part of a modality that lies in training stretches, as far as its kind can be cut."""
+    rows = np.unique(training.trial)
+    begin = binned.t_start[training.trial]
+    start, stop = begin + training.start * binned.bin_width, begin + training.stop * binned.bin_width
+    return modality[rows]._during(np.searchsorted(rows, training.trial), start, stop)
 
 
 def settings(est: Any) -> TrainingSettings:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skneuro.data import Modalities, ModelInput, Recording, SpikeTrains, TimeSeries, Video
+from skneuro.data import Modalities, Modality, ModelInput, Recording, SpikeTrains, TimeSeries
 
 _NUMBER = (int, float, np.integer, np.floating)
 
@@ -59,7 +59,7 @@ def sampling_input(
     """
     if isinstance(stimuli, Recording):
         stimuli = stimuli.modalities
-    if isinstance(stimuli, (Video, TimeSeries)):
+    if isinstance(stimuli, Modality):
         stimuli = Modalities(stimulus=stimuli)
     if stimuli is not None and not isinstance(stimuli, Modalities):
         if starts_at is not None:
@@ -118,6 +118,7 @@ def _common_span(stimuli: Modalities, forever: float) -> tuple[np.ndarray, np.nd
         starts.append(first)
         stops.append(last)
     start, stop = np.max(starts, axis=0), np.min(stops, axis=0)
+    start = np.where(np.isfinite(start), start, 0.0)
     return start, np.where(np.isfinite(stop), stop, start + forever)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, check_consistent_length
 
-from skneuro.data import Modalities, ModelInput, TimeSeries, Video
+from skneuro.data import Events, Modalities, ModelInput, TimeSeries, Video
 from skneuro.data.recording import check_coverage
 
 _FORMS = (
@@ -68,7 +68,7 @@ def read_targets(y: Any, inp: ModelInput, *, numeric: bool, estimator: str) -> T
     """
     if y is None:
         raise ValueError(f"{estimator} requires y to be passed, but the target y is None. {_FORMS}")
-    if isinstance(y, (Modalities, TimeSeries)):
+    if isinstance(y, (Modalities, TimeSeries, Events)):
         values, per_trial, flat = _of_series(y, inp)
         known = ~np.isnan(values).any(axis=1)
     else:

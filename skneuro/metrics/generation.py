@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skneuro.data.modality import Modality
 from skneuro.data.recording import Modalities, Recording
 from skneuro.data.spike_trains import SpikeTrains
-from skneuro.data.time_series import TimeSeries
 from skneuro.data.video import Video
 from skneuro.metrics._checks import bins_of_window, check_same_units, check_spikes, check_stimulus_ids
 from skneuro.metrics._simulated import rank_within, simulate_trials
@@ -153,7 +153,7 @@ def _read(spikes: Any, stimuli: Any, stimulus_ids: Any, name: str) -> _Trials:
         stimuli = spikes.modalities if stimuli is None else stimuli
         spikes = spikes.spikes
     check_spikes(spikes, name)
-    if isinstance(stimuli, (Video, TimeSeries)):
+    if isinstance(stimuli, Modality):
         stimuli = Modalities(stimulus=stimuli)
     if stimuli is not None and not isinstance(stimuli, Modalities):
         raise TypeError(f"Stimuli must be Modalities, a Video or a TimeSeries. Got {type(stimuli).__name__}.")

@@ -48,12 +48,18 @@ class ModalityConfig:
         One sample as it was given: (values,), or (height, width) or (height, width, channels) of a frame.
     tubelets : Tubelets or None
         How frames become tokens; None makes every sample one token.
+    kind : str
+        Class of the modality.
+    columns : tuple of str
+        What the values of a sample are, where that is known.
     """
 
     name: str
     n_features: int
     shape: tuple[int, ...] = ()
     tubelets: Tubelets | None = None
+    kind: str = "TimeSeries"
+    columns: tuple[str, ...] = ()
 
     @property
     def n_places(self) -> int:
@@ -132,4 +138,5 @@ def _modality(values: dict) -> ModalityConfig:
     tubelets = values.get("tubelets")
     if tubelets is not None:
         tubelets = Tubelets(**{name: tuple(numbers) for name, numbers in tubelets.items()})
-    return ModalityConfig(**{**values, "shape": tuple(values["shape"]), "tubelets": tubelets})
+    shape, columns = tuple(values["shape"]), tuple(values["columns"])
+    return ModalityConfig(**{**values, "shape": shape, "columns": columns, "tubelets": tubelets})

@@ -85,8 +85,18 @@ class FittedModel:
     def _check_shapes(self, inp: ModelInput) -> None:
         fitted = {modality.name: modality for modality in self.network.config.modalities}
         for name, modality in () if inp.modalities is None else inp.modalities.items():
-            shape = describe(name, modality).shape
-            if shape != fitted[name].shape:
+            found, expected = describe(name, modality), fitted[name]
+            if found.kind != expected.kind:
+                raise IncompatibleModalityError(
+                    f"The modality {name!r} should be of the kind {expected.kind}, as in fit. Got {found.kind}."
+                )
+            if found.columns and expected.columns and found.columns != expected.columns:
+                raise IncompatibleModalityError(
+                    f"The modality {name!r} should have the columns {list(expected.columns)}, as in fit. Got "
+                    f"{list(found.columns)}."
+                )
+            shape = found.shape
+            if shape != expected.shape:
                 raise IncompatibleModalityError(
                     f"The modality {name!r} should have samples of shape {fitted[name].shape}, as in fit. Got {shape}."
                 )

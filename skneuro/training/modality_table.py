@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from skneuro.data import BinnedSpikes, Modalities, TimeSeries, Video
+from skneuro.data import BinnedSpikes, Modalities, Modality, Video
 from skneuro.nn.config import ModalityConfig, NeuroformerConfig, Tubelets
 from skneuro.nn.keys import ModalityKeys, TubeletKeys
 from skneuro.training.tubelets import Size, Stride, tubelets_of
@@ -22,30 +22,22 @@ class Scale:
     sd: np.ndarray
 
     @classmethod
-    def fit(cls, modality: Video | TimeSeries) -> Scale:
-        """Measure a modality; what is missing does not count, and a constant feature has sd 1."""
-        if isinstance(modality, Video):
-            frames = modality.frames[np.unique(modality.index)]
-            mean, sd = np.array([frames.mean(dtype=np.float64)]), np.array([frames.std(dtype=np.float64)])
-        else:
-            values = modality.values
-            known = ~np.isnan(values)
-            n_known = np.maximum(known.sum(0), 1)
-            mean = np.where(known, values, 0).sum(0) / n_known
-            sd = np.sqrt(np.where(known, (values - mean) ** 2, 0).sum(0) / n_known)
-        return cls(mean, np.where(sd > 0, sd, 1.0))
+    def fit(cls, modality: Modality) -> Scale:
+        """Measure the modality of the training trials."""
+        return cls(*modality.moments())
 
 
 def describe(
-    name: str, modality: Video | TimeSeries, tubelet_size: Size = "auto", tubelet_stride: Stride = "auto"
+    name: str, modality: Modality, tubelet_size: Size = "auto", tubelet_stride: Stride = "auto"
 ) -> ModalityConfig:
-    """Sizes of a modality's tokens."""
-    if isinstance(modality, TimeSeries):
-        return ModalityConfig(name, modality.shape[1], modality.shape[1:])
+    """Sizes of a modality's tokens, and of what kind it is."""
+    kind = type(modality).__name__
+    if not isinstance(modality, Video):
+        return ModalityConfig(name, modality.shape[1], modality.shape[1:], None, kind, modality.names or ())
     shape = modality.frames.shape[2:]
     interval = float(np.median(modality.frame_interval))
     cut = tubelets_of(shape, interval, tubelet_size, tubelet_stride)
-    return ModalityConfig(name, int(np.prod(shape)), shape, cut)
+    return ModalityConfig(name, int(np.prod(shape)), shape, cut, kind)
 
 
 class Timeline:
@@ -92,7 +84,7 @@ class ModalityTable:
 
     Parameters
     ----------
-    modality : Video or TimeSeries
+    modality : Modality
     binned : BinnedSpikes
         The same trials.
     scale : Scale
@@ -105,7 +97,7 @@ class ModalityTable:
 
     def __init__(
         self,
-        modality: Video | TimeSeries,
+        modality: Modality,
         binned: BinnedSpikes,
         scale: Scale,
         span: float,
@@ -125,34 +117,13 @@ class ModalityTable:
                 self.tubelet_size = tubelets.size[0]
                 self.tubelets = _frame_timeline(modality, tubelets.stride[0], longest, span)
         else:
-            onset, until, token, trial = self._samples(modality, binned)
-            until = np.where(np.isfinite(until), until, trial_length.max(initial=0.0))
+            found = modality.samples(binned)
+            until = np.where(np.isfinite(found.until), found.until, trial_length.max(initial=0.0))
+            self._values = ((found.values - scale.mean) / scale.sd).astype(np.float32)
             self.clip = np.arange(binned.n_trials)
             self.offset = np.zeros(binned.n_trials)
-            self.samples = Timeline(onset, until, token, trial, binned.n_trials, span)
-
-    def _samples(self, series: TimeSeries, binned: BinnedSpikes) -> tuple[np.ndarray, ...]:
-        """Onset, end, value index and trial of every known sample; a fast series is averaged within bins.
-
-        Each trial is read by its own sampling interval: what is seen of it does not depend on the others.
-        """
-        fast = series.interval < 0.999 * binned.bin_width
-        trial = np.repeat(np.arange(len(series)), np.diff(series.ptr))
-        values = series.values
-        onset, until = series.timestamps - binned.t_start[trial], _stands_until(series, trial) - binned.t_start[trial]
-        if fast.any():
-            trial_of_bin = np.repeat(np.arange(binned.n_trials), np.diff(binned.ptr))
-            start = (np.arange(binned.n_bins) - binned.ptr[trial_of_bin]) * binned.bin_width
-            slow, averaged = ~fast[trial], fast[trial_of_bin]
-            trial = np.concatenate([trial[slow], trial_of_bin[averaged]])
-            order = np.argsort(trial, kind="stable")
-            trial = trial[order]
-            values = np.concatenate([values[slow], series.on_bins(binned)[averaged]])[order]
-            onset = np.concatenate([onset[slow], start[averaged]])[order]
-            until = np.concatenate([until[slow], start[averaged] + binned.bin_width])[order]
-        known = ~np.isnan(values).any(1)
-        self._values = ((values[known] - self.scale.mean) / self.scale.sd).astype(np.float32)
-        return onset[known], until[known], np.arange(known.sum()), trial[known]
+            token = np.arange(len(found.onset))
+            self.samples = Timeline(found.onset, until, token, found.trial, binned.n_trials, span)
 
     def numbered(self) -> ModalityTable:
         """The same table of a video, with the number of each frame (of all clips, one after the other) as its value."""
@@ -236,18 +207,6 @@ def _joined(used: np.ndarray, sample: np.ndarray, frames: np.ndarray) -> tuple[n
     every = np.union1d(used, frames[frames >= 0])
     rows = np.where(frames >= 0, np.searchsorted(every, frames), len(every))
     return every, np.searchsorted(every, used)[sample], rows
-
-
-def _stands_until(series: TimeSeries, trial: np.ndarray) -> np.ndarray:
-    """Time until which each sample stands; inf for the last one of a trial."""
-    if series.missing == "mask":
-        return series.until()
-    known = ~np.isnan(series.values).any(1)
-    following = np.append(series.timestamps[known][1:], np.inf)
-    same = np.append(np.diff(trial[known]) == 0, False)
-    until = np.full(len(trial), np.inf)
-    until[known] = np.where(same, following, np.inf)
-    return until
 
 
 def modality_tables(

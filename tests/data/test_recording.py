@@ -27,7 +27,7 @@ def test_dicts_and_arrays_are_refused_with_the_call_that_converts(recording):
     speed = recording.modalities["speed"]
     with pytest.raises(TypeError, match=r"Modalities\(\*\*dictionary\)"):
         Modalities({"speed": speed})
-    with pytest.raises(TypeError, match=r"'speed' must be a Video or a TimeSeries. Got ndarray.*from_lists"):
+    with pytest.raises(TypeError, match=r"'speed' must be one of .*Events.* Video. Got ndarray.*from_lists"):
         Modalities(speed=np.zeros((2, 3)))
     with pytest.raises(TypeError, match=r"use Modalities\(\*\*modalities\)"):
         Recording(recording.spikes, {"speed": speed})

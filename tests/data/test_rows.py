@@ -21,9 +21,9 @@ from sklearn.model_selection import (
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import _safe_indexing, resample
 
-from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries, Video
+from skneuro.data import Covariates, Events, Modalities, Recording, SpikeTrains, TimeSeries, Video
 
-KINDS = ["spikes", "video", "speed", "modalities", "recording"]
+KINDS = ["spikes", "video", "speed", "events", "covariates", "modalities", "recording"]
 
 
 @pytest.fixture(params=KINDS)
@@ -33,6 +33,8 @@ def container(request, recording):
         "spikes": recording.spikes,
         "video": recording.modalities["video"],
         "speed": recording.modalities["speed"],
+        "events": Events.from_lists([{"lick": [0.1 * k, 0.5], "cue": [0.2]} for k in range(12)], 0.0, 2.0),
+        "covariates": Covariates({"contrast": np.arange(12.0), "choice": ["left", "right"] * 6}),
         "modalities": recording.modalities,
         "recording": recording,
     }[request.param]

@@ -1,0 +1,162 @@
+"""`Modality`: what every kind of thing that was seen or done has in common. A kind is one class."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from skneuro.data._rows import RowContainer
+
+if TYPE_CHECKING:
+    from skneuro.data.binning import BinnedSpikes
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is known when: the form in which a model reads every modality but a video.
+
+    Parameters
+    ----------
+    onset, until : ndarray of shape (n_samples,), in seconds from the trial's start
+        From when on a sample is known, ascending within a trial, and until when it stands: its onset for what has no
+        duration, inf for what stands to the trial's end.
+    values : ndarray of shape (n_samples, d)
+        No NaN.
+    trial : ndarray of shape (n_samples,), ascending
+        Trial of each sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro.data import Samples
+    >>> Samples(np.array([0.1]), np.array([0.1]), np.ones((1, 1)), np.array([0])).values.shape
+    (1, 1)
+    """
+
+    onset: np.ndarray
+    until: np.ndarray
+    values: np.ndarray
+    trial: np.ndarray
+
+
+class Modality(RowContainer, ABC):
+    """What was seen or done beside the spikes, one row per trial: the base of every kind.
+
+    A new kind is one subclass, which says where it reaches (`span`), what is known when (`samples`), what is known
+    in each bin (`on_bins`) and how it is standardised (`moments`); ``_take`` picks trials, ``_cut`` cuts them.
+    Every model and container then takes it.
+
+    Attributes
+    ----------
+    kinds : dict of str to class
+        Every kind there is, by name; subclasses enter by themselves.
+
+    Examples
+    --------
+    >>> from skneuro.data import Modality
+    >>> Modality.kinds["Events"]
+    <class 'skneuro.data.events.Events'>
+    """
+
+    __slots__ = ()
+
+    kinds: ClassVar[dict[str, type[Modality]]] = {}
+    names: tuple[str, ...] | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        Modality.kinds[cls.__name__] = cls
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """(n_trials, ...): the rest is the shape of what a sample holds."""
+
+    @property
+    @abstractmethod
+    def span(self) -> tuple[np.ndarray, np.ndarray]:
+        """Time of each trial that is known of, two ndarrays (n_trials,), in seconds."""
+
+    @abstractmethod
+    def on_bins(self, binned: BinnedSpikes) -> np.ndarray:
+        """Return what is known in each bin.
+
+        Parameters
+        ----------
+        binned : BinnedSpikes
+            Bins of the same trials.
+
+        Returns
+        -------
+        ndarray of shape (n_bins, d)
+            NaN where nothing is known.
+
+        Examples
+        --------
+        >>> from skneuro.data import Covariates, SpikeTrains
+        >>> binned = SpikeTrains.from_lists([[[0.1]]], 0.0, 0.2).bin(0.1)
+        >>> Covariates({"contrast": [0.5]}).on_bins(binned).ravel()
+        array([0.5, 0.5])
+        """
+
+    @abstractmethod
+    def samples(self, binned: BinnedSpikes) -> Samples:
+        """Return what is known when.
+
+        Parameters
+        ----------
+        binned : BinnedSpikes
+            Bins of the same trials.
+
+        Returns
+        -------
+        Samples
+            In the order of the trials.
+
+        Examples
+        --------
+        >>> from skneuro.data import Covariates, SpikeTrains
+        >>> binned = SpikeTrains.from_lists([[[0.1]]], 0.0, 0.2).bin(0.1)
+        >>> Covariates({"contrast": [0.5]}).samples(binned).values
+        array([[0.5]])
+        """
+
+    @abstractmethod
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return what a model that is fitted on these trials standardises by.
+
+        Returns
+        -------
+        mean, sd : ndarray of shape (d,)
+            Of each value of a sample.
+
+        Examples
+        --------
+        >>> from skneuro.data import Covariates
+        >>> Covariates({"contrast": [0.0, 2.0]}).moments()
+        (array([1.]), array([1.]))
+        """
+
+    @abstractmethod
+    def _cut(self, parent: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Self:
+        """Blocks [start, stop) of the trials `parent`."""
+
+    def _during(self, trial: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Self:
+        """The part that lies in some stretches of trials, for `moments`; by default all."""
+        return self
+
+    def _same_trials(self, binned: BinnedSpikes) -> None:
+        if binned.n_trials != len(self):
+            raise ValueError(f"The bins must be of the same {len(self)} trials. Got {binned.n_trials} trials.")
+
+
+def known_moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means and standard deviations (d,) of values (n, d) without NaN; 1 for a constant."""
+    known = ~np.isnan(values)
+    n_known = np.maximum(known.sum(0), 1)
+    mean = np.where(known, values, 0).sum(0) / n_known
+    sd = np.sqrt(np.where(known, (values - mean) ** 2, 0).sum(0) / n_known)
+    return mean, np.where(sd > 0, sd, 1.0)
