@@ -1,6 +1,6 @@
 """Held-out bits per spike: recordings x models x folds, the Neuroformer against the best baseline of each fold.
 
-    python benchmarks/likelihood.py [--recordings S1 ...] [--folds 0 1 2] [--models ...] [--write]
+    python benchmarks/likelihood.py [--recordings S1 ...] [--folds 0 1 2] [--models ...] [--pattern-only] [--write]
     python benchmarks/likelihood.py --summary [--write]
 
 Ten contiguous groups of trials; fold f tests on groups f and f + 5, and validates on f + 2 and f + 7: five folds test
@@ -61,7 +61,8 @@ def paired(gain: np.ndarray, spikes: int) -> tuple[float, float]:
 class Fold:
     """One split of a session, and what the models score there."""
 
-    def __init__(self, session: Session, fold: int) -> None:
+    def __init__(self, session: Session, fold: int, pattern_only: bool = False) -> None:
+        self.pattern_only = pattern_only
         split = block_split(session.groups, session.gap, **groups_of(fold))
         self.session, self.seed = session, fold
         self.parts = {
@@ -82,18 +83,24 @@ class Fold:
         model.fit(*train)
         seconds = time.process_time() - start
         null = np.add.reduceat(null_log_likelihood(self.test, model.base_rate_).sum(1), self.test.ptr[:-1])
-        if name in OURS:
-            past = model.past_score(*test)
-        else:
-            past = (model if past_model is None else past_model.fit(*train)).score(*test)
         row = {
-            "pattern": model.score(*test), "past": past, "rate": self._rate_score(model),
-            "co-smoothing": self._co_smoothing(model), "train": model.score(*train),
+            "pattern": model.score(*test), **self._more(model, past_model), "train": model.score(*train),
             "validation": model.score(*validation), "CPU s": seconds, "parameters": n_parameters(model),
             "gain": model.score_samples(*test) - null, "units": model.unit_score(*test),
         }  # fmt: skip
-        print(f"  {name}: pattern {row['pattern']:.4f}, past {past:.4f}, {seconds:.0f} s", flush=True)
+        print(f"  {name}: pattern {row['pattern']:.4f}, past {row['past'] or 0:.4f}, {seconds:.0f} s", flush=True)
         return row
+
+    def _more(self, model, past_model) -> dict:
+        """The scores that cost another fit, or many draws."""
+        if self.pattern_only:
+            return dict.fromkeys(("past", "rate", "co-smoothing"))
+        train, test = self.parts["train"], self.parts["test"]
+        if isinstance(model, NeuroformerEstimator):
+            past = model.past_score(*test)
+        else:
+            past = (model if past_model is None else past_model.fit(*train)).score(*test)
+        return {"past": past, "rate": self._rate_score(model), "co-smoothing": self._co_smoothing(model)}
 
     def _rate_score(self, model) -> float:
         """Bits per spike of the expected counts under Poisson's distribution."""
@@ -145,19 +152,25 @@ def n_parameters(model) -> int | None:
     return sum(w.size for w in model.weights_.values()) if isinstance(model, GRUModel) else None
 
 
+def rounded(row: dict) -> dict:
+    """Numbers with four decimals, as text."""
+    return {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()}
+
+
 def summarise(rows: list[dict]) -> list[dict]:
-    """A row for each recording and model, pooled over the folds."""
+    """A row for each recording and model, pooled over the folds that have the number."""
     result = []
     for recording, model in dict.fromkeys((r["recording"], r["model"]) for r in rows):
         own = [r for r in rows if (r["recording"], r["model"]) == (recording, model)]
-        weight = np.array([float(r["test spikes"]) for r in own])
-        weight /= weight.sum()
 
-        def pooled(name: str, own=own, weight=weight) -> float:
-            return float(weight @ [float(r[name]) for r in own])
+        def pooled(name: str, own=own) -> float | None:
+            there = [r for r in own if r[name] not in ("", "None")]
+            weight = [float(r["test spikes"]) for r in there]
+            return float(np.average([float(r[name]) for r in there], weights=weight)) if there else None
 
         gain = pooled("to the best baseline")
-        error = float(np.sqrt(np.sum((weight * [float(r["standard error"]) for r in own]) ** 2)))
+        weight = np.array([float(r["test spikes"]) for r in own])
+        error = float(np.linalg.norm(weight / weight.sum() * [float(r["standard error"]) for r in own]))
         result.append({
             "recording": recording, "model": model, "folds": len(own),
             **{name: pooled(name) for name in ("pattern", "past", "rate", "co-smoothing", "train")},
@@ -176,13 +189,15 @@ def main() -> None:
         ("--recordings", {"nargs": "+", "choices": list(RECORDINGS), "default": list(RECORDINGS)}),
         ("--folds", {"nargs": "+", "type": int, "choices": range(5), "default": list(range(3))}),
         ("--models", {"nargs": "+", "choices": MODELS, "default": list(MODELS)}),
+        ("--pattern-only", {"action": "store_true", "help": "leave out what costs another fit, or many draws"}),
         ("--summary", {"action": "store_true", "help": "pool the folds that were kept"}),
     )
     if options.summary:
         rows = summarise(kept("likelihood"))
         show("held-out bits per spike", rows)
         if options.write:
-            keep("likelihood_summary", [{**r, **provenance("folds", "")} for r in rows], ["recording", "model"])
+            told = provenance("fold", "from likelihood.csv")
+            keep("likelihood_summary", [{**rounded(r), **told} for r in rows], ["recording", "model"])
         return
     for fold in options.folds[:1] if options.quick else options.folds:
         for recording in options.recordings:
@@ -191,13 +206,13 @@ def main() -> None:
                 continue
             session = RECORDINGS[recording]()
             print(f"{recording}, fold {fold}", flush=True)
-            split = Fold(session, fold)
+            split = Fold(session, fold, options.pattern_only)
             rows = split.rows(recording, {name: split.measure(name) for name in options.models})
             show(f"{recording}, fold {fold}", rows)
             if options.write:
                 width = f"{1e3 * session.bin_width:g} ms"
                 told = provenance("fold", f"bins of {width}, windows of {session.window_bins}, gamma=0, else default")
-                keep("likelihood", [{**r, **told} for r in rows], ["recording", "fold", "model"])
+                keep("likelihood", [{**rounded(r), **told} for r in rows], ["recording", "fold", "model"])
 
 
 if __name__ == "__main__":
