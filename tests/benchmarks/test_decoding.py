@@ -1,27 +1,10 @@
 """What the decoding benchmarks promise: shares of labels, baselines that find what is there, a page like the files."""
 
-import importlib
-import pathlib
-import sys
-
 import numpy as np
 import pytest
 from sklearn.utils import Bunch
 
 from skneuro import SpikeTrains, TimeSeries
-
-BENCHMARKS = pathlib.Path(__file__).resolve().parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def script(monkeypatch):
-    """Import a script the way it imports its neighbours when it runs."""
-    before = set(sys.modules)
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    yield importlib.import_module
-    for name in set(sys.modules) - before:
-        if getattr(sys.modules[name], "__file__", None) and str(BENCHMARKS) in str(sys.modules[name].__file__):
-            del sys.modules[name]
 
 
 def test_rows_are_those_of_the_decoder_on_the_blocks(script, monkeypatch):
