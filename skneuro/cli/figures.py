@@ -10,8 +10,15 @@ import pandas as pd
 
 from skneuro.cli.comparison import Score
 from skneuro.cli.events import Alignment
-from skneuro.data import SpikeTrains
-from skneuro.inspection import PSTHDisplay, RasterDisplay, TrainingCurveDisplay, aligned_counts
+from skneuro.data import SpikeTrains, Video
+from skneuro.inspection import (
+    PSTHDisplay,
+    RasterDisplay,
+    StimulusAttentionDisplay,
+    StimulusMaps,
+    TrainingCurveDisplay,
+    aligned_counts,
+)
 
 RECORDED, MODEL, BASELINE, OTHER = "#222222", "#1b6ca8", "#c8641b", "#9aa5ad"
 
@@ -317,6 +324,29 @@ def _against(ax: Any, x: np.ndarray, y: np.ndarray, name: str) -> None:
     ax.set(xlabel=f"recorded {name}", ylabel="simulated")
     if x.size > 2 and np.ptp(x) > 0 and np.ptp(y) > 0:
         ax.set_title(f"r = {np.corrcoef(x, y)[0, 1]:.2f}", fontsize="medium")
+
+
+def stimulus_figure(maps: StimulusMaps, video: Video, units: list[Any]) -> Any:
+    """Maps of what drives some units, over lags.
+
+    Parameters
+    ----------
+    maps : StimulusMaps
+        Of the units, and maybe of others.
+    video : Video
+        What they saw.
+    units : list of unit ids
+        A row each.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+    """
+    n_columns = min(6, len(maps.lags))
+    figure = _figure(8.1, 1.3 * len(units) + 0.3)
+    axes = figure.subplots(len(units), n_columns, squeeze=False)
+    StimulusAttentionDisplay.from_maps(maps, video, units=units, n_columns=n_columns, axes=axes)
+    return figure
 
 
 def training_figure(estimators: dict[str, Any]) -> Any:

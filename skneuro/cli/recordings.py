@@ -80,8 +80,8 @@ def load(source: str, *, seed: int = 0, quick: bool = False) -> Loaded:
     skneuro.cli.errors.CommandError: rat.xlsx: no such file; give an .npz or .nwb file, or one of hub, ...
     """
     path = Path(source)
-    if source == "hub":
-        return _hub(seed, quick)
+    if source in SIMULATED:
+        return SIMULATED[source](seed, quick)
     if source in DATASETS:
         with as_command_error(source):
             return DATASETS[source]()
@@ -138,6 +138,27 @@ def _hub(seed: int = 0, quick: bool = False) -> Loaded:
         description=(
             f"A simulated network of {n_units} leaky integrate-and-fire units, {len(network.hubs)} of them hubs, that "
             f"sees a stimulus of two channels and {period:g} s, {len(trials)} times in a row."
+        ),
+    )
+
+
+def _video(seed: int = 0, quick: bool = False) -> Loaded:
+    from skneuro.datasets import make_stimulus_driven_population
+
+    n_units, n_clips = (20, 60) if quick else (40, 150)
+    data = make_stimulus_driven_population(
+        n_units, n_clips, 2, mean_rate=10.0, shared_gain=0.3, coupling=0.2, random_state=seed
+    )
+    seen = Modalities(video=data.video)
+    return Loaded(
+        name="simulated population that sees a video",
+        spikes=data.spikes,
+        modalities=seen,
+        stimuli=seen,
+        bin_width=1 / 30,
+        description=(
+            f"{n_units} simulated units with receptive fields of 8 x 8 pixels, which share a gain and drive each "
+            f"other, see {n_clips} clips of 2 s twice."
         ),
     )
 
@@ -282,8 +303,10 @@ def speed_of(position: TimeSeries, width: float = 0.25) -> TimeSeries:
     return TimeSeries.from_lists(speeds, timestamps=stamps, names=["speed"], missing=position.missing)
 
 
+SIMULATED: dict[str, Callable[[int, bool], Loaded]] = {"hub": _hub, "video": _video}
 DATASETS: dict[str, Callable[[], Loaded]] = {
     "hub": _hub,
+    "video": _video,
     "s1-reaching": _s1_reaching,
     "linear-track": _linear_track,
     "w-maze": _w_maze,

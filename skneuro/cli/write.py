@@ -23,7 +23,13 @@ from skneuro.cli.simulation import psth_agreement
 from skneuro.cli.split import Split
 from skneuro.cli.text_plots import count_of
 from skneuro.cli.training import Fitted
-from skneuro.data import SpikeTrains
+from skneuro.data import SpikeTrains, Video
+from skneuro.inspection import stimulus_maps, whitened_sta
+from skneuro.inspection.sta import n_values
+
+_MAPPED = 4  # units with maps
+_STA_SPAN = 0.3  # s
+_MOST_VALUES = 4000  # pixels times lags whose covariance takes about a second
 
 _READING = (
     "Bits per spike: log-likelihood of the held-out counts above that of constant Poisson rates fitted on the training "
@@ -135,7 +141,7 @@ def _page(result: Result, seconds: float) -> str:
     drawn = _can_draw()
     sections = [_comparison(result, drawn)]
     if drawn:
-        sections += [_by_unit(result), _simulation(result), _training(result)]
+        sections += [_by_unit(result), _simulation(result), *_stimulus(result), _training(result)]
     sections.append(_method(result, seconds))
     if not drawn:
         note = "There are no pictures because matplotlib is not installed (pip install matplotlib)."
@@ -198,6 +204,31 @@ def _simulation(result: Result) -> Section:
     )
     body += realism_html(result.judged, MODEL)
     return Section("Does simulated activity look like the recording?", body)
+
+
+def _stimulus(result: Result) -> list[Section]:
+    """Where a video was shown, which part of it drives the units."""
+    given = result.split.test.modalities
+    videos = {name: m for name, m in given.items() if isinstance(m, Video)} if given is not None else {}
+    if not videos:
+        return []
+    name, video = next(iter(videos.items()))
+    maps = stimulus_maps(result.fitted[MODEL].estimator, result.split.test, modality=name, n_contexts=128)
+    strongest = np.argsort((maps.maps**2).sum(axis=(1, 2, 3)))[::-1][:_MAPPED]
+    units = np.asarray(maps.unit_ids)[np.sort(strongest)].tolist()
+    body = paragraph(
+        f"The {len(units)} units that the video drives most in the model, one a row, scaled by its own peak: root mean "
+        "square, over bins of held-out trials, of what a pixel adds to the unit's log intensity (slope times deviation "
+        "from the mean frame), by the time from the frame's onset to the middle of the bin."
+    )
+    body += picture(figures.stimulus_figure(maps, video, units), "Maps of which pixels drive units, at several lags")
+    train = result.split.train
+    seen = train.modalities[name] if train.modalities is not None else video
+    if n_values(seen, _STA_SPAN) <= _MOST_VALUES:
+        average = whitened_sta(train.spikes, seen, bin_width=result.bin_width, span=_STA_SPAN)
+        caption = "The same without a model: the spike-triggered average of the training time, whitened."
+        body += picture(figures.stimulus_figure(average, seen, units), "Whitened spike-triggered averages", caption)
+    return [Section("Which part of the video drives which unit?", body)]
 
 
 def _training(result: Result) -> Section:

@@ -73,11 +73,11 @@ def whitened_sta(
         raise ValueError(f"shrinkage must be positive numbers. Got {shrinkage!r} instead.")
     binned = spikes.bin(bin_width)
     interval = float(np.median(video.frame_interval))
-    n_lags = max(round(span / interval), 1) if np.isfinite(interval) else 1
-    n_values = n_lags * int(np.prod(video.frames.shape[2:]))
-    if n_values > MOST_VALUES:
+    total = n_values(video, span)
+    n_lags = total // int(np.prod(video.frames.shape[2:]))
+    if total > MOST_VALUES:
         raise ValueError(
-            f"{n_lags} lags of frames of shape {video.frames.shape[2:]} are {n_values:,} values, more than "
+            f"{n_lags} lags of frames of shape {video.frames.shape[2:]} are {total:,} values, more than "
             f"{MOST_VALUES:,}. Make the frames smaller (average pixels) or span shorter."
         )
     clip = np.repeat(video.index, np.diff(binned.ptr))
@@ -87,7 +87,7 @@ def whitened_sta(
     distinct = np.unique(video.index)
     held = np.isin(clip, distinct[::5]) if len(distinct) > 1 else np.arange(len(clip)) % 5 == 0
     parts = [_moments(binned, video, np.flatnonzero(on & rows), n_lags) for rows in (~held, held)]
-    scale = np.trace(parts[0][0]) / n_values / max(parts[0][2], 1)  # mean variance of a pixel
+    scale = np.trace(parts[0][0]) / total / max(parts[0][2], 1)  # mean variance of a pixel
     coefficients = _ridge(parts[0], candidates * scale)
     (gram, cross, _) = parts[1]
     loss = np.stack([np.einsum("fu,fu->u", c, gram @ c) - 2 * np.einsum("fu,fu->u", c, cross) for c in coefficients])
@@ -101,6 +101,13 @@ def whitened_sta(
     lags = (np.arange(n_lags) + 0.5) * interval if np.isfinite(interval) else np.array([span / 2])
     maps = np.sqrt(((filters * sd) ** 2).sum(axis=-1))
     return StimulusMaps("sta", maps, spikes.unit_ids, lags, slopes=filters.sum(axis=-1))
+
+
+def n_values(video: Video, span: float) -> int:
+    """Pixels times lags: the length of a filter."""
+    interval = float(np.median(video.frame_interval))
+    n_lags = max(round(span / interval), 1) if np.isfinite(interval) else 1
+    return n_lags * int(np.prod(video.frames.shape[2:]))
 
 
 def _given(spikes: Any, video: Any) -> tuple[SpikeTrains, Video]:
@@ -127,9 +134,9 @@ def _moments(
     mean = video.frames[np.unique(video.index)].mean(axis=(0, 1), dtype=np.float64)
     frames = (video.frames - mean).reshape(len(video.frames), video.frames.shape[1], -1)
     clip, on = np.repeat(video.index, np.diff(binned.ptr)), video.on_bins(binned)
-    n_values = n_lags * frames.shape[2]
+    size = n_lags * frames.shape[2]
     rate = binned.dense()[bins].mean(axis=0) if len(bins) else 0.0
-    gram, cross = np.zeros((n_values, n_values)), np.zeros((n_values, binned.n_units))
+    gram, cross = np.zeros((size, size)), np.zeros((size, binned.n_units))
     for low in range(0, len(bins), BINS_AT_ONCE):
         rows = bins[low : low + BINS_AT_ONCE]
         frame = on[rows, None] - np.arange(n_lags)

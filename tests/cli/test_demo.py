@@ -12,10 +12,11 @@ from skneuro.baselines import ConstantMarginal, CoupledGLM, HomogeneousPoisson
 from skneuro.cli.demo import run_demo
 from skneuro.cli.errors import CommandError
 from skneuro.cli.models import Plan, make_plan
-from skneuro.cli.recordings import Loaded
+from skneuro.cli.recordings import SIMULATED, Loaded
 from skneuro.cli.recordings import load as load_recording
 from skneuro.cli.split import split_recording
-from skneuro.data import SpikeTrains
+from skneuro.data import Modalities, SpikeTrains
+from skneuro.datasets import make_stimulus_driven_population
 from skneuro.estimators import NeuroformerEstimator
 
 BIN_WIDTH = 0.05
@@ -100,6 +101,21 @@ def test_without_matplotlib_there_is_a_report_without_pictures(file, tmp_path, m
     out = capsys.readouterr().out
     assert "Mean rates around" in out
     assert "best baseline" in out
+
+
+def test_where_a_video_was_shown_the_report_maps_it(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    data = make_stimulus_driven_population(n_units=5, n_clips=16, n_repeats=2, random_state=0)
+    seen = Modalities(scene=data.video)
+    loaded = Loaded("watching", data.spikes, seen, seen, bin_width=1 / 30)
+    monkeypatch.setitem(SIMULATED, "video", lambda seed, quick: loaded)
+    model = tiny().set_params(bin_width=1 / 30)
+    plan = Plan(quick={"constant Poisson": HomogeneousPoisson(bin_width=1 / 30), "Neuroformer": model})
+    assert run_demo("video", quick=True, output=str(tmp_path), plan=plan) == 0
+    text = (tmp_path / "report.html").read_text()
+    section = text.split("Which part of the video drives which unit?")[1].split("</section>")[0]
+    assert section.count("data:image/png;base64,") == 2
+    assert "The 4 units that the video drives most" in section and "Whitened" in section
 
 
 @pytest.mark.parametrize("quick", [True, False])

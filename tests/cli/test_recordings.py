@@ -16,6 +16,14 @@ def test_the_simulation_repeats_one_stimulus():
     np.testing.assert_allclose(stimulus[1:], np.broadcast_to(stimulus[1], stimulus[1:].shape), atol=1e-9)
 
 
+def test_the_simulated_video_is_seen_twice():
+    recording = load("video", quick=True, seed=1)
+    assert not recording.repeats and recording.spikes.shape == (120, 20)
+    video = recording.stimuli["video"]
+    assert video.shape[1:] == (60, 8, 8) and (np.bincount(video.clip_ids) == 2).all()
+    assert 5 < recording.spikes.n_spikes / recording.spikes.duration.sum() / 20 < 15  # Hz
+
+
 def test_speed_is_distance_over_time_whatever_the_sampling():
     rng = np.random.default_rng(0)
     t = np.cumsum(rng.uniform(0.01, 0.03, 500))
