@@ -39,6 +39,7 @@ class Context:
 
     state: Tensor  # (C, L, D)
     base: Tensor  # (C, L, N)
+    drive_size: Tensor | None = None  # of the linear filters, in training
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Output:
     intensity : Tensor of shape (C, L, N)
         Log intensities as the ceiling of the units left them, minus infinity where not observed; without gradient.
     contrastive : Tensor or None
+    drive_size : Tensor or None
+        What `SessionUnits.drive_size` says of the modalities' linear filters, summed over them; in training only.
     """
 
     cells: Tensor
@@ -65,6 +68,7 @@ class Output:
     n_scored: int
     intensity: Tensor
     contrastive: Tensor | None
+    drive_size: Tensor | None = None
 
 
 class Neuroformer(nn.Module):
@@ -149,13 +153,17 @@ class Neuroformer(nn.Module):
         base = self.readout(self.dropout(self.norm(fused))) @ self.session.embedding.T + self.session.bias
         if features is not None:
             base = base + features @ self.session.output
+        size = None
         for modality, drive, filters in zip(self.config.modalities, self.drives, self.session.filters, strict=True):
             if modality.name in given:
-                base = base + (drive(given[modality.name], ends) @ filters).reshape(base.shape)
+                driven = (drive(given[modality.name], ends) @ filters).reshape(base.shape)
+                base = base + driven
+                if self.training:
+                    size = self.session.drive_size(driven, batch.scored) + (0.0 if size is None else size)
         if self.session.coupled:
             until = None if self.config.bin_clock else known
             base = base + self.session.lagged_drive(batch.counts, batch.observed, bins, until)
-        return Context(fused, base)
+        return Context(fused, base, size)
 
     def _some_hidden(self, keys: ModalityKeys) -> ModalityKeys:
         """In training a modality is hidden from some rows, so that the model learns to do without it."""
@@ -206,7 +214,8 @@ class Neuroformer(nn.Module):
         if self.training and aligned is not None and layout.shown is not None:
             contrastive = self._contrastive(aligned, batch, states, layout.shown)
         cells, bounded = cells.reshape(context.base.shape), bounded.reshape(context.base.shape)
-        return Output(cells, total, time, layout.n_tokens, layout.n_scored, bounded, contrastive)
+        counted = layout.n_tokens, layout.n_scored
+        return Output(cells, total, time, *counted, bounded, contrastive, context.drive_size)
 
     def _hazard(
         self, layout: Layout, base: Tensor, state: Tensor, split: bool

@@ -13,6 +13,7 @@ from skneuro.nn.counts import CLAMP, poisson_repeat_log_odds
 
 SAME_BIN_WIDTH = 24
 N_BASIS = 5
+SMALL_DRIVE = 0.2  # log intensity: from about here on a drive is taken for real
 MANY_LAGS = 16  # from here on a banded product is faster than gathering every lag
 
 
@@ -188,6 +189,29 @@ class SessionUnits(nn.Module):
         """
         absolute = self.coupling.abs().sum((0, 1)) + (self.same_bin * self.lower).abs().sum(0)  # (target,)
         return (absolute * self.mean.sqrt()).sum()
+
+    def drive_size(self, driven: Tensor, scored: Tensor) -> Tensor:
+        """How much a modality's linear filters move the units, in units of what the noise of one bin would let them.
+
+        Of a unit with mean count m and a drive of root mean square r in a segment, ``sqrt(m) s log(1 + r / s)`` with
+        `SMALL_DRIVE` for s, times the segment's bins: as a sparse prior it holds small drives at zero and hardly
+        pulls on large ones.
+
+        Parameters
+        ----------
+        driven : Tensor of shape (C, L, N)
+            What the filters add to the log intensities.
+        scored : Tensor of shape (C, L), bool
+
+        Returns
+        -------
+        Tensor, scalar
+            Summed over segments and units.
+        """
+        n_bins = scored.sum(1, keepdim=True).to(driven.dtype)  # (C, 1)
+        square = (driven**2 * scored[..., None]).sum(1) / n_bins.clamp_min(1)
+        size = torch.log1p((square + 1e-8).sqrt() / SMALL_DRIVE) * SMALL_DRIVE
+        return (n_bins * size * self.mean.clamp_min(0).sqrt()).sum()
 
     def kernels(self) -> Tensor:
         """Coupling in log intensity per spike, (target, source, lag) for lags of 1, 2, ... bins."""

@@ -20,6 +20,7 @@ WARM_UP_STEPS = 50
 FINAL_RATE = 0.02
 AVERAGE_DECAY = 0.99
 CLIP_NORM = 0.1
+DRIVE_PENALTY = 5.0
 NOT_DECAYED = ("repeat_table", "coupling", "same_bin")
 
 
@@ -38,6 +39,7 @@ class TrainingSettings:
     tol: float
     verbose: int
     accumulation_steps: int = 1
+    drive_penalty: float = DRIVE_PENALTY
     recompute: bool = False
     half: bool = False
 
@@ -170,11 +172,11 @@ def add_gradients(
 
 
 def batch_loss(model: Neuroformer, batch: Batch, settings: TrainingSettings, n_bins: int) -> tuple[torch.Tensor, int]:
-    """The poster's equation 6, in nats per token, and the sparse prior on the couplings.
+    """The poster's equation 6, in nats per token, and the sparse priors on the couplings and the modalities' filters.
 
     The dt part is computed apart only where the weights differ. Over the `n_bins` bins of the training data the prior
     pulls every coupling to zero with `coupling_penalty` times the standard error of its slope (a Laplace prior), so
-    that what noise alone could give stays at zero.
+    that what noise alone could give stays at zero. So it does with the filters of a modality, as a whole for each unit.
     """
     id_weight, time_weight = settings.mu, 1.0 - settings.gamma - settings.mu
     split = not math.isclose(id_weight, time_weight, abs_tol=1e-9)
@@ -186,6 +188,9 @@ def batch_loss(model: Neuroformer, batch: Batch, settings: TrainingSettings, n_b
     if settings.coupling_penalty and model.session.pairwise:
         bins = output.n_scored / math.sqrt(n_bins)
         sparse = settings.coupling_penalty * bins * model.session.coupling_size()
+        loss = loss + 0.5 * (id_weight + time_weight) * sparse / output.n_tokens
+    if output.drive_size is not None:
+        sparse = settings.drive_penalty / math.sqrt(n_bins) * output.drive_size
         loss = loss + 0.5 * (id_weight + time_weight) * sparse / output.n_tokens
     if output.contrastive is not None and settings.gamma > 0:
         loss = loss + settings.gamma * output.contrastive

@@ -44,6 +44,25 @@ def test_coupling_is_a_sum_over_the_spikes_of_the_past(tiny, head, window_bins, 
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
+def test_the_size_of_a_drive_is_that_of_its_root_mean_square_and_grows_ever_less(tiny):
+    session = tiny.model("hazard", 3, 3).session
+    drive = np.random.default_rng(0).normal(size=(2, 5, 3)) * [0.02, 0.2, 2.0]
+    scored = np.array([[True] * 5, [True] * 3 + [False] * 2])  # what is padded does not count
+    rms = np.sqrt([(drive[0] ** 2).mean(0), (drive[1, :3] ** 2).mean(0)])
+
+    def size(values, where=None):
+        where = np.ones(values.shape[:2], dtype=bool) if where is None else where
+        with torch.no_grad():
+            return float(session.drive_size(torch.from_numpy(values), torch.from_numpy(where)))
+
+    per_bin = (np.sqrt(session.mean.numpy()) * 0.2 * np.log1p(rms / 0.2)).sum(1)
+    assert size(drive, scored) == pytest.approx(per_bin @ [5, 3], rel=1e-4)
+    assert size(drive) == pytest.approx(size(drive[:1]) + size(drive[1:]))
+    assert size(np.zeros((2, 5, 3))) < 1e-2
+    one, two, large, larger = (size(np.full((1, 4, 3), r)) for r in (1e-2, 2e-2, 2.0, 4.0))
+    assert two > 1.9 * one and larger < 1.35 * large
+
+
 def test_inside_a_window_a_spike_acts_through_the_same_kernels(tiny):
     session = tiny.model("chained", 3, 3, coupling_bins=2).session
     with torch.no_grad():

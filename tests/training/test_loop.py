@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -197,6 +198,23 @@ def test_the_weights_of_the_loss_are_those_of_equation_6(tiny, head):
         expected = -(mu * (total - time) + (1 - gamma - mu) * time) / n_tokens
         assert float(loss.detach()) == pytest.approx(expected, rel=1e-9)
     assert n_tokens == int(batch.counts.sum()) + 6 * 14  # a window's end is a token; 40 bins are 14 windows
+
+
+def test_the_filters_of_modalities_are_pulled_to_zero_by_what_their_noise_would_give(tiny, head):
+    """Over an epoch, a size of s in every bin costs ``c sqrt(bins) s``, as standard errors do."""
+    modalities = tiny.stimuli((40,) * 6)
+    fitted = tiny.fitted(head, 3, modalities=modalities, modality_dropout=0.0)
+    inp = tiny.read(tiny.spikes((40,) * 6), modalities)
+    batch = fitted.builder(inp).build(whole_trials(np.diff(inp.spikes.ptr)), 0)
+    model = fitted.network.train()
+    size = float(model(batch).drive_size.detach())
+    losses = [
+        float(loop.batch_loss(model, batch, replace(settings_of(mu=0.4), drive_penalty=c), 960)[0].detach())
+        for c in (0.0, 3.0)
+    ]
+    n_tokens = int(batch.counts.sum()) + 6 * 14
+    assert losses[1] - losses[0] == pytest.approx(0.5 * 3.0 / np.sqrt(960) * size / n_tokens)
+    assert size > 0.1 and model.eval()(batch).drive_size is None
 
 
 def test_the_rate_warms_up_and_falls():
