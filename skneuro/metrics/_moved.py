@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skneuro.data.recording import Modality
+from skneuro.data.covariates import Covariates
+from skneuro.data.events import Events
+from skneuro.data.modality import Modality
 from skneuro.data.time_series import TimeSeries
 from skneuro.data.video import Video
 
@@ -18,11 +20,12 @@ def moved(modality: Modality, least: float, rng: np.random.Generator) -> Modalit
 
     Parameters
     ----------
-    modality : TimeSeries or Video
+    modality : TimeSeries, Events, Covariates or Video
         The samples of a series are moved through all trials, as if they followed each other, under timestamps that
-        stay; so its slow changes stay slow. Of a video whole trials are moved, or exchanged at random where clips
-        repeat: moved, repeats would come again in the same order, under another name. Where there are fewer than ten
-        trials or only one clip, the frames of each trial are moved in time, each trial's by its own amount.
+        stay; so its slow changes stay slow. So are events in time, and covariates by whole trials. Of a video whole
+        trials are moved, or exchanged at random where clips repeat: moved, repeats would come again in the same order,
+        under another name. Where there are fewer than ten trials or only one clip, the frames of each trial are moved
+        in time, each trial's by its own amount.
     least : float
         Share of the session, below 0.5.
     rng : Generator
@@ -36,8 +39,15 @@ def moved(modality: Modality, least: float, rng: np.random.Generator) -> Modalit
         shift = _shift(len(modality.values), least, rng)
         values = np.roll(modality.values, shift, axis=0)
         return TimeSeries(values, modality.timestamps, modality.ptr, names=modality.names, missing=modality.missing)
+    if isinstance(modality, Events):
+        return _moved_events(modality, rng.uniform(least, 1 - least))
+    if isinstance(modality, Covariates):
+        return modality[np.roll(np.arange(len(modality)), _shift(len(modality), least, rng))]
     if not isinstance(modality, Video):
-        raise TypeError(f"A modality must be a TimeSeries or a Video to be moved. Got {type(modality).__name__}.")
+        raise TypeError(
+            f"A modality must be a TimeSeries, Events, Covariates or a Video to be moved in a circle. Got "
+            f"{type(modality).__name__}: leave it out, or take n_shifts=0."
+        )
     n_trials, n_clips = len(modality), len(np.unique(modality.index))
     if n_trials < FEWEST_ROWS or n_clips < 2:
         frames = modality.frames
@@ -47,6 +57,18 @@ def moved(modality: Modality, least: float, rng: np.random.Generator) -> Modalit
     order = rng.permutation(n_trials) if repeats else np.roll(np.arange(n_trials), _shift(n_trials, least, rng))
     index, timestamps = modality.index[order], modality.timestamps
     return Video(modality.frames, timestamps=timestamps, index=index, t_start=modality.t_start)
+
+
+def _moved_events(events: Events, share: float) -> Events:
+    """Times moved through all trials by this share of their time."""
+    border = np.concatenate([[0.0], np.cumsum(events.t_stop - events.t_start)])
+    trial = np.repeat(np.arange(len(events)), np.diff(events.ptr))
+    place = (border[trial] + events.times - events.t_start[trial] + share * border[-1]) % border[-1]
+    trial = np.minimum(np.searchsorted(border, place, side="right"), len(events)) - 1
+    times = np.minimum(events.t_start[trial] + place - border[trial], events.t_stop[trial])
+    order = np.lexsort((times, trial))
+    ptr = np.searchsorted(trial[order], np.arange(len(events) + 1))
+    return Events(times[order], events.labels[order], ptr, events.t_start, events.t_stop, names=events.names)
 
 
 def _shift(n: int, least: float, rng: np.random.Generator) -> int:

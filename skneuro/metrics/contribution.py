@@ -16,10 +16,9 @@ from sklearn.utils import check_random_state
 
 from skneuro._sklearn_compat import HasMethods, Interval, StrOptions, validate_parameter_constraints
 from skneuro.data.binning import BinnedSpikes
-from skneuro.data.recording import Modalities, Modality, Recording
+from skneuro.data.modality import Modality
+from skneuro.data.recording import Modalities, Recording
 from skneuro.data.spike_trains import SpikeTrains
-from skneuro.data.time_series import TimeSeries
-from skneuro.data.video import Video
 from skneuro.metrics._checks import check_spikes
 from skneuro.metrics._global_state import as_series, latent_factors, population_rate
 from skneuro.metrics._moved import all_moved
@@ -63,7 +62,7 @@ def modality_contribution(
         ``folds * (2 + 2 * modalities * (1 + n_shifts))`` fits, or a few less.
     X : SpikeTrains or Recording
         Spikes; a row is a trial. Cut one long recording into blocks, ``spikes.cut(5.0)``.
-    y : Modalities, Video or TimeSeries, default=None
+    y : Modalities, Video, TimeSeries, Events or Covariates, default=None
         The modalities, where X does not hold them. A single one is called ``"stimulus"``.
     control : {None, "population", "latents"}, default=None
         A further modality made from the *other* units, as a control for the global state of the animal and the
@@ -109,10 +108,10 @@ def modality_contribution(
 
     Notes
     -----
-    A series is moved through the trials as if they followed each other; of a video whole trials are moved, or
-    exchanged at random where clips repeat (a shift would only give the repeats another name). With a stimulus that
-    comes in a fixed cycle a shift, too, only changes names: exchange its trials instead. A fold in which a unit is
-    silent says nothing of that unit.
+    Series and events are moved through the trials as if these followed each other; of covariates and of a video whole
+    trials are moved, or exchanged at random where clips repeat (a shift would only give the repeats another name). With
+    a stimulus that comes in a fixed cycle a shift, too, only changes names: exchange its trials instead. A fold in
+    which a unit is silent says nothing of that unit.
 
     The null follows Harris KD (2020) Nonsense correlations in neuroscience, bioRxiv 2020.11.29.402719.
 
@@ -298,12 +297,12 @@ def _read(X: Any, y: Any) -> tuple[SpikeTrains, dict[str, Modality]]:
             raise ValueError("Modalities are given twice: X is a Recording with modalities, and y is not None.")
         X, y = X.spikes, X.modalities if y is None else y
     spikes = check_spikes(X, "X")
-    if isinstance(y, (Video, TimeSeries)):
+    if isinstance(y, Modality):
         y = Modalities(stimulus=y)
     if y is None:
         raise ValueError("modality_contribution needs at least one modality. Got none: give y, or a Recording.")
     if not isinstance(y, Modalities):
-        raise TypeError(f"y must be Modalities, a Video or a TimeSeries. Got {type(y).__name__}.")
+        raise TypeError(f"y must be Modalities, a Video, a TimeSeries or Events. Got {type(y).__name__}.")
     if len(spikes) < 2:
         raise ValueError("modality_contribution needs several trials to hold some out. Got one: use spikes.cut(5.0).")
     return Recording(spikes, y).spikes, dict(y.items())

@@ -7,10 +7,11 @@ from sklearn.model_selection import GroupKFold
 
 from skneuro import Modalities, NeuroformerEstimator, Recording, SpikeTrains, TimeSeries, Video
 from skneuro.baselines import CoupledGLM
+from skneuro.data import Covariates, Events
 from skneuro.datasets import make_stimulus_driven_population
 from skneuro.metrics import modality_contribution
 from skneuro.metrics._global_state import as_series, latent_factors, population_rate
-from skneuro.metrics._moved import moved
+from skneuro.metrics._moved import _moved_events, moved
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.PerformanceWarning")  # a sorted index is not needed
 
@@ -186,6 +187,23 @@ def test_moved_videos_show_other_clips_or_other_frames():
     assert np.array_equal(np.diff(single.frames[:, :, 0, 0], axis=1) % 8, np.ones((15, 7)))
 
 
+def test_moved_events_and_covariates_are_those_that_were_there_elsewhere():
+    """Three trials of 1, 2 and 3 s in one clock: an event at 0.5 s that is moved by half, 3 s, is in the third."""
+    trials = [{"lick": [10.5]}, {"reward": [20.5], "lick": [21.9]}, {}]
+    events = Events.from_lists(trials, [10.0, 20.0, 30.0], [11.0, 22.0, 33.0])
+    half = _moved_events(events, 0.5)
+    np.testing.assert_allclose(half.times, [30.5, 31.5, 32.9])
+    assert half.ptr.tolist() == [0, 0, 0, 3] and [half.names[k] for k in half.labels] == ["lick", "reward", "lick"]
+    for seed in range(5):
+        there = moved(events, 0.1, np.random.default_rng(seed))
+        assert np.array_equal(np.sort(there.labels), np.sort(events.labels)) and len(there) == 3
+        assert np.isin(there.times, events.times).sum() == 0
+    rows = moved(Covariates({"contrast": np.arange(10.0)}), 0.2, np.random.default_rng(0)).values[:, 0]
+    assert 2 <= rows[0] <= 8 and (np.diff(rows) % 10 == 1).all()
+    with pytest.raises(TypeError, match="Got ndarray: leave it out"):
+        moved(np.zeros(3), 0.1, np.random.default_rng(0))
+
+
 def test_the_same_seed_gives_the_same_table_and_a_neuroformer_is_a_model_too(driven):
     spikes, known = driven
     model = NeuroformerEstimator(
@@ -213,7 +231,7 @@ def test_a_unit_that_is_silent_has_no_number(driven):
         ({"estimator": "GLM"}, ValueError, "The 'estimator' parameter of modality_contribution must be"),
         ({"X": np.zeros((3, 4, 2))}, TypeError, "X must be SpikeTrains. Got ndarray"),
         ({"y": None}, ValueError, "needs at least one modality"),
-        ({"y": np.zeros(12)}, TypeError, "y must be Modalities, a Video or a TimeSeries. Got ndarray"),
+        ({"y": np.zeros(12)}, TypeError, "y must be Modalities, a Video, a TimeSeries or Events. Got ndarray"),
         ({"control": "state"}, ValueError, "The 'control' parameter"),
         ({"control": "latents", "n_latents": 2}, ValueError, "needs at least 4 units.* Got 3"),
         ({"n_latents": 0}, ValueError, "'n_latents'"),
