@@ -21,14 +21,14 @@ from datetime import date
 import numpy as np
 import scipy
 import sklearn
-from _connectivity import BASELINES
+from _connectivity import BASELINES, bootstrap
 from _machine import keep_exactly
 
 import skneuro
 from skneuro import ConnectivityInference
 from skneuro.connectivity import significant_edges
 from skneuro.datasets import fetch_spycon_1917, make_hub_network
-from skneuro.metrics.connectivity import adjacency_scores, auprc, auroc, hub_recall
+from skneuro.metrics.connectivity import adjacency_scores, hub_recall
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "connectivity.csv"
 N_UNITS, DURATION = 80, 600.0
@@ -113,22 +113,7 @@ def measure(data: str, seed: str, method: str, spikes, weights, hubs) -> dict:
 
 def intervals(adjacency: np.ndarray, weights: np.ndarray, n_draws: int = 2000) -> dict:
     """95 % bootstrap intervals of AUROC and AUPRC; edges and other pairs are drawn apart."""
-    rng = np.random.default_rng(0)
-    known = np.isfinite(adjacency) & np.isfinite(weights)
-    strength, weight = adjacency[known], weights[known]
-    edges, others = strength[weight != 0], strength[weight == 0]
-    draws = []
-    for _ in range(n_draws):
-        both = np.concatenate([rng.choice(edges, len(edges)), rng.choice(others, len(others))])
-        truth = np.concatenate([np.ones(len(edges)), np.zeros(len(others))])
-        # The metrics take square matrices: one row of sources for a single target, and an empty rest.
-        size = len(both) + 1
-        square = np.full((size, size), np.nan)
-        square[0, 1:] = both
-        target = np.full((size, size), np.nan)
-        target[0, 1:] = truth
-        draws.append((auroc(square, target), auprc(square, target)))
-    low, high = np.percentile(draws, [2.5, 97.5], axis=0)
+    low, high = np.percentile(bootstrap([adjacency], weights, n_draws)[:, 0], [2.5, 97.5], axis=0)
     return {"auroc_low": low[0], "auroc_high": high[0], "auprc_low": low[1], "auprc_high": high[1]}
 
 

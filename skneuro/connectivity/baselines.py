@@ -127,6 +127,10 @@ def cross_correlogram_z(binned: BinnedSpikes, n_lags: int, n_peak_lags: int, n_w
     peak does not raise its own baseline (Stark & Abeles, J. Neurosci. Methods 2009). Slow common input is
     part of the trend; a fast, delayed effect is not.
 
+    A strong peak would bend the trend on the other side of lag 0 too, and fake an opposite effect from the target back
+    to the source. So the weaker direction of two is also judged over a trend without lags 1 .. `n_peak_lags` of the
+    stronger one, and the smaller deviation counts.
+
     Parameters
     ----------
     binned : BinnedSpikes
@@ -156,21 +160,33 @@ def cross_correlogram_z(binned: BinnedSpikes, n_lags: int, n_peak_lags: int, n_w
     (True, True)
     """
     reach = n_peak_lags + 2 * n_lags
-    sigma = max(n_lags / 2.0, 0.5)
     moments = [lagged_moments(binned, lag) for lag in range(reach + 1)]
     product = np.stack([m.product.T for m in moments[:0:-1]] + [m.product for m in moments])
     pairs = np.stack([m.n.T for m in moments[:0:-1]] + [m.n for m in moments])
-    kernel = np.exp(-0.5 * (np.arange(-2 * n_lags, 2 * n_lags + 1) / sigma) ** 2)
+    lag = np.arange(-reach, reach + 1)
+    n_wide = min(n_wide, n_peak_lags)
+    z = _strongest_peak(product, pairs, np.ones(len(lag)), n_lags, n_peak_lags, n_wide)
+    one_sided = _strongest_peak(product, pairs, (lag < -n_peak_lags) | (lag >= 0), n_lags, n_peak_lags, n_wide)
+    artefact = (np.abs(z) < np.abs(z.T)) & (np.abs(one_sided) < np.abs(z))
+    return np.where(artefact, one_sided, z)
+
+
+def _strongest_peak(
+    product: np.ndarray, pairs: np.ndarray, weight: np.ndarray, n_lags: int, n_peak_lags: int, n_wide: int
+) -> np.ndarray:
+    """z of the strongest deviation at lags 1 .. `n_peak_lags` from a trend to which lags contribute by `weight`."""
+    kernel = np.exp(-0.5 * (np.arange(-2 * n_lags, 2 * n_lags + 1) / max(n_lags / 2.0, 0.5)) ** 2)
     kernel[2 * n_lags] *= 1.0 - _HOLLOW_FRACTION
     # Long lags have fewer pairs of bins where trials are short: the trend is that of the rate, not of the
     # counts.
     smooth_product, smooth_pairs = (
-        ndimage.convolve1d(series, kernel / kernel.sum(), axis=0, mode="constant") for series in (product, pairs)
+        ndimage.convolve1d(series * weight[:, None, None], kernel / kernel.sum(), axis=0, mode="constant")
+        for series in (product, pairs)
     )
     trend = pairs * smooth_product / np.maximum(smooth_pairs, np.finfo(float).tiny)
-    n_wide = min(n_wide, n_peak_lags)
+    first = len(product) // 2 + 1
     product, trend = (
-        np.lib.stride_tricks.sliding_window_view(series[reach + 1 : reach + 1 + n_peak_lags], n_wide, axis=0).sum(-1)
+        np.lib.stride_tricks.sliding_window_view(series[first : first + n_peak_lags], n_wide, axis=0).sum(-1)
         for series in (product, trend)
     )
     with np.errstate(invalid="ignore", divide="ignore"):

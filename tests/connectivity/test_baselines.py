@@ -74,6 +74,18 @@ def test_slow_common_input_is_no_peak():
     assert np.median(np.abs(z)) < 2.5
 
 
+def test_a_strong_wide_peak_fakes_no_effect_back():
+    """Unit 0 drives 1; units 2 and 3 drive each other. A peak as wide as the trend bends it on its other side too."""
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(0.005, (300_000, 4))
+    for source, target in [(0, 1), (2, 3), (3, 2)]:
+        spikes = np.flatnonzero((counts[:-20, source] > 0) & (rng.random(len(counts) - 20) < 0.3))
+        np.add.at(counts, (spikes + rng.integers(1, 16, len(spikes)), target), 1)
+    z = cross_correlogram_z(binned(counts, 0.001), 20, 15, 7)
+    assert min(z[1, 0], z[3, 2], z[2, 3]) > 3.5
+    assert abs(z[0, 1]) < 2.5
+
+
 def test_z_of_independent_units_is_of_order_one():
     counts = np.random.default_rng(0).poisson(0.1, (30000, 10))
     z = cross_correlogram_z(binned(counts), 10, 1)[~np.eye(10, dtype=bool)]
