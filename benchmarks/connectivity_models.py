@@ -51,18 +51,23 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[21, 22, 23])
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    arguments = parser.parse_args()
     warnings.filterwarnings("ignore", message="Attention is computed before")
-    for seed in parser.parse_args().seeds:
+    for seed in arguments.seeds:
         data = make_hub_network(N_UNITS, DURATION, LEVEL, seed)
         blocks = data.spikes.cut(10.0)
         models, training = {}, {}
         for name, more in MODELS.items():
+            if name not in {METHODS[method][0] for method in arguments.methods}:
+                continue
             start = time.perf_counter()
             models[name] = NeuroformerEstimator(**{**MODEL, **more}, random_state=0).fit(blocks)
             training[name] = time.perf_counter() - start
             score = models[name].best_validation_score_
             print(f"{seed} {name} trained in {training[name]:.0f} s, {score:.3f} bits per spike", flush=True)
-        for name, (read, settings) in METHODS.items():
+        for name in arguments.methods:
+            read, settings = METHODS[name]
             start = time.perf_counter()
             spikes = data.spikes if read is None else blocks
             inference = ConnectivityInference(models.get(read), **settings).fit(spikes)

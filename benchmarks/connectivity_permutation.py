@@ -1,4 +1,4 @@
-"""Does a Neuroformer that is trained on units in another order learn the same couplings?
+"""Whether a Neuroformer that is trained on units in another order learns the same couplings.
 
     python benchmarks/connectivity_permutation.py [--seeds 0 1 2]
 

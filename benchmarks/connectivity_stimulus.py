@@ -50,7 +50,9 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[21, 22, 23])
-    for seed in parser.parse_args().seeds:
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    arguments = parser.parse_args()
+    for seed in arguments.seeds:
         data = make_hub_network(N_UNITS, DURATION, "stimulus", seed)
         start = time.perf_counter()
         model = CoupledGLM(bin_width=0.01, history=0.1, stimulus_history=0.1).fit(data.spikes, data.stimuli)
@@ -58,7 +60,8 @@ def main() -> None:
         common, off = np.abs(data.loadings @ data.loadings.T), ~np.eye(N_UNITS, dtype=bool)
         driven = (common > np.median(common[off])) & (data.weights == 0) & off
         n_edges = int((data.weights != 0).sum())
-        for name, settings in METHODS.items():
+        for name in arguments.methods:
+            settings = METHODS[name]
             start = time.perf_counter()
             known = settings.get("background") == "model"
             inference = ConnectivityInference(model if known else None, **settings)

@@ -74,5 +74,5 @@ def _warn_of_silence(silent: np.ndarray, unit_ids: np.ndarray) -> None:
             f"{silent.sum()} of {len(silent)} units have no spike in observed time; their rows and columns are NaN: "
             f"{names[:5]}{' ...' if len(names) > 5 else ''}.",
             SilentUnitsWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -195,7 +196,8 @@ class AdjacencyReport:
         Parameters
         ----------
         column : str, default="area"
-            Column of ``unit_info`` that names the group of each unit: an area, a layer, a cell type.
+            Column of ``unit_info`` that names the group of each unit: an area, a layer, a cell type. Units without
+            one are left out.
         significant : bool, default=True
             Count only edges in ``significant_``; False counts every pair of known strength.
 
@@ -222,16 +224,17 @@ class AdjacencyReport:
         """
         check_is_fitted(self)
         info = self.unit_info_
-        if info is None or column not in info:
+        if info is None or not isinstance(column, Hashable) or column not in info:
             there = [] if info is None else list(info.columns)
             raise ValueError(
                 f"area_to_area needs unit_info with a column {column!r}, in the spikes given to fit. Got {there}."
             )
         chosen, known = self._shown(significant), ~np.isnan(self.adjacency_)
         labels = info[column].to_numpy()
+        groups = pd.unique(labels[~pd.isna(labels)])
         rows = []
-        for target in pd.unique(labels):
-            for source in pd.unique(labels):
+        for target in groups:
+            for source in groups:
                 block = np.ix_(labels == target, labels == source)
                 n_pairs, edges = int(known[block].sum()), self.adjacency_[block][chosen[block] & known[block]]
                 rows.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -111,9 +112,7 @@ def attention_counts(rows: np.ndarray, tokens: Any, n_units: int, merged: bool) 
     ndarray of shape (2, n_units, n_units)
         ``[target, source]``: summed attention, and how many pairs of spikes it was summed over.
     """
-    unit, bin_, count, length = (
-        getattr(tokens, name).cpu().numpy() for name in ("unit", "bin", "count", "length")
-    )
+    unit, bin_, count, length = (getattr(tokens, name).cpu().numpy() for name in ("unit", "bin", "count", "length"))
     n_tokens = unit.shape[1]
     there = np.arange(n_tokens) < length[:, None]
     # The prefix of t tokens is what token t follows; the prefix of s + 1 tokens ends in token s.
@@ -128,8 +127,11 @@ def attention_counts(rows: np.ndarray, tokens: Any, n_units: int, merged: bool) 
 
 def _chosen(what: str, wanted: Sequence[int] | None, there: int) -> list[int]:
     chosen = list(range(there)) if wanted is None else list(wanted)
-    if not chosen or not all(0 <= k < there for k in chosen):
-        raise ValueError(f"The model's decoder has {there} {what}s, 0 to {there - 1}. Got {chosen} instead.")
+    whole = all(isinstance(k, Integral) and not isinstance(k, bool) for k in chosen)
+    if not chosen or not whole or not all(0 <= k < there for k in chosen):
+        raise ValueError(
+            f"attention_{what}s must be some of 0 to {there - 1}, those of the model's decoder. Got {chosen} instead."
+        )
     return chosen
 
 

@@ -174,7 +174,7 @@ def cross_correlogram_z(binned: BinnedSpikes, n_lags: int, n_peak_lags: int, n_w
 def _strongest_peak(
     product: np.ndarray, pairs: np.ndarray, weight: np.ndarray, n_lags: int, n_peak_lags: int, n_wide: int
 ) -> np.ndarray:
-    """z of the strongest deviation at lags 1 .. `n_peak_lags` from a trend to which lags contribute by `weight`."""
+    """Score of the strongest deviation at lags 1 .. `n_peak_lags` from a trend to which lags contribute by `weight`."""
     kernel = np.exp(-0.5 * (np.arange(-2 * n_lags, 2 * n_lags + 1) / max(n_lags / 2.0, 0.5)) ** 2)
     kernel[2 * n_lags] *= 1.0 - _HOLLOW_FRACTION
     # Long lags have fewer pairs of bins where trials are short: the trend is that of the rate, not of the

@@ -299,7 +299,7 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
                 f"Direction is read at bins of {1e3 * width:g} ms. Above 10 ms most direct influences fall within one "
                 "bin and their direction is lost; 2 to 5 ms lose little.",
                 CoarseCouplingWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         keep(self, self._infer(given, X, y, model, reach), binned, reach)
         return self

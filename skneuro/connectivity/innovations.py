@@ -20,6 +20,7 @@ _N_BANDS = 25
 _SLOW = 10.0  # Hz: the first loadings are those of the slow bands
 _MAX_FACTORS = 6
 _FEWEST_UNITS = 4  # of fewer, a factor is one pair
+_FEWEST_ROWS = 8  # one block of a spectrum
 # Noise and couplings that were missed give eigenvalues of both signs, shared input positive ones only: a factor must
 # be this much larger than the most negative eigenvalue.
 _MARGIN = 1.5
@@ -99,7 +100,7 @@ def shared_input(
     Returns
     -------
     SharedInput or None
-        None where nothing stands out, or units are fewer than 4.
+        None where nothing stands out, or where there are fewer than 4 units or 8 bins.
 
     Examples
     --------
@@ -115,7 +116,7 @@ def shared_input(
     True
     """
     n_units = residual.shape[1]
-    if n_units < _FEWEST_UNITS:
+    if n_units < _FEWEST_UNITS or len(rows) < _FEWEST_ROWS:
         return None
     place = _place(rows, bin_width)
     edges, spectra, weight = _band_spectra(residual, place, bin_width)
@@ -162,7 +163,7 @@ def _band_spectra(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Edges of the bands in hertz, their mean cross-spectra (in-phase part, noise is 1), and their share."""
     spread = _spread(residual, place)
-    n_block = min(max(int(_BLOCK / bin_width), 8), len(spread))
+    n_block = min(max(int(_BLOCK / bin_width), _FEWEST_ROWS), len(spread))
     frequency = fft.rfftfreq(n_block, bin_width)
     edges = np.unique(np.concatenate([[0.0], np.geomspace(1.0, frequency[-1] + 1.0, _N_BANDS)]))
     band = np.searchsorted(edges, frequency, side="right") - 1

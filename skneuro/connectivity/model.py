@@ -32,6 +32,8 @@ def unwrap(estimator: Any) -> Any:
     ------
     sklearn.exceptions.NotFittedError
         If it is not fitted.
+    TypeError
+        If it is a class.
 
     Examples
     --------
@@ -42,6 +44,8 @@ def unwrap(estimator: Any) -> Any:
     StandardScaler()
     """
     inner = estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+    if isinstance(inner, type):
+        raise TypeError(f"The 'estimator' parameter must be a fitted estimator. Got the class {inner.__name__}.")
     try:
         check_is_fitted(inner)
     except NotFittedError as error:

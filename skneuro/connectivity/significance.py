@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
+
 import numpy as np
 from scipy import stats
+
+from skneuro._sklearn_compat import Interval, validate_parameter_constraints
+from skneuro.metrics._adjacency_pairs import square
 
 __all__ = ["significant_edges"]
 
@@ -34,6 +39,11 @@ def significant_edges(
     -------
     ndarray of shape (n_units, n_units), bool
 
+    Raises
+    ------
+    ValueError
+        If the matrices are not square and of the same shape, or a number is out of its range.
+
     Examples
     --------
     >>> import numpy as np
@@ -43,6 +53,13 @@ def significant_edges(
     >>> np.argwhere(significant_edges(z, 0.05)).tolist()
     [[3, 5]]
     """
+    validate_parameter_constraints(
+        {"fdr": [Interval(Real, 0, 1, closed="neither")], "n_looks": [Interval(Integral, 1, None, closed="left")]},
+        {"fdr": fdr, "n_looks": n_looks},
+        caller_name="significant_edges",
+    )
+    weighed = probability is not None
+    z, probability = square(z, z if probability is None else probability)
     known = np.isfinite(z)
     np.fill_diagonal(known, False)
     chosen = np.zeros(z.shape, dtype=bool)
@@ -53,7 +70,7 @@ def significant_edges(
     size /= max(float(np.median(size)) / noise_median, 1.0)
     p = -np.expm1(n_looks * np.log1p(-np.minimum(2.0 * stats.norm.sf(size), 1.0 - 1e-12)))
     passed = _step_up(p, fdr)
-    if probability is not None:
+    if weighed:
         passed &= _expected_false(1.0 - probability[known], fdr)
     chosen[known] = passed
     return chosen

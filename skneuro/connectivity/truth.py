@@ -17,7 +17,7 @@ __all__ = ["read_truth"]
 _CLEARLY_BETTER = 0.1
 
 
-def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray) -> np.ndarray:
+def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray, stacklevel: int = 3) -> np.ndarray:
     """Return the true adjacency as an array in the order of `unit_ids`.
 
     Parameters
@@ -28,6 +28,8 @@ def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray) -> np.nd
         Identities of the units.
     adjacency : ndarray of shape (n_units, n_units)
         Inferred strengths, to tell whether a bare array looks transposed.
+    stacklevel : int, default=3
+        Whose line a warning names.
 
     Returns
     -------
@@ -37,6 +39,8 @@ def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray) -> np.nd
     ------
     ValueError
         If the shape or the labels do not fit, or a table says that its rows are sources.
+    TypeError
+        If it is no matrix of numbers.
 
     Warns
     -----
@@ -55,7 +59,7 @@ def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray) -> np.nd
     """
     if isinstance(truth, pd.DataFrame):
         return _ordered(truth, unit_ids.tolist())
-    n_units, weights = len(unit_ids), np.asarray(truth, dtype=np.float64)
+    n_units, weights = len(unit_ids), _as_numbers(truth)
     if weights.shape != (n_units, n_units):
         raise ValueError(
             f"The true adjacency must have shape ({n_units}, {n_units}), [target, source], in the order of "
@@ -66,9 +70,19 @@ def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray) -> np.nd
             "The transposed truth scores clearly better. Matrices here are [target, source]; if yours is "
             "[source, target], pass its transpose.",
             TransposedTruthWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
     return weights
+
+
+def _as_numbers(truth: Any) -> np.ndarray:
+    try:
+        return np.asarray(truth, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        there = " Pass its weights." if hasattr(truth, "weights") else ""
+        raise TypeError(
+            f"The true adjacency must be a matrix of numbers or a labelled table. Got {type(truth).__name__}.{there}"
+        ) from error
 
 
 def _ordered(truth: pd.DataFrame, unit_ids: list) -> np.ndarray:

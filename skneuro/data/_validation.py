@@ -88,7 +88,7 @@ def whole_counts(array: np.ndarray, counts: str, owner: str) -> np.ndarray:
         # The beginning is scikit-learn's own sentence, which its check of non-negative input looks for.
         raise ValueError(
             f"Negative values in data passed to {owner}: spike counts are at least 0, got {array.min():g}. "
-            "If this is dF/F, deconvolve it into events first (CalciumEvents will; this version does not have it yet)."
+            "If this is dF/F, deconvolve it into events first (CalciumEvents)."
         )
     if array.max() >= 2**31:
         raise ValueError(f"counts must fit into 32 bits. Got {array.max():g}; give the spikes per bin.")

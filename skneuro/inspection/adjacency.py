@@ -11,6 +11,7 @@ from scipy.cluster import hierarchy
 from sklearn.utils.validation import check_is_fitted
 
 from skneuro.inspection._plotting import import_pyplot, one_axes
+from skneuro.inspection._truth import truth_of_units
 
 _ORDERS = ("hubs", "modules")
 _SATURATED = 0.99  # of the strengths: stronger ones share the last colour
@@ -72,8 +73,8 @@ class AdjacencyDisplay:
         ----------
         estimator : estimator
             Fitted, with `adjacency_` and, where it kept them, `unit_ids_`.
-        true_adjacency : ndarray of shape (n_units, n_units), default=None
-            Truth, in the order of the units.
+        true_adjacency : ndarray or DataFrame of shape (n_units, n_units), default=None
+            Truth, in the order of the units; a DataFrame is brought into it by its labels.
         ax : matplotlib Axes, or three of them with a truth, default=None
             Where to draw.
         **kwargs : dict
@@ -94,7 +95,7 @@ class AdjacencyDisplay:
         display = cls(
             adjacency=estimator.adjacency_,
             unit_ids=getattr(estimator, "unit_ids_", None),
-            true_adjacency=true_adjacency,
+            true_adjacency=truth_of_units(estimator, true_adjacency),
         )
         return display.plot(ax=ax, **kwargs)
 

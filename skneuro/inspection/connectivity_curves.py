@@ -11,6 +11,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from sklearn.utils.validation import check_is_fitted
 
 from skneuro.inspection._plotting import import_pyplot, tidy
+from skneuro.inspection._truth import truth_of_units
 from skneuro.metrics.connectivity import auprc, auprc_chance, auroc
 
 
@@ -57,8 +58,8 @@ class ConnectivityCurveDisplay:
         ----------
         estimators : mapping of str to estimator
             Fitted `ConnectivityInference` by name.
-        true_adjacency : ndarray of shape (n_units, n_units)
-            True weights, in the order of the units.
+        true_adjacency : ndarray or DataFrame of shape (n_units, n_units)
+            True weights, in the order of the units; a DataFrame is brought into it by its labels.
         ax : two matplotlib Axes, default=None
             Where to draw.
         **kwargs : dict
@@ -72,11 +73,19 @@ class ConnectivityCurveDisplay:
         ------
         NotFittedError
             If one has no `adjacency_`.
+        TypeError
+            If there is no name, or no estimator.
         """
+        if not isinstance(estimators, Mapping) or not estimators:
+            got = "an empty one" if isinstance(estimators, Mapping) else type(estimators).__name__
+            raise TypeError(
+                f"estimators must be a dict of names and fitted estimators, {{'coupling': inference, ...}}. Got {got}."
+            )
         for estimator in estimators.values():
             check_is_fitted(estimator, "adjacency_")
         found = {name: estimator.adjacency_ for name, estimator in estimators.items()}
-        return cls(adjacencies=found, true_adjacency=true_adjacency).plot(ax=ax, **kwargs)
+        truth = truth_of_units(next(iter(estimators.values())), true_adjacency)
+        return cls(adjacencies=found, true_adjacency=truth).plot(ax=ax, **kwargs)
 
     def plot(self, ax: Any = None, *, title: str | None = None) -> Self:
         """Draw both kinds of curves; dotted lines are chance.

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
-from sklearn.metrics import average_precision_score
+
+from skneuro.metrics._adjacency_pairs import pairs, square
+from skneuro.metrics._edge_detection import auprc, auprc_by_sign, auprc_chance, auroc, precision_at_k
 
 __all__ = [
     "adjacency_scores",
@@ -24,145 +25,6 @@ __all__ = [
     "sign_accuracy",
     "signed_r2",
 ]
-
-
-def auroc(adjacency: ArrayLike, true_adjacency: ArrayLike) -> float:
-    """Area under the ROC curve of ``|adjacency|`` for telling edges from other pairs; chance is 0.5.
-
-    Parameters
-    ----------
-    adjacency : array-like of shape (n_units, n_units)
-        Inferred strengths, ``[target, source]``.
-    true_adjacency : array-like of shape (n_units, n_units)
-        True weights; 0 where there is no edge, NaN where it is not known.
-
-    Returns
-    -------
-    float
-        NaN if all pairs are edges or none is.
-
-    Raises
-    ------
-    ValueError
-        If the matrices are not square and of the same shape.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skneuro.metrics.connectivity import auroc
-    >>> truth = np.array([[0, 1, 0], [0, 0, 0], [-2, 0, 0]])
-    >>> auroc([[0, 0.8, 0.1], [0.0, 0, 0.3], [-0.5, 0.2, 0]], truth)
-    1.0
-    """
-    strength, weight = _pairs(adjacency, true_adjacency)
-    edge = weight != 0
-    n_edges, n_others = int(edge.sum()), int((~edge).sum())
-    if n_edges == 0 or n_others == 0:
-        return float("nan")
-    # The Mann-Whitney statistic counts ties as one half, as the trapezoidal ROC area does.
-    ranks = stats.rankdata(np.abs(strength))
-    return float((ranks[edge].sum() - 0.5 * n_edges * (n_edges + 1)) / (n_edges * n_others))
-
-
-def auprc(adjacency: ArrayLike, true_adjacency: ArrayLike) -> float:
-    """Average precision of ``|adjacency|`` for finding edges; chance is `auprc_chance`.
-
-    Parameters
-    ----------
-    adjacency : array-like of shape (n_units, n_units)
-        Inferred strengths, ``[target, source]``.
-    true_adjacency : array-like of shape (n_units, n_units)
-        True weights; 0 where there is no edge, NaN where it is not known.
-
-    Returns
-    -------
-    float
-        NaN if there are no edges.
-
-    Raises
-    ------
-    ValueError
-        If the matrices are not square and of the same shape.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skneuro.metrics.connectivity import auprc
-    >>> truth = np.array([[0, 1, 0], [0, 0, 0], [-2, 0, 0]])
-    >>> auprc([[0, 0.8, 0.1], [0.0, 0, 0.6], [-0.5, 0.2, 0]], truth)
-    0.8333333333333333
-    """
-    strength, weight = _pairs(adjacency, true_adjacency)
-    if not (weight != 0).any():
-        return float("nan")
-    return float(average_precision_score(weight != 0, np.abs(strength)))
-
-
-def auprc_by_sign(adjacency: ArrayLike, true_adjacency: ArrayLike) -> tuple[float, float]:
-    """Average precision of ``|adjacency|`` for the excitatory edges alone, and for the inhibitory ones.
-
-    Edges of the other sign are left out, so that a method without signs can be judged.
-
-    Parameters
-    ----------
-    adjacency : array-like of shape (n_units, n_units)
-        Inferred strengths, ``[target, source]``.
-    true_adjacency : array-like of shape (n_units, n_units)
-        True signed weights; 0 where there is no edge, NaN where it is not known.
-
-    Returns
-    -------
-    excitatory, inhibitory : float
-        NaN if there are no edges of the sign.
-
-    Raises
-    ------
-    ValueError
-        If the matrices are not square and of the same shape.
-
-    Examples
-    --------
-    >>> from skneuro.metrics.connectivity import auprc_by_sign
-    >>> truth = [[0, 1, 0], [0, 0, 0], [-2, 0, 0]]
-    >>> auprc_by_sign([[0, 0.2, 0.1], [0.0, 0, 0.3], [-0.5, 0.1, 0]], truth)
-    (0.5, 1.0)
-    """
-    strength, weight = np.asarray(adjacency, dtype=np.float64), np.asarray(true_adjacency, dtype=np.float64)
-    return (
-        auprc(strength, np.where(weight < 0, np.nan, weight)),
-        auprc(strength, np.where(weight > 0, np.nan, weight)),
-    )
-
-
-def auprc_chance(adjacency: ArrayLike, true_adjacency: ArrayLike) -> float:
-    """Expected `auprc` of random strengths: the fraction of pairs that are edges.
-
-    Parameters
-    ----------
-    adjacency : array-like of shape (n_units, n_units)
-        Inferred strengths; only which of them are NaN matters.
-    true_adjacency : array-like of shape (n_units, n_units)
-        True weights; 0 where there is no edge, NaN where it is not known.
-
-    Returns
-    -------
-    float
-        NaN if no pair is left.
-
-    Raises
-    ------
-    ValueError
-        If the matrices are not square and of the same shape.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skneuro.metrics.connectivity import auprc_chance
-    >>> auprc_chance(np.ones((3, 3)), [[0, 1, 0], [0, 0, 0], [1, 1, 0]])
-    0.5
-    """
-    _, weight = _pairs(adjacency, true_adjacency)
-    return float((weight != 0).mean()) if len(weight) else float("nan")
 
 
 def direction_rate(adjacency: ArrayLike, true_adjacency: ArrayLike) -> float:
@@ -193,7 +55,7 @@ def direction_rate(adjacency: ArrayLike, true_adjacency: ArrayLike) -> float:
     >>> direction_rate([[0, 0.3], [-0.9, 0]], [[0, 0], [-1, 0]])
     1.0
     """
-    strength, weight = _square(adjacency, true_adjacency)
+    strength, weight = square(adjacency, true_adjacency)
     known = ~(np.isnan(strength) | np.isnan(weight))
     known &= known.T
     one_way = known & (weight != 0) & (weight.T == 0)
@@ -230,7 +92,7 @@ def sign_accuracy(adjacency: ArrayLike, true_adjacency: ArrayLike) -> float:
     >>> sign_accuracy([[0, 0.3], [-0.9, 0]], [[0, -1], [-1, 0]])
     0.5
     """
-    strength, weight = _pairs(adjacency, true_adjacency)
+    strength, weight = pairs(adjacency, true_adjacency)
     edge = weight != 0
     return float((np.sign(strength[edge]) == np.sign(weight[edge])).mean()) if edge.any() else float("nan")
 
@@ -263,7 +125,7 @@ def signed_r2(adjacency: ArrayLike, true_adjacency: ArrayLike) -> float:
     >>> round(signed_r2(3 * truth, truth), 12)
     1.0
     """
-    strength, weight = _pairs(adjacency, true_adjacency)
+    strength, weight = pairs(adjacency, true_adjacency)
     if len(weight) < 2 or np.ptp(strength) == 0 or np.ptp(weight) == 0:
         return float("nan")
     return float(np.corrcoef(strength, weight)[0, 1] ** 2)
@@ -276,7 +138,7 @@ def hub_recall(adjacency: ArrayLike, hubs: ArrayLike) -> float:
     ----------
     adjacency : array-like of shape (n_units, n_units)
         Inferred strengths, ``[target, source]``; NaN counts as none.
-    hubs : array-like of int
+    hubs : array-like of int, or of bool of shape (n_units,)
         Columns of the true hubs.
 
     Returns
@@ -287,7 +149,7 @@ def hub_recall(adjacency: ArrayLike, hubs: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If the matrix is not square.
+        If the matrix is not square, or `hubs` are no columns of it, each once.
 
     Examples
     --------
@@ -295,8 +157,8 @@ def hub_recall(adjacency: ArrayLike, hubs: ArrayLike) -> float:
     >>> hub_recall([[0, 0.1, 0.2], [0.5, 0, 0.1], [-0.5, 0.0, 0]], [0])
     1.0
     """
-    strength, _ = _square(adjacency, adjacency)
-    hubs = np.asarray(hubs, dtype=np.int64)
+    strength, _ = square(adjacency, adjacency)
+    hubs = _columns(hubs, len(strength))
     if not len(hubs):
         return float("nan")
     output = np.nansum(np.where(np.eye(len(strength), dtype=bool), 0.0, np.abs(strength)), axis=0)
@@ -304,49 +166,6 @@ def hub_recall(adjacency: ArrayLike, hubs: ArrayLike) -> float:
     is_hub = np.isin(np.arange(len(output)), hubs)
     above, tied = output > border, output == border
     return float((is_hub[above].sum() + is_hub[tied].mean() * (len(hubs) - above.sum())) / len(hubs))
-
-
-def precision_at_k(adjacency: ArrayLike, true_adjacency: ArrayLike, k: int | None = None) -> float:
-    """Fraction of edges among the `k` strongest pairs.
-
-    Parameters
-    ----------
-    adjacency : array-like of shape (n_units, n_units)
-        Inferred strengths, ``[target, source]``.
-    true_adjacency : array-like of shape (n_units, n_units)
-        True weights; 0 where there is no edge, NaN where it is not known.
-    k : int, default=None
-        How many pairs; the number of true edges if None. Pairs that tie at the border count in part, so that
-        the result does not depend on the order of the units.
-
-    Returns
-    -------
-    float
-        NaN if there are no edges and `k` is None.
-
-    Raises
-    ------
-    ValueError
-        If the matrices are not square and of the same shape, or `k` is not between 1 and the number of pairs.
-
-    Examples
-    --------
-    >>> from skneuro.metrics.connectivity import precision_at_k
-    >>> precision_at_k([[0, 0.3], [-0.9, 0]], [[0, 0], [-1, 0]], k=1)
-    1.0
-    """
-    strength, weight = _pairs(adjacency, true_adjacency)
-    edge = weight != 0
-    if k is None:
-        k = int(edge.sum())
-        if k == 0:
-            return float("nan")
-    if not 1 <= k <= len(edge):
-        raise ValueError(f"k must lie between 1 and the number of pairs, {len(edge)}. Got {k!r} instead.")
-    strength = np.abs(strength)
-    border = np.partition(strength, -k)[-k]
-    above, tied = strength > border, strength == border
-    return float((edge[above].sum() + edge[tied].mean() * (k - above.sum())) / k)
 
 
 def adjacency_scores(adjacency: ArrayLike, true_adjacency: ArrayLike) -> dict[str, float]:
@@ -378,27 +197,22 @@ def adjacency_scores(adjacency: ArrayLike, true_adjacency: ArrayLike) -> dict[st
     >>> scores["auroc"], scores["sign_accuracy"], scores["n_pairs"]
     (1.0, 1.0, 2)
     """
-    _, weight = _pairs(adjacency, true_adjacency)
+    _, weight = pairs(adjacency, true_adjacency)
     functions = (auroc, auprc, auprc_chance, direction_rate, sign_accuracy, signed_r2, precision_at_k)
     scores = {function.__name__: function(adjacency, true_adjacency) for function in functions}
     scores["auprc_excitatory"], scores["auprc_inhibitory"] = auprc_by_sign(adjacency, true_adjacency)
     return scores | {"n_edges": int((weight != 0).sum()), "n_pairs": len(weight)}
 
 
-def _square(adjacency: ArrayLike, true_adjacency: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    strength = np.asarray(adjacency, dtype=np.float64)
-    weight = np.asarray(true_adjacency, dtype=np.float64)
-    if strength.ndim != 2 or strength.shape[0] != strength.shape[1] or strength.shape != weight.shape:
+def _columns(hubs: ArrayLike, n_units: int) -> np.ndarray:
+    columns = np.asarray(hubs)
+    if columns.dtype == bool and columns.shape == (n_units,):
+        return np.flatnonzero(columns)
+    if columns.size == 0:
+        return np.empty(0, dtype=np.int64)
+    whole = columns.ndim == 1 and columns.dtype.kind in "iu"
+    if not whole or columns.min() < 0 or columns.max() >= n_units or len(np.unique(columns)) < len(columns):
         raise ValueError(
-            "adjacency and true_adjacency must be square matrices [target, source] of the same shape. Got "
-            f"{strength.shape} and {weight.shape} instead; select the same units in both."
+            f"hubs must be columns of the adjacency, from 0 to {n_units - 1} and each once. Got {hubs!r} instead."
         )
-    return strength, weight
-
-
-def _pairs(adjacency: ArrayLike, true_adjacency: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Strength and true weight of the pairs that count."""
-    strength, weight = _square(adjacency, true_adjacency)
-    counts = ~(np.isnan(strength) | np.isnan(weight))
-    np.fill_diagonal(counts, False)
-    return strength[counts], weight[counts]
+    return columns

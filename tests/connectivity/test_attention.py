@@ -76,7 +76,8 @@ def test_it_warns_and_refuses_what_it_cannot_read(fitted):
     model, counts = fitted
     with pytest.warns(UserWarning, match="cannot show who drives whom"):
         ConnectivityInference(model, method="attention").fit(counts)
-    with pytest.raises(ValueError, match="2 layers, 0 to 1"):
-        read(fitted, attention_layers=[2])
+    for wrong in ([2], [], [0.5], ["first"]):
+        with pytest.raises(ValueError, match="attention_layers must be some of 0 to 1"):
+            read(fitted, attention_layers=wrong)
     with pytest.raises(ValueError, match="method='attention' needs an estimator"):
         ConnectivityInference(method="attention").fit(counts)

@@ -9,6 +9,7 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Bunch
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skneuro.connectivity import CoarseCouplingWarning, ConnectivityInference
@@ -197,6 +198,8 @@ def test_a_model_is_refused_where_it_does_not_fit():
         ConnectivityInference(model).fit(COUNTS[:, :3])
     with pytest.raises(ValueError, match="reads no estimator"):
         ConnectivityInference(model, method="pearson").fit(SPIKES)
+    with pytest.raises(TypeError, match="Got the class FittedModel"):
+        ConnectivityInference(FittedModel).fit(SPIKES)
     del model.coupling_kernels_
     with pytest.raises(ValueError, match="coupling=True"):
         ConnectivityInference(model).fit(SPIKES)
@@ -214,6 +217,21 @@ def test_a_model_is_refused_where_it_does_not_fit():
 def test_parameters_that_contradict_each_other_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         ConnectivityInference(**settings).fit(SPIKES)
+
+
+def test_warnings_name_the_line_that_fits():
+    counts = COUNTS[:2000, :4] * [1, 1, 1, 0]
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        ConnectivityInference(method="glm", bin_width=0.02, max_lag=0.04).fit(counts)
+    assert {warning.category for warning in found} == {CoarseCouplingWarning, SilentUnitsWarning}
+    assert {warning.filename for warning in found} == {__file__}
+
+
+def test_lags_as_long_as_the_recording_are_shortened():
+    with pytest.warns(ShortenedLagWarning, match="longest trial has 300 bins"):
+        inference = ConnectivityInference(max_lag=1e6, readout_lag=0.05).fit(COUNTS[:300])
+    assert np.isfinite(inference.adjacency_[~np.eye(12, dtype=bool)]).any()
 
 
 def test_coarse_bins_warn_by_name():
@@ -270,6 +288,10 @@ def test_truth_is_read_by_label_and_orientation(fitted):
         glm.score(SPIKES, table.iloc[1:, 1:])
     with pytest.raises(ValueError, match=r"shape \(12, 12\)"):
         glm.score(SPIKES, WEIGHTS[:3, :3])
+    with pytest.raises(TypeError, match="Got Bunch. Pass its weights"):
+        glm.compare(Bunch(weights=WEIGHTS))
+    with pytest.raises(ValueError, match="must be finite, or NaN"):
+        glm.compare(np.where(WEIGHTS != 0, np.inf, 0))
     with pytest.warns(TransposedTruthWarning, match="transposed truth scores clearly better"):
         glm.compare(WEIGHTS.T)
     for nothing in (None, np.zeros((12, 12)), np.full((12, 12), np.nan)):

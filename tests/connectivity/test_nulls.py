@@ -88,3 +88,17 @@ def test_the_most_extreme_of_many_looks_is_no_discovery():
     z = np.random.default_rng(0).standard_normal((15, 40, 40))
     most = np.take_along_axis(z, np.abs(z).argmax(axis=0)[None], axis=0)[0]
     assert significant_edges(most, 0.05, n_looks=15).sum() <= 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"fdr": 5}, "'fdr' parameter of significant_edges"),
+        ({"n_looks": 0}, "'n_looks' parameter of significant_edges"),
+        ({"z": np.zeros(3)}, "square matrices"),
+        ({"probability": np.zeros((2, 2))}, "square matrices"),
+    ],
+)
+def test_significance_of_nothing_sensible_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        significant_edges(**{"z": np.zeros((3, 3)), "fdr": 0.05} | arguments)

@@ -1,9 +1,11 @@
 """Pictures of inferred wiring show what the matrices say."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from skneuro.connectivity import ConnectivityInference
+from skneuro.exceptions import TransposedTruthWarning
 from skneuro.inspection import AdjacencyDisplay, ConnectivityCurveDisplay, NetworkDisplay
 from skneuro.metrics.connectivity import auprc, auroc
 
@@ -62,8 +64,10 @@ def test_orders_and_truths_that_do_not_fit_are_refused(network):
         AdjacencyDisplay.from_estimator(inference, order="size")
     with pytest.raises(ValueError, match="every position from 0 to 5"):
         AdjacencyDisplay.from_estimator(inference, order=[0, 0, 1, 2, 3, 4])
-    with pytest.raises(ValueError, match="shape of adjacency"):
+    with pytest.raises(ValueError, match=r"must have shape \(6, 6\)"):
         AdjacencyDisplay.from_estimator(inference, truth[:3, :3])
+    with pytest.raises(ValueError, match="shape of adjacency"):
+        AdjacencyDisplay(adjacency=inference.adjacency_, true_adjacency=truth[:3, :3]).plot()
     with pytest.raises(ValueError, match="three axes"):
         AdjacencyDisplay.from_estimator(inference, truth, ax=matplotlib.pyplot.subplots()[1])
 
@@ -108,3 +112,23 @@ def test_few_strong_couplings_do_not_hide_the_others_and_the_difference_has_the_
     limits = [ax.images[0].get_clim() for ax in display.axes_]
     assert limits[0] == limits[2] == (-1.0, 1.0)
     assert AdjacencyDisplay(adjacency=np.zeros((3, 3))).plot().im_.get_clim() == (-1.0, 1.0)
+
+
+def test_a_labelled_truth_is_brought_into_the_order_of_the_units(network):
+    inference, truth = network
+    order = [3, 1, 0, 2, 5, 4]
+    labelled = pd.DataFrame(truth).iloc[order, order]
+    image = AdjacencyDisplay.from_estimator(inference, labelled).axes_[0].images[0]
+    np.testing.assert_array_equal(image.get_array().filled(np.nan), truth)
+    curves = ConnectivityCurveDisplay.from_estimators({"GLM": inference}, labelled).curves_
+    assert curves["GLM"]["auprc"] == auprc(inference.adjacency_, truth)
+    with pytest.warns(TransposedTruthWarning) as found:
+        AdjacencyDisplay.from_estimator(inference, truth.T)
+        ConnectivityCurveDisplay.from_estimators({"GLM": inference}, truth.T)
+    assert [warning.filename for warning in found] == [__file__] * 2
+
+
+@pytest.mark.parametrize("estimators", [[], {}, ConnectivityInference()])
+def test_curves_need_named_estimators(estimators):
+    with pytest.raises(TypeError, match="a dict of names and fitted estimators"):
+        ConnectivityCurveDisplay.from_estimators(estimators, np.eye(2))

@@ -12,6 +12,7 @@ from skneuro.metrics.connectivity import (
     auprc_chance,
     auroc,
     direction_rate,
+    hub_recall,
     precision_at_k,
     sign_accuracy,
     signed_r2,
@@ -112,5 +113,21 @@ def test_what_cannot_be_defined_is_nan():
 def test_matrices_of_different_shape_are_refused():
     with pytest.raises(ValueError, match="square matrices"):
         auroc(np.zeros((3, 3)), np.zeros((4, 4)))
-    with pytest.raises(ValueError, match="k must lie between 1 and the number of pairs, 6"):
+    with pytest.raises(ValueError, match="k must be a whole number from 1 to the number of pairs, 6"):
         precision_at_k(np.zeros((3, 3)), np.ones((3, 3)), k=7)
+
+
+def test_hubs_are_columns_or_a_mask():
+    strength = np.zeros((4, 4))
+    strength[:, 2] = 1.0
+    assert hub_recall(strength, [2]) == hub_recall(strength, np.arange(4) == 2) == 1.0
+    for wrong in ([4], [-1], [2, 2], [0.5], [[2]]):
+        with pytest.raises(ValueError, match="columns of the adjacency, from 0 to 3"):
+            hub_recall(strength, wrong)
+
+
+def test_infinite_strengths_are_refused():
+    with pytest.raises(ValueError, match="adjacency must be finite"):
+        signed_r2([[0, np.inf], [1, 0]], np.ones((2, 2)))
+    with pytest.raises(ValueError, match="whole number from 1"):
+        precision_at_k(np.ones((2, 2)), np.ones((2, 2)), 1.5)
