@@ -1,12 +1,12 @@
 """Every method of connectivity inference on networks whose wiring is known.
 
-    python benchmarks/connectivity.py [--sets levels faults spycon] [--seeds 21 22 23] [--levels easy medium hard] [--again CCG]
+    python benchmarks/connectivity.py [--sets levels faults spycon] [--seeds 21 22 23] [--levels easy medium hard]
+    python benchmarks/connectivity.py --again CCG
 
-Rows are added to ``results/connectivity.csv`` as they are measured; a row that is there is not measured again, unless its
-method is named by ``--again``. The
-levels are 80 units of `make_hub_network` and 10 minutes, the faults 80 units of its level "medium" recorded badly. For
-the spycon recordings, intervals are 95 % bootstrap intervals over pairs of units (edges and other pairs apart). Nothing
-was tuned on these seeds.
+Rows are added to ``results/connectivity.csv`` as they are measured; a row that is there is not measured again, unless
+its method is named by ``--again``. The levels are 80 units of `make_hub_network` and 10 minutes, the faults 80 units of
+its level "medium" recorded badly. For the spycon recordings, intervals are 95 % bootstrap intervals over pairs of units
+(edges and other pairs apart). Nothing was tuned on these seeds.
 """
 
 from __future__ import annotations

@@ -55,7 +55,9 @@ def main() -> None:
     for seed in arguments.seeds:
         data = make_hub_network(N_UNITS, DURATION, "stimulus", seed)
         start = time.perf_counter()
-        model = CoupledGLM(bin_width=0.01, history=0.1, stimulus_history=0.1).fit(data.spikes, data.stimuli)
+        model = None
+        if any(METHODS[name].get("background") == "model" for name in arguments.methods):
+            model = CoupledGLM(bin_width=0.01, history=0.1, stimulus_history=0.1).fit(data.spikes, data.stimuli)
         of_model = time.perf_counter() - start
         common, off = np.abs(data.loadings @ data.loadings.T), ~np.eye(N_UNITS, dtype=bool)
         driven = (common > np.median(common[off])) & (data.weights == 0) & off

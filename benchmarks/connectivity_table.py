@@ -78,6 +78,36 @@ def stimulus(rows: pd.DataFrame) -> str:
     return markdown(table)
 
 
+def nulls(rows: pd.DataFrame) -> str:
+    """Share of the pairs that each method finds, and the largest of a seed; all of them are false."""
+    share = (rows["found"] / rows["pairs"]).groupby([rows["null"], rows["method"]], sort=False)
+    table = pd.DataFrame({"mean": share.mean(), "most": share.max()})
+    text = table.apply(lambda row: f"{row['mean']:.3f} ({row['most']:.3f})", axis=1).unstack(sort=False)
+    text.insert(0, "seeds", rows.groupby("null", sort=False)["seed"].nunique().astype(str))
+    return markdown(text.rename_axis("recording").reset_index())
+
+
+def permutation(rows: pd.DataFrame) -> str:
+    """Correlations of couplings, by how two models differ."""
+    of_kind = rows.groupby("kind", sort=False)["correlation"]
+    table = {"models differ by": list(of_kind.mean().index), "pairs of models": [str(n) for n in of_kind.size()]}
+    table["mean r"] = [f"{value:.3f}" for value in of_kind.mean()]
+    table["least r"] = [f"{value:.3f}" for value in of_kind.min()]
+    table["largest r"] = [f"{value:.3f}" for value in of_kind.max()]
+    return markdown(pd.DataFrame(table))
+
+
+def more_than_ccg(rows: pd.DataFrame) -> str:
+    """Differences to the cross-correlogram on the same pairs of units."""
+    rows = rows[rows["method"] != "ccg"]
+    table = {"recording": list(rows["data"]), "method": [f'`"{name}"`' for name in rows["method"]]}
+    for name, title in (("auroc", "AUROC more"), ("auprc", "AUPRC more")):
+        columns = [rows[f"{name}_more{end}"] for end in ("", "_low", "_high")]
+        table[title] = [f"{v:+.3f} ({low:+.3f} to {high:+.3f})" for v, low, high in zip(*columns, strict=True)]
+    table["draws with a larger AUPRC"] = [f"{value:.2f}" for value in rows["auprc_better"]]
+    return markdown(pd.DataFrame(table))
+
+
 def tables() -> dict[str, str]:
     """All tables, by the name of their marker."""
     rows = pd.read_csv(HERE / "results" / "connectivity.csv")
@@ -109,6 +139,10 @@ def tables() -> dict[str, str]:
         titles = SCORES | {"training": "s of training"}
         parts |= {titles[name]: [number(v, name) for v in means[name]] for name in means}
         result["models"] = markdown(pd.DataFrame(parts))
+    for name, table in {"nulls": nulls, "permutation": permutation, "spycon": more_than_ccg}.items():
+        path = HERE / "results" / f"connectivity_{name}.csv"
+        if path.exists():
+            result[{"spycon": "more than CCG"}.get(name, name)] = table(pd.read_csv(path))
     of_size = HERE / "results" / "connectivity_size.csv"
     if of_size.exists():
         columns = {"data": "data", "units": "units", "cpu_seconds": "CPU s", "seconds": "s", "peak_mb": "peak MB"}

@@ -6,7 +6,6 @@ Every function takes binned spikes and returns ``adjacency[target, source]``; th
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from skneuro.connectivity.lags import lagged_moments
 from skneuro.data import BinnedSpikes
@@ -163,31 +162,27 @@ def cross_correlogram_z(binned: BinnedSpikes, n_lags: int, n_peak_lags: int, n_w
     moments = [lagged_moments(binned, lag) for lag in range(reach + 1)]
     product = np.stack([m.product.T for m in moments[:0:-1]] + [m.product for m in moments])
     pairs = np.stack([m.n.T for m in moments[:0:-1]] + [m.n for m in moments])
-    lag = np.arange(-reach, reach + 1)
+    lag, looked_at = np.arange(-reach, reach + 1), np.arange(1, n_peak_lags + 1)
+    offset = looked_at[:, None] - lag
+    kernel = np.exp(-0.5 * (offset / max(n_lags / 2.0, 0.5)) ** 2) * (np.abs(offset) <= 2 * n_lags)
+    kernel[offset == 0] *= 1.0 - _HOLLOW_FRACTION
     n_wide = min(n_wide, n_peak_lags)
-    z = _strongest_peak(product, pairs, np.ones(len(lag)), n_lags, n_peak_lags, n_wide)
-    one_sided = _strongest_peak(product, pairs, (lag < -n_peak_lags) | (lag >= 0), n_lags, n_peak_lags, n_wide)
+    z = _strongest_peak(product, pairs, kernel, n_wide)
+    one_sided = _strongest_peak(product, pairs, kernel * ((lag < -n_peak_lags) | (lag >= 0)), n_wide)
     artefact = (np.abs(z) < np.abs(z.T)) & (np.abs(one_sided) < np.abs(z))
     return np.where(artefact, one_sided, z)
 
 
-def _strongest_peak(
-    product: np.ndarray, pairs: np.ndarray, weight: np.ndarray, n_lags: int, n_peak_lags: int, n_wide: int
-) -> np.ndarray:
-    """Score of the strongest deviation at lags 1 .. `n_peak_lags` from a trend to which lags contribute by `weight`."""
-    kernel = np.exp(-0.5 * (np.arange(-2 * n_lags, 2 * n_lags + 1) / max(n_lags / 2.0, 0.5)) ** 2)
-    kernel[2 * n_lags] *= 1.0 - _HOLLOW_FRACTION
+def _strongest_peak(product: np.ndarray, pairs: np.ndarray, kernel: np.ndarray, n_wide: int) -> np.ndarray:
+    """Score of the strongest deviation from the trend: `kernel` (lags looked at, all lags) times the counts."""
+    smooth_product, smooth_pairs = (np.tensordot(kernel, series, axes=1) for series in (product, pairs))
+    first = len(product) // 2 + 1
+    product, pairs = (series[first : first + len(kernel)] for series in (product, pairs))
     # Long lags have fewer pairs of bins where trials are short: the trend is that of the rate, not of the
     # counts.
-    smooth_product, smooth_pairs = (
-        ndimage.convolve1d(series * weight[:, None, None], kernel / kernel.sum(), axis=0, mode="constant")
-        for series in (product, pairs)
-    )
     trend = pairs * smooth_product / np.maximum(smooth_pairs, np.finfo(float).tiny)
-    first = len(product) // 2 + 1
     product, trend = (
-        np.lib.stride_tricks.sliding_window_view(series[first : first + n_peak_lags], n_wide, axis=0).sum(-1)
-        for series in (product, trend)
+        np.lib.stride_tricks.sliding_window_view(series, n_wide, axis=0).sum(-1) for series in (product, trend)
     )
     with np.errstate(invalid="ignore", divide="ignore"):
         z = np.where(trend > 0, (product - trend) / np.sqrt(trend), np.nan)
