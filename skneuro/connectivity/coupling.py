@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skneuro.connectivity.drift import slow_rates
 from skneuro.connectivity.edges import Edges, infer_edges
 from skneuro.connectivity.glm import Evidence, PerTarget, fit_targets
 from skneuro.connectivity.innovations import SharedInput, shared_input
@@ -71,7 +72,8 @@ def fit_coupling(
     alpha : float, default=20.0
         Ridge penalty of the GLM, in nats^-2.
     innovations : bool, default=True
-        Whether shared input is read from the residuals and taken into account.
+        Whether shared input is read from the residuals and taken into account, and so are the slow rates of units that
+        drift.
     n_factors : int, default=None
         Number of its factors; None lets the residuals decide.
     dale : bool or "auto", default="auto"
@@ -96,6 +98,8 @@ def fit_coupling(
     [[1, 0]]
     """
     past = Past.of(binned, n_lags, n_basis)
+    if innovations:
+        offset = _together(offset, slow_rates(binned, past.lagged.rows, offset))
     evidence = fit_targets(past, alpha=alpha, max_iter=_MAX_ITER, tol=_TOL, offset=offset)
     shared = None
     for number in range(_ROUNDS if innovations else 0):
@@ -107,6 +111,12 @@ def fit_coupling(
         evidence = _refit(past, evidence, shared, alpha, offset, max_iter=_MAX_ITER if last else 3)
     edges = infer_edges(past, evidence, dale=dale, alpha=alpha)
     return CouplingFit(edges, past.kernels(evidence.weights), shared, evidence.converged)
+
+
+def _together(one: PerTarget | None, other: PerTarget | None) -> PerTarget | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return lambda targets: one(targets) + other(targets)
 
 
 def _refit(

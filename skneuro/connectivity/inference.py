@@ -93,9 +93,9 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         Ridge penalty of the same: inverse variance of the prior on a coefficient, in nats^-2.
     background : {"auto", "innovations", "model"} or None, default="auto"
         What ``"coupling"`` and ``"glm"`` know of input that units share: ``"innovations"`` reads it from what the
-        couplings leave unexplained; ``"model"`` takes the expectation of `estimator` given the stimuli (and nothing of
-        the spikes) as known, and then innovations for the rest; None nothing. ``"auto"`` is ``"innovations"`` for
-        ``"coupling"`` and None for ``"glm"``.
+        couplings leave unexplained, and takes the slow rates (5 s) of units that drift as known; ``"model"`` takes the
+        expectation of `estimator` given the stimuli (and nothing of the spikes) as known, and then innovations for the
+        rest; None nothing. ``"auto"`` is ``"innovations"`` for ``"coupling"`` and None for ``"glm"``.
     n_factors : int or "auto", default="auto"
         Number of factors of the innovations; "auto" takes as many as stand out.
     dale : bool or "auto", default="auto"
