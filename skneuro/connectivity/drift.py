@@ -17,6 +17,7 @@ __all__ = ["slow_rates"]
 
 _STEP = 0.5  # s, in which the slow rate is constant
 _SIGMA = 5.0  # s, of its smoothing: hundreds of times the reach of a kernel
+_FEWEST_STEPS = 20  # 10 s: of less, a drift cannot be told from noise
 _LEAST_SHARE = 0.5  # of the slow rate's variance that must be more than counting noise
 
 
@@ -40,7 +41,7 @@ def slow_rates(binned: BinnedSpikes, rows: np.ndarray, offset: PerTarget | None 
     -------
     callable or None
         Gives, for an array of targets, the centred slow log-rate (n_rows, n_targets), 0 for units that do not drift.
-        None where no unit drifts.
+        None where no unit drifts, or where there are less than ten seconds.
 
     Examples
     --------
@@ -55,6 +56,8 @@ def slow_rates(binned: BinnedSpikes, rows: np.ndarray, offset: PerTarget | None 
     (False, True)
     """
     step = np.unique(rows // max(1, round(_STEP / binned.bin_width)), return_inverse=True)[1]
+    if len(step) == 0 or step[-1] + 1 < _FEWEST_STEPS:
+        return None
     gather = sparse.csr_array((np.ones(len(rows)), (step, np.arange(len(rows)))))
     counts = np.asarray((gather @ observed_counts(binned)[rows]).todense())
     expected = _expected(binned, rows, gather, offset)
@@ -69,7 +72,7 @@ def slow_rates(binned: BinnedSpikes, rows: np.ndarray, offset: PerTarget | None 
     spread = _smoothed(expected, width / np.sqrt(2.0)) / (2.0 * np.sqrt(np.pi) * width)
     noise = fano * (weight * spread / np.maximum(mean, 1e-12) ** 2).sum(axis=0)
     share = 1.0 - noise / np.maximum((weight * (rate - 1.0) ** 2).sum(axis=0), 1e-12)
-    share[share < _LEAST_SHARE] = 0.0
+    share[(share < _LEAST_SHARE) | (counts.sum(axis=0) == 0)] = 0.0
     if not share.any():
         return None
     log_rate = np.log1p(share * (rate - 1.0))

@@ -24,6 +24,12 @@ def test_a_rate_that_changes_fast_or_not_at_all_is_no_drift(modulation):
     assert slow_rates(binned(counts), np.arange(N_BINS)) is None
 
 
+def test_silence_and_a_few_seconds_are_no_drift():
+    counts = np.random.default_rng(0).poisson(np.full((N_BINS, 2), 0.04)) * [1, 0]
+    assert slow_rates(binned(counts), np.arange(N_BINS)) is None
+    assert slow_rates(binned(counts[:1000]), np.arange(1000)) is None
+
+
 def test_bursts_are_no_drift():
     rng = np.random.default_rng(0)
     counts = np.zeros((N_BINS, 3), dtype=int)
