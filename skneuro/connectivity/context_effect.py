@@ -131,3 +131,4 @@ def _by_gradient(network: Neuroformer, batch: Batch, n_lags: int) -> Iterator[tu
     count = batch.counts[cell]
     change = torch.stack(slopes, dim=1) * count[:, None]
     yield tuple(value.cpu().numpy() for value in (lag, source, count.double(), change.double()))
+
