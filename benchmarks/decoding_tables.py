@@ -64,14 +64,15 @@ def full() -> str:
 
 
 def few_shot() -> str:
-    """Velocity from few labels: one column a share."""
+    """Velocity from few labels and from all: one column a share."""
     rows = rows_of("decoding")
     body = []
     for name in ORDER:
         cells = [cell(scores(rows, task="few-shot", labels=share, decoder=name)) for share in LABELS]
         if any(cells):
-            body.append([NAMES.get(name, name), *cells])
-    return markdown(["decoder", *LABELS], body)
+            everything = cell(scores(rows, task="velocity", input="causal", labels="100%", decoder=name))
+            body.append([NAMES.get(name, name), *cells, everything])
+    return markdown(["decoder", *LABELS, "100%"], body)
 
 
 def v1() -> str:

@@ -56,4 +56,4 @@ def test_means_over_seeds_are_those_of_the_rows(script, monkeypatch):
         for value in ("0.5", "0.7")
     ]
     monkeypatch.setattr(tables, "rows_of", lambda name: rows)
-    assert "| ridge |  | 0.600 ± 0.141 (2) |  |  |" in tables.few_shot()
+    assert "| ridge |  | 0.600 ± 0.141 (2) |  |  |  |" in tables.few_shot()
