@@ -61,10 +61,11 @@ class SharedGainPoisson:
 
 
 def gain_moments(counts: list[np.ndarray], expected: list[np.ndarray]) -> tuple[float, float]:
-    """Variance of a gain and its correlation from bin to bin, from a population's counts and their expectations.
+    """Variance of a gain and correlation of its logarithm from bin to bin, from a population's counts and expectations.
 
     With counts ``N`` that are Poisson given gain times expectation ``M``, ``E[(N - M)^2 - M] = variance * M^2``, and
-    the product of the residuals of two bins has the gains' covariance times ``M M'``.
+    the product of the residuals of two bins has the gains' covariance times ``M M'``. A lognormal gain has a covariance
+    of ``exp(c) - 1`` where that of its logarithm is ``c``.
     """
     residual = [n - m for n, m in zip(counts, expected, strict=True)]
     variance = sum(float(((r**2) - m).sum()) for r, m in zip(residual, expected, strict=True))
@@ -73,4 +74,4 @@ def gain_moments(counts: list[np.ndarray], expected: list[np.ndarray]) -> tuple[
     covariance /= sum(float((m[1:] * m[:-1]).sum()) for m in expected)
     if variance <= 0:
         return 0.0, 0.0
-    return variance, float(np.clip(covariance / variance, 0.0, 0.999))
+    return variance, float(np.clip(np.log1p(max(covariance, 0.0)) / np.log1p(variance), 0.0, 0.999))

@@ -2,7 +2,7 @@
 
     python benchmarks/generation.py [--case video S1 V1 hub] [--seed 0] [--quick] [--write]
 
-video   100 units that a video drives, 32 s trials, a shared gain and coupling; ten repeats of two clips nobody saw
+video   100 units that a video drives, 32 s trials, a shared gain and coupling; six repeats of two clips nobody saw
 S1      area 2 of a macaque that reaches: pieces of the test segments, from silence
 V1      events of V1 cells under gratings, given grating, speed and pupil; the last quarter of the trials is held out
 hub     a hub of a network of known wiring is driven and silenced, in the simulator and in the models
@@ -36,13 +36,17 @@ from skneuro.preprocessing import CalciumEvents
 CASES = ["video", "S1", "V1", "hub"]
 
 
-def models(bin_width: float, window_bins: int, seed: int, quick: bool, stimulated: bool) -> dict:
+EPOCHS = {"video": 15}  # and 30 elsewhere
+STEPS = {"video": 400, "hub": 600}  # and 1,200
+
+
+def models(case: str, bin_width: float, window_bins: int, seed: int, quick: bool, stimulated: bool) -> dict:
     common = {"bin_width": bin_width, "random_state": seed}
     aligned = {} if stimulated else {"gamma": 0.0, "mu": 0.5}
-    gru = {"max_steps": 20 if quick else 1200, "n_threads": 1, **common}
+    gru = {"max_steps": 20 if quick else STEPS.get(case, 1200), "n_threads": 1, **common}
     found = {
         "Neuroformer": NeuroformerEstimator(
-            window_bins=window_bins, max_epochs=1 if quick else 30, n_threads=1, **aligned, **common
+            window_bins=window_bins, max_epochs=1 if quick else EPOCHS.get(case, 30), n_threads=1, **aligned, **common
         ),
         "coupled GLM": CoupledGLM(bin_width=bin_width, history=max(0.25, 4 * bin_width)),
         "GRU": GRUModel(**gru),
@@ -54,7 +58,7 @@ def models(bin_width: float, window_bins: int, seed: int, quick: bool, stimulate
 
 
 def video(seed: int, quick: bool) -> tuple[Recording, Recording, float, int, np.ndarray | None]:
-    n_units, length, n_train, n_repeats = (8, 4.0, 4, 3) if quick else (100, 32.0, 12, 10)
+    n_units, length, n_train, n_repeats = (8, 4.0, 4, 3) if quick else (100, 32.0, 8, 6)
     data = make_stimulus_driven_population(
         n_units, n_train + 2, n_repeats, clip_duration=length, shared_gain=0.3, coupling=0.3, random_state=seed
     )
@@ -85,7 +89,7 @@ def v1(seed: int, quick: bool) -> tuple[Recording, Recording, float, int, np.nda
 
 def evaluate(case: str, seed: int, quick: bool) -> list[dict]:
     train, test, bin_width, window_bins, shown = {"video": video, "S1": s1, "V1": v1}[case](seed, quick)
-    candidates = models(bin_width, window_bins, seed, quick, test.modalities is not None)
+    candidates = models(case, bin_width, window_bins, seed, quick, test.modalities is not None)
     fitted = {}
     for name, model in {**candidates, "shared-gain Poisson": SharedGainPoisson(bin_width)}.items():
         start = time.process_time()
@@ -102,8 +106,8 @@ def evaluate(case: str, seed: int, quick: bool) -> list[dict]:
 
 def hub(seed: int, quick: bool) -> list[dict]:
     """Change of every other unit's rate when a hub is driven or silenced: the simulator's beside the models'."""
-    settings = {"n_units": 8 if quick else 20, "random_state": seed}
-    duration, n_samples = (30.0, 3) if quick else (1200.0, 60)
+    settings = {"n_units": 8 if quick else 12, "random_state": seed}
+    duration, n_samples = (30.0, 3) if quick else (900.0, 40)
     base = make_hub_network(duration=duration, **settings)
     target = int(base.hubs[0])
     others = np.arange(settings["n_units"]) != target
@@ -114,8 +118,8 @@ def hub(seed: int, quick: bool) -> list[dict]:
         true[what] = change[others]
         given[what] = {"stimulate": {target: float(change[target])}} if change[target] > 0 else {"silence": [target]}
     rows = []
-    training = base.spikes.cut(5.0)[: int(duration / 4 / 5.0)]
-    for name, model in models(0.01, 5, seed, quick, False).items():
+    training = base.spikes.cut(5.0)[: int(duration / 3 / 5.0)]
+    for name, model in models("hub", 0.01, 5, seed, quick, False).items():
         model.fit(training)
         free, *changed = (
             _rates(model.sample(duration=10.0, n_samples=n_samples, random_state=seed, **done))

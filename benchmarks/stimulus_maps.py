@@ -138,7 +138,7 @@ def measure(seed: int, quick: bool, models: list[str]) -> list[dict]:
         model = fit(data.spikes, video, seed, quick, tubelets)
         print(f"{name}: fitted in {time.process_time() - start:.0f} CPU s", flush=True)
         fast = [method for method in METHODS if method != "occlusion"]
-        ask(name, model, video, fast if wrong and tubelets else METHODS)
+        ask(name, model, video, fast if tubelets else METHODS)  # occlusion encodes every tubelet for every patch
         if not wrong:
             ask(f"{name}, randomised weights", randomised(model, seed), video, fast)
     return rows

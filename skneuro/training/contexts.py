@@ -11,6 +11,7 @@ from torch import Tensor
 
 from skneuro.nn import Neuroformer
 from skneuro.nn.batch import Batch
+from skneuro.nn.keys import ModalityKeys, TimedKeys
 from skneuro.nn.layout import known_until
 from skneuro.nn.softmax_heads import all_prefixes
 from skneuro.nn.windows import window_tokens
@@ -38,8 +39,23 @@ def context_batches(builder: BatchBuilder, bins: np.ndarray, rows: int = ROWS) -
         segments = Segments(trial[part], start[part], start[part] + 1)
         warm_up = max(config.context_bins, config.history_bins, 1)
         batch = builder.build(segments, warm_up, layout=False)
-        # One window is enough; blocks of bins that share their keys would be longer.
-        yield segments, replace(batch, scored=batch.scored[:, : config.window_bins])
+        # One window is enough; the blocks of bins that share their keys are longer.
+        end = config.window_bins * config.bin_width
+        keys = {name: _until(modality, end) for name, modality in batch.modalities.items()}
+        yield segments, replace(batch, scored=batch.scored[:, : config.window_bins], modalities=keys)
+
+
+def _until(keys: ModalityKeys, end: float) -> ModalityKeys:
+    """Keys without the columns in which nothing comes up before `end`, seconds from the block's start."""
+    tubelets = keys.tubelets
+    if tubelets is not None:
+        tubelets = replace(tubelets, **_columns_until(tubelets, end))
+    return replace(keys, tubelets=tubelets, **_columns_until(keys, end))
+
+
+def _columns_until(keys: TimedKeys, end: float) -> dict[str, Tensor]:
+    n = max(int(((keys.time < end) & keys.present).sum(1).max()), 1)  # times ascend
+    return {name: getattr(keys, name)[:, :n] for name in ("time", "present", "sample")}
 
 
 def states_at(network: Neuroformer, batch: Batch) -> Tensor | None:
