@@ -1,4 +1,4 @@
-"""Puts the results of `decoding.py` and `decoding_v1.py` into the page on decoding: run it after they have written.
+"""Puts the results of `decoding.py`, `decoding_track.py` and `decoding_v1.py` into the page on decoding: run it after they have written.
 
     python benchmarks/decoding_tables.py
 
@@ -85,7 +85,20 @@ def v1() -> str:
     return markdown(list(columns.values()), [[row[key] for key in columns] for row in rows_of("decoding_v1")])
 
 
-TABLES = {"full": full, "few-shot": few_shot, "v1": v1}
+def track() -> str:
+    """Mean of the folds for each seed, and the worst fold, its mean over seeds."""
+    rows = rows_of("decoding_track")
+    body = []
+    for name in dict.fromkeys(row["decoder"] for row in rows):
+        own = [row for row in rows if row["decoder"] == name]
+        seeds, folds = (sorted({row[key] for row in own}) for key in ("seed of fit", "fold"))
+        found = np.array([[float(r["R2"]) for f in folds for r in own if (r["seed of fit"], r["fold"]) == (s, f)]
+                          for s in seeds])  # fmt: skip
+        body.append([name, cell(found.mean(1).tolist()), f"{found.mean(0).min():.3f}"])
+    return markdown(["decoder", "R2", "worst fold"], body)
+
+
+TABLES = {"full": full, "few-shot": few_shot, "track": track, "v1": v1}
 
 
 def filled(text: str) -> str:
