@@ -24,19 +24,32 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def recordings() -> str:
-    """A row for each recording and model, pooled over folds."""
+    """A row for each recording and model that all its folds have, pooled."""
+    rows = summarise(kept("likelihood"))
+    most: dict[str, int] = {}
+    for row in rows:
+        most[row["recording"]] = max(most.get(row["recording"], 0), row["folds"])
     body = []
-    for row in summarise(kept("likelihood")):
-        best = row["model"] in row["best baseline"].split(" / ")
+    for row in rows:
+        if row["folds"] < most[row["recording"]]:
+            continue
         gain = f"{row['to the best baseline']:+.3f} [{row['from']:.3f}, {row['to']:.3f}]"
         body.append([
-            row["recording"], f"{row['model']}{' (best baseline)' if best else ''}", str(row["folds"]),
-            *(number(row[name]) for name in ("pattern", "past", "rate", "co-smoothing", "train")),
-            "" if best and row["folds"] == 1 else gain, f"{row['units better']:.0%}", f"{row['CPU s']:.0f}",
+            row["recording"], row["model"], str(row["folds"]), number(row["pattern"]), number(row["worst fold"]),
+            number(row["train"]), "" if row["model"] == row["best baseline"] else gain, f"{row['units better']:.0%}",
+            f"{row['CPU s']:.0f}",
         ])  # fmt: skip
-    head = ["recording", "model", "folds", "pattern", "past", "rate", "co-smoothing", "train", "to the best baseline",
-            "units better", "CPU s"]  # fmt: skip
+    head = ["recording", "model", "folds", "pattern", "worst fold", "train", "to the best baseline", "units better",
+            "CPU s"]  # fmt: skip
     return markdown(head, body)
+
+
+def parts() -> str:
+    """Fold 0 of every recording: what of the score is prediction, and what coupling is worth."""
+    columns = ("pattern", "past", "rate", "co-smoothing")
+    rows = [row for row in kept("likelihood") if row["fold"] == "0"]
+    body = [[row["recording"], row["model"], *(number(float(row[name])) for name in columns)] for row in rows]
+    return markdown(["recording", "model", *columns], body)
 
 
 def s1() -> str:
@@ -64,7 +77,7 @@ def curves() -> str:
     return markdown(head, body)
 
 
-TABLES = {"recordings": recordings, "s1": s1, "curves": curves}
+TABLES = {"recordings": recordings, "parts": parts, "s1": s1, "curves": curves}
 
 
 def filled(text: str) -> str:
