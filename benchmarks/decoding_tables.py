@@ -1,4 +1,4 @@
-"""Puts the results of `decoding.py`, `decoding_track.py` and `decoding_v1.py` into the page on decoding: run it after they have written.
+"""Puts the results of the decoding benchmarks into the page on decoding: run it after they have written.
 
     python benchmarks/decoding_tables.py
 

@@ -5,8 +5,8 @@
 The run from 4,400 to 5,360 s in bins of 250 ms; the first principal axis of the position where the rat runs faster
 than 15 pixels a second; 5 s on both sides of a test block are left out. Ridge and GRU read the counts from two bins
 before to four bins after (the lags of the reference numbers); as "wide" from four before to four after, which is what
-the Neuroformer's readout sees beside its state; as "long" from 16 before, four seconds. The Neuroformer is pretrained on
-the spikes of the training blocks. R2 of each fold, tuned inside the training blocks.
+the Neuroformer's readout sees beside its state; as "long" from 16 before, four seconds. The Neuroformer is pretrained
+on the spikes of the training blocks. R2 of each fold, tuned inside the training blocks.
 """
 
 from __future__ import annotations
