@@ -57,7 +57,7 @@ def test_rows_of_the_results_are_rows_of_x(fitted, make, world):
     found = model.predict(world.spikes, world.both)
     assert found.dtype == object and found.shape == (12,) and found[0].shape == (20, 3)
     assert model.transform(world.spikes, world.both).shape == (12, 8)
-    plain = make().fit(world.counts)
+    plain = make(context_width=16).fit(world.counts)
     assert plain.predict(world.counts).shape == (12, 20, 3)
     assert plain.score_samples(world.counts).shape == (12,)
     assert plain.transform(world.counts).shape == (12, 16)
