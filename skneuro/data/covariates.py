@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skneuro.data._rows import frozen
-from skneuro.data.modality import Modality, Samples, known_moments
+from skneuro.data.modality import Modality, Samples, known_moments, same_rows
 
 if TYPE_CHECKING:
     from skneuro.data.binning import BinnedSpikes
@@ -103,6 +103,13 @@ class Covariates(Modality):
         new = object.__new__(type(self))
         new._set(values=frozen(self.values[rows]), names=self.names)
         return new
+
+    @property
+    def _static(self) -> bool:
+        return True
+
+    def _identity(self) -> np.ndarray:
+        return same_rows(np.nan_to_num(self.values, nan=np.inf))
 
     def _cut(self, parent: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Self:
         return self._take(parent)

@@ -119,6 +119,35 @@ class ModelInput:
         # Trial by trial: from one cumulative sum, a trial's result would depend on the trials before it.
         return np.array([per_bin[a:b].sum() for a, b in zip(ptr[:-1], ptr[1:], strict=True)], dtype=np.float64)
 
+    def row_means(self, per_bin: np.ndarray) -> np.ndarray:
+        """Average vectors of bins over each row of X, without those that hold NaN.
+
+        Parameters
+        ----------
+        per_bin : ndarray of shape (n_bins, d)
+            Vectors of the bins of all trials.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, d)
+            The vectors themselves for 2-D counts; NaN for a row of which nothing is known.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skneuro.data import read_input
+        >>> inp = read_input(np.zeros((2, 3, 4), dtype=int), bin_width=0.01)
+        >>> inp.row_means(np.array([[0.0], [1], [2], [3], [np.nan], [5]])).ravel()
+        array([1., 4.])
+        """
+        if self.layout == "bins":
+            return per_bin
+        rows = []
+        for low, high in zip(self.spikes.ptr[:-1], self.spikes.ptr[1:], strict=True):
+            known = per_bin[low:high][~np.isnan(per_bin[low:high]).any(1)]
+            rows.append(known.mean(0) if len(known) else np.full(per_bin.shape[1], np.nan))
+        return np.array(rows).reshape(self.n_rows, per_bin.shape[1])
+
 
 def read_input(
     X: Any, y: Any = None, *, bin_width: float, counts: str = "round", estimator: str = "the estimator"

@@ -144,6 +144,15 @@ class Modality(RowContainer, ABC):
     def _cut(self, parent: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Self:
         """Blocks [start, stop) of the trials `parent`."""
 
+    @property
+    def _static(self) -> bool:
+        """Whether what is shown stays the same for a whole trial."""
+        return False
+
+    def _identity(self) -> np.ndarray:
+        """What each trial shows, (n_trials,): trials with the same number show the same at the same time in it."""
+        return np.arange(len(self))
+
     def _during(self, trial: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Self:
         """The part that lies in some stretches of trials, for `moments`; by default all."""
         return self
@@ -151,6 +160,11 @@ class Modality(RowContainer, ABC):
     def _same_trials(self, binned: BinnedSpikes) -> None:
         if binned.n_trials != len(self):
             raise ValueError(f"The bins must be of the same {len(self)} trials. Got {binned.n_trials} trials.")
+
+
+def same_rows(values: np.ndarray) -> np.ndarray:
+    """A number for each row (n,): equal rows have equal numbers."""
+    return np.unique(values, axis=0, return_inverse=True)[1].reshape(len(values))
 
 
 def known_moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

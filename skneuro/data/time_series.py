@@ -9,7 +9,7 @@ import numpy as np
 
 from skneuro.data._rows import concatenated_ranges, frozen, pointer
 from skneuro.data._validation import TOLERANCE, as_times, check_width, per_trial
-from skneuro.data.modality import Modality, Samples, known_moments
+from skneuro.data.modality import Modality, Samples, known_moments, same_rows
 
 if TYPE_CHECKING:
     from skneuro.data.binning import BinnedSpikes
@@ -192,6 +192,17 @@ class TimeSeries(Modality):
 
     def __repr__(self) -> str:
         return f"TimeSeries({len(self):,} trials, {self.shape[1]} signals, {len(self.timestamps):,} samples)"
+
+    @property
+    def _static(self) -> bool:
+        return bool((np.diff(self.ptr) <= 1).all())
+
+    def _identity(self) -> np.ndarray:
+        if not self._static:
+            return np.arange(len(self))
+        held = np.full((len(self), self.shape[1]), np.inf)  # inf for nothing
+        held[np.diff(self.ptr) == 1] = np.nan_to_num(self.values, nan=np.inf)
+        return same_rows(held)
 
     def _take(self, rows: np.ndarray) -> Self:
         lengths = np.diff(self.ptr)[rows]

@@ -174,6 +174,13 @@ class Video(Modality):
         )
         return new
 
+    @property
+    def _static(self) -> bool:
+        return self.frames.shape[1] == 1
+
+    def _identity(self) -> np.ndarray:
+        return self.index
+
     def _cut(self, parent: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Self:
         return self._take(parent)
 

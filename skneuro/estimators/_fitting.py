@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from skneuro.data import BinnedSpikes, Modality, ModelInput, Video
+from skneuro.estimators._alignment import aligned_modalities
 from skneuro.metrics.likelihood import bits_per_spike, poisson_log_pmf
 from skneuro.nn import Neuroformer, NeuroformerConfig
 from skneuro.training.evaluation import stretch_log_likelihood
@@ -17,6 +18,7 @@ from skneuro.training.modality_table import Scale, describe
 from skneuro.training.segments import BatchBuilder, Segments
 from skneuro.training.split import hold_out, whole_trials
 
+FIRST_TEMPERATURE = 0.1  # from which a learned one starts
 SHORTEST_LAG, BINS_OF_LAG = 0.1, 10  # seconds, bins
 FEW_SPIKES = 10_000  # below, a narrower long past overfits less
 MANY_SPIKES = 100_000  # from here on all epochs on all data score higher than what is stopped in time
@@ -36,28 +38,6 @@ def largest_window(binned: BinnedSpikes, window_bins: int) -> int:
     trial_end = np.repeat(binned.ptr[1:], np.diff(binned.ptr))
     start = np.arange(binned.n_bins)
     return int((total[np.minimum(start + window_bins, trial_end)] - total[start]).max(initial=0))
-
-
-def aligned_modality(align: str | None, inp: ModelInput, gamma: float) -> str | None:
-    """Name of the modality that the neural side is aligned with, None for no contrastive term.
-
-    Raises
-    ------
-    ValueError
-        If `align` names no modality of the input.
-    """
-    modalities = dict(inp.modalities.items()) if inp.modalities is not None else {}
-    names = tuple(modalities)
-    if align is not None and align != "auto" and align not in names:
-        raise ValueError(
-            f"The 'align' parameter must be 'auto', None or one of the modalities {list(names)}. Got {align!r} instead."
-        )
-    if gamma == 0.0 or align is None or not names:
-        return None
-    if align != "auto":
-        return align
-    videos = [name for name in names if isinstance(modalities[name], Video)]
-    return (videos or list(names))[0]
 
 
 def split(est: Any, inp: ModelInput, seed: int) -> tuple[Segments, Segments | None]:
@@ -136,9 +116,10 @@ def make_config(est: Any, inp: ModelInput, max_count: int) -> NeuroformerConfig:
         dropout=float(est.dropout),
         unit_dropout=float(est.unit_dropout),
         modality_dropout=float(est.modality_dropout),
-        temperature=float(est.temperature),
+        temperature=FIRST_TEMPERATURE if est.temperature == "learn" else float(est.temperature),
+        learn_temperature=est.temperature == "learn",
         max_count=max(max_count, 1),
-        aligned=aligned_modality(est.align, inp, est.gamma),
+        aligned=aligned_modalities(est, inp),
         modalities=modalities,
     )
 
@@ -167,6 +148,8 @@ def check_same_structure(est: Any, inp: ModelInput, config: NeuroformerConfig) -
     for modality in described.modalities:
         if est.tubelet_size != "auto" and modality.name in fitted and modality.tubelets != fitted[modality.name]:
             changed[f"tubelets of {modality.name!r}"] = (fitted[modality.name], modality.tubelets)
+    if est.gamma > 0 and est.align not in ("auto", None) and described.aligned != config.aligned:
+        changed["align"] = (config.aligned, described.aligned)
     if changed:
         shown = "; ".join(f"{name} was {old}, is {new}" for name, (old, new) in changed.items())
         raise ValueError(

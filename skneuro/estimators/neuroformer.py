@@ -53,10 +53,11 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     mu : float, default=0.45
         Weight of the unit-identity loss; the rest, ``1 - gamma - mu``, weighs the time loss. With equal weights
         of the two the loss is the log-likelihood of the pattern, and cheaper.
-    align : "auto", str or None, default="auto"
-        Modality that the neural side is aligned with: the first video, else the first modality; or its name.
-    temperature : float, default=0.1
-        Temperature of the contrastive loss.
+    align : "auto", str, sequence of str or None, default="auto"
+        What is aligned by the contrastive loss: "auto" is the neural side with the first video, else the first
+        modality; a name is the neural side with that; ``("spikes", "video", "speed")`` is every pair of these.
+    temperature : float or "learn", default=0.1
+        Temperature of the contrastive loss; "learn" starts at 0.1 and learns one for each pair.
     head : {"hazard", "chained", "independent"}, default="hazard"
         How an event's probability is formed; see :doc:`the background page </background/likelihood>`.
     coupling : bool, default=True
@@ -210,8 +211,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         stimulus_context: float = 0.6,
         gamma: float = 0.1,
         mu: float = 0.45,
-        align: str | None = "auto",
-        temperature: float = 0.1,
+        align: str | Sequence[str] | None = "auto",
+        temperature: float | str = 0.1,
         head: str = "hazard",
         coupling: bool = True,
         coupling_lag: float | str = "auto",
@@ -515,11 +516,46 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
             inp = self._read(X, stimuli, reset=False)
         with torch_threads(self.n_threads):
             vectors = self._working_model().embed(inp)
-        if inp.layout == "bins":
-            return vectors
-        n_bins = np.maximum(np.diff(inp.spikes.ptr), 1)
-        total = np.concatenate([np.zeros((1, vectors.shape[1])), vectors.cumsum(0)])
-        return (total[inp.spikes.ptr[1:]] - total[inp.spikes.ptr[:-1]]) / n_bins[:, None]
+        return inp.row_means(vectors)
+
+    def transform_modality(self, name: str, X: Any, stimuli: Any = None) -> np.ndarray:
+        """Embedding of a modality in the space of :meth:`transform`, for each row of X.
+
+        Parameters
+        ----------
+        name : str
+            An aligned modality.
+        X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
+            Spikes: they say where the trials and bins are, and nothing else.
+        stimuli : Modalities, Video, TimeSeries, array-like or None, default=None
+            What was seen and done; None if X is a Recording.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, d_model)
+            Vectors of unit norm of what each bin's window shows; means over a trial's bins where rows are trials. NaN
+            where nothing of the modality is seen.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If the modality was not aligned in `fit`, or is missing; if units or modalities differ from those seen in
+            `fit`.
+        """
+        check_is_fitted(self)
+        aligned = self.model_.network.config.aligned
+        if name not in aligned:
+            raise ValueError(
+                f"The modality must be one of those that were aligned in fit, {list(aligned)}. Got {name!r}; name it "
+                f"in 'align', with gamma > 0."
+            )
+        inp = self._read(X, stimuli, reset=False)
+        if inp.modalities is None or name not in inp.modalities:
+            raise IncompatibleModalityError(f"The modality {name!r} is missing: there is nothing to embed.")
+        with torch_threads(self.n_threads):
+            return inp.row_means(self._working_model().embed_modality(name, inp))
 
     @property
     def _n_features_out(self) -> int:

@@ -42,9 +42,9 @@ class Batch:
         State of the long past before the row; zeros at a trial's start.
     modalities : dict of ModalityKeys
         One row for each block of scored bins, (C * L / Q) rows.
-    clip : Tensor of shape (C,), long
-        What the trial shows; trials that show the same have the same number.
-    clip_time : Tensor of shape (C,), seconds
+    clip : Tensor of shape (C, M), long
+        What the trial shows on each of the M aligned modalities; trials that show the same have the same number.
+    clip_time : Tensor of shape (C, M), seconds
         Start of the row's first bin on the clock of what it shows.
     lead : int
         Bins between the start of the modalities' blocks and the first scored bin.

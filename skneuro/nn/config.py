@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import combinations
 
 N_COMPONENTS = 32  # linear filters of a modality, shared by the units
 
@@ -52,6 +53,8 @@ class ModalityConfig:
         Class of the modality.
     columns : tuple of str
         What the values of a sample are, where that is known.
+    static : bool
+        Whether what is shown stays the same for a whole trial.
     """
 
     name: str
@@ -60,6 +63,7 @@ class ModalityConfig:
     tubelets: Tubelets | None = None
     kind: str = "TimeSeries"
     columns: tuple[str, ...] = ()
+    static: bool = False
 
     @property
     def n_places(self) -> int:
@@ -98,7 +102,8 @@ class NeuroformerConfig:
     modality_dropout: float
     temperature: float
     max_count: int
-    aligned: str | None = None
+    learn_temperature: bool = False
+    aligned: tuple[str, ...] = ()
     modalities: tuple[ModalityConfig, ...] = ()
 
     @property
@@ -110,6 +115,11 @@ class NeuroformerConfig:
         the window starts.
         """
         return self.head == "hazard"
+
+    @property
+    def aligned_pairs(self) -> tuple[tuple[int, int], ...]:
+        """Every pair of aligned sides: 0 for the spikes, 1, 2, ... for the modalities of `aligned`."""
+        return tuple(combinations(range(len(self.aligned) + 1), 2))
 
     @property
     def history_bins(self) -> int:
@@ -130,6 +140,7 @@ class NeuroformerConfig:
             If a field is missing or unknown.
         """
         values = dict(values)
+        values["aligned"] = tuple(values.get("aligned", ()))
         values["modalities"] = tuple(_modality(m) for m in values.get("modalities", ()))
         return cls(**values)
 

@@ -92,8 +92,8 @@ class Layout:
     events : NextEvents
     recent : RecentSpikes or None
         Where the model looks at recent spikes.
-    shown : Tensor of shape (w,), long, or None
-        Those of the windows that see the aligned modality.
+    shown : list of Tensor of shape (w,), long
+        Those of the windows that see both sides of each aligned pair.
     n_scored : int
         Scored bins.
     """
@@ -106,7 +106,7 @@ class Layout:
     scored: Tensor
     events: NextEvents
     recent: RecentSpikes | None
-    shown: Tensor | None
+    shown: list[Tensor]
     n_scored: int
 
     @property
@@ -140,10 +140,11 @@ class Layout:
         if target is not None:
             scored = (target.observed[rows, bins] & batch.scored[..., None]).reshape(shape)[window]
             spikes = Spikes.of_counts((target.counts[rows, bins].reshape(shape)[window] * scored).reshape(-1, n_units))
-        shown = None
-        if config.aligned is not None and config.aligned in batch.modalities:
-            seen, _ = latest_samples(batch.modalities[config.aligned], window, config)
-            shown = window[seen.any(1)]
+        sides = [torch.ones_like(window, dtype=torch.bool)]
+        for name in config.aligned:
+            there = name in batch.modalities
+            sides.append(latest_samples(batch.modalities[name], window, config)[0].any(1) if there else ~sides[0])
+        shown = [window[sides[one] & sides[other]] for one, other in config.aligned_pairs]
         recent = RecentSpikes.of(batch, config) if config.recent_bins else None
         return cls(window, counts, observed, tokens, spikes, scored, events, recent, shown, int(batch.scored.sum()))
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from skneuro.nn import hazard
-from skneuro.nn.alignment import Projection, contrastive_loss
+from skneuro.nn.alignment import Alignment, contrastive_loss
 from skneuro.nn.batch import Batch, block_bins
 from skneuro.nn.config import NeuroformerConfig
 from skneuro.nn.decoder import WindowDecoder
@@ -103,8 +103,8 @@ class Neuroformer(nn.Module):
         self.decoder = WindowDecoder(config, self.random)
         if not config.bin_clock:
             self.head = SoftmaxHead(config)
-        if config.aligned is not None:
-            self.projection = Projection(config.context_width if config.context_bins else d_model, d_model)
+        if config.aligned:
+            self.alignment = Alignment(config, config.context_width if config.context_bins else d_model)
 
     # ---- context ---------------------------------------------------------------------------------------------
 
@@ -199,7 +199,8 @@ class Neuroformer(nn.Module):
         if states is None:
             states = self.past_states(batch)
         at = None if states is None else states[rows, known_until(bins, self.config).clamp_max(states.shape[1] - 1)]
-        context = self.context(batch, at)
+        encoded = self.fusion.encode(batch.modalities)
+        context = self.context(batch, at, encoded)
         layout = batch.layout or Layout.of(batch, self.config)
         base = context.base.reshape(-1, *layout.observed.shape[1:])
         state = context.state.reshape(-1, self.config.window_bins, context.state.shape[-1])[layout.window]
@@ -210,9 +211,9 @@ class Neuroformer(nn.Module):
         with torch.no_grad():
             bounded = torch.full_like(cells, float("-inf"))
             bounded[layout.window] = intensity.masked_fill(~layout.observed, float("-inf"))
-        contrastive, aligned = None, self.config.aligned
-        if self.training and aligned is not None and layout.shown is not None:
-            contrastive = self._contrastive(aligned, batch, states, layout.shown)
+        contrastive = None
+        if self.training and self.config.aligned:
+            contrastive = self._contrastive(batch, states, encoded, layout.shown)
         cells, bounded = cells.reshape(context.base.shape), bounded.reshape(context.base.shape)
         counted = layout.n_tokens, layout.n_scored
         return Output(cells, total, time, *counted, bounded, contrastive, context.drive_size)
@@ -266,22 +267,59 @@ class Neuroformer(nn.Module):
         total = (x[rows[..., None], bins] * inside[..., None]).sum(2)
         return total / inside.sum(2, keepdim=True).clamp_min(1)
 
-    def _contrastive(self, name: str, batch: Batch, states: Tensor | None, shown: Tensor) -> Tensor | None:
-        """The alignment of up to `MAX_PAIRS` windows, drawn from those that see the modality."""
-        n_bins, width = self.config.window_bins, self.config.bin_width
-        if len(shown) < 2:
-            return None
-        if len(shown) > MAX_PAIRS:
-            order = self.random.uniform((len(shown),), shown).argsort()
-            shown = shown[order[:MAX_PAIRS]]
-        keys = batch.modalities[name]
-        bins = batch.bins.reshape(len(batch.counts), -1, n_bins)
-        starts = (batch.clip_time[:, None] + bins[:, :, 0].to(batch.clip_time.dtype) * width).flatten()[shown]
-        seen, block = latest_samples(keys, shown, self.config)
-        weight = seen.to(starts.dtype)
-        tokens = self.fusion.encode({name: keys})[name].mean(1)  # (U, D), over the places
-        pooled = (tokens[keys.attended.sample[block]] * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)
-        neural = self.neural_vectors(batch, states).flatten(0, 1)[shown]
-        clip = batch.clip.repeat_interleave(bins.shape[1])[shown]
-        f, i = self.projection(neural, pooled)
-        return contrastive_loss(f, i, clip, starts, n_bins * width, self.config.temperature)
+    def modality_features(self, name: str, batch: Batch, tokens: Tensor, window: Tensor) -> Tensor:
+        """What windows (w,) of a batch see of a modality: the mean of its latest tokens, and its linear filters.
+
+        Parameters
+        ----------
+        tokens : Tensor of shape (U, P, D)
+            Encoded samples of the modality.
+
+        Returns
+        -------
+        Tensor of shape (w, D + components)
+        """
+        config, keys = self.config, batch.modalities[name]
+        seen, block = latest_samples(keys, window, config)
+        weight = seen.to(tokens.dtype)
+        latest = tokens.mean(1)[keys.attended.sample[block]]  # (w, S, D), over the places
+        latest = (latest * weight[..., None]).sum(1) / weight.sum(1, keepdim=True).clamp_min(1)
+        n_windows = block_bins(config.window_bins) // config.window_bins
+        ends = torch.arange(1, n_windows + 1, device=window.device).to(keys.time.dtype)
+        ends = (ends * config.window_bins + batch.lead) * config.bin_width
+        number = [modality.name for modality in config.modalities].index(name)
+        filtered = self.drives[number](keys, ends.expand(len(keys.time), -1))
+        return torch.cat([latest, filtered.flatten(0, 1)[window]], dim=1)
+
+    def _contrastive(
+        self, batch: Batch, states: Tensor | None, tokens: dict[str, Tensor], shown: list[Tensor]
+    ) -> Tensor | None:
+        """Mean alignment of the pairs; of each up to `MAX_PAIRS` windows, drawn from those that see both sides."""
+        config = self.config
+        neural = self.neural_vectors(batch, states).flatten(0, 1)
+        clip, start = self._segments(batch)
+        losses = []
+        for number, (sides, windows) in enumerate(zip(config.aligned_pairs, shown, strict=True)):
+            if len(windows) < 2:
+                continue
+            if len(windows) > MAX_PAIRS:
+                order = self.random.uniform((len(windows),), windows).argsort()
+                windows = windows[order[:MAX_PAIRS]]
+            vectors = []
+            for side in sides:
+                name = config.aligned[side - 1]
+                found = self.modality_features(name, batch, tokens[name], windows) if side else neural[windows]
+                vectors.append(self.alignment.project(side, found))
+            shows, since = (torch.stack([x[windows, s - 1] for s in sides if s], dim=1) for x in (clip, start))
+            length, temperature = config.window_bins * config.bin_width, self.alignment.temperature(number)
+            losses.append(contrastive_loss(vectors[0], vectors[1], shows, since, length, temperature))
+        return torch.stack(losses).mean() if losses else None
+
+    def _segments(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What every window of a batch shows on each aligned modality, and from when on, (C * L / B, M)."""
+        bins = batch.bins.reshape(len(batch.counts), -1, self.config.window_bins)[:, :, :1]
+        static = {modality.name: modality.static for modality in self.config.modalities}
+        time = bins.to(batch.clip_time.dtype) * self.config.bin_width
+        steps = [time * (0.0 if static[name] else 1.0) for name in self.config.aligned]
+        start = batch.clip_time[:, None] + torch.cat(steps, dim=-1)
+        return batch.clip.repeat_interleave(bins.shape[1], dim=0), start.flatten(0, 1)

@@ -184,8 +184,8 @@ class ClosedLoop:
             scored=torch.ones(n_rows, n_bins, dtype=torch.bool, device=self.rows.device),
             length=torch.full((n_rows,), n_history + n_bins, device=self.rows.device),
             hidden=blank[:, 0],
-            clip=self.rows,
-            clip_time=blank[:, 0, 0],
+            clip=self.rows[:, None],
+            clip_time=blank[:, 0, :1],
             modalities=timed,
             lead=lead,
         )

@@ -12,7 +12,7 @@ from torch import Tensor
 from skneuro.data import BinnedSpikes
 from skneuro.nn import Neuroformer, NeuroformerConfig
 from skneuro.nn.batch import Batch
-from skneuro.nn.layout import Layout
+from skneuro.nn.layout import Layout, latest_samples
 from skneuro.nn.neuroformer import Output
 from skneuro.training.segments import BatchBuilder, Segments, cut_segments
 
@@ -134,27 +134,49 @@ def unit_log_likelihood(model: Neuroformer, builder: BatchBuilder) -> np.ndarray
 
 def embedding_width(config: NeuroformerConfig) -> int:
     """Length of the vectors of :func:`neural_embedding`."""
-    return config.context_width if config.context_bins and config.aligned is None else config.d_model
+    return config.context_width if config.context_bins and not config.aligned else config.d_model
 
 
 def neural_embedding(model: Neuroformer, builder: BatchBuilder) -> np.ndarray:
     """Neural vector of the window that each bin lies in, (n_bins, width); projected where a modality was aligned."""
-    binned, n_bins = builder.binned, model.config.window_bins
-    parts: list[tuple[Segments, np.ndarray]] = []
+
+    def vectors(batch: Batch, states: Tensor | None) -> Tensor:
+        found = model.neural_vectors(batch, states)
+        return model.alignment.project(0, found) if model.config.aligned else found
+
+    return _window_vectors(model, builder, vectors, embedding_width(model.config))
+
+
+def modality_embedding(model: Neuroformer, builder: BatchBuilder, name: str) -> np.ndarray:
+    """Aligned vector of what the window of each bin sees of a modality, (n_bins, D); NaN where it sees nothing."""
+    config = model.config
+    side = config.aligned.index(name) + 1
+
+    def vectors(batch: Batch, states: Tensor | None) -> Tensor:
+        n_rows, n_bins = batch.scored.shape
+        window = torch.arange(n_rows * n_bins // config.window_bins, device=batch.first.device)
+        tokens = model.fusion.encode({name: batch.modalities[name]})[name]
+        found = model.alignment.project(side, model.modality_features(name, batch, tokens, window))
+        seen = latest_samples(batch.modalities[name], window, config)[0].any(1)
+        return torch.where(seen[:, None], found, torch.nan).reshape(n_rows, -1, config.d_model)
+
+    return _window_vectors(model, builder, vectors, config.d_model)
+
+
+def _window_vectors(
+    model: Neuroformer, builder: BatchBuilder, vectors: Callable[[Batch, Tensor | None], Tensor], width: int
+) -> np.ndarray:
+    """Vectors of the windows of whole trials, (C, L / B, width), laid out by bins, (n_bins, width)."""
+    binned = builder.binned
+    result = np.zeros((binned.n_bins, width))
 
     def visit(segments: Segments, batch: Batch, states: Tensor | None) -> None:
-        vectors = model.neural_vectors(batch, states)
-        if model.config.aligned is not None:
-            vectors = torch.nn.functional.normalize(model.projection.neural(vectors), dim=-1)
-        parts.append((segments, vectors.repeat_interleave(n_bins, dim=1).double().cpu().numpy()))
-
-    walk(model, builder, np.arange(binned.n_trials), visit, layout=False)
-    width = parts[0][1].shape[2] if parts else embedding_width(model.config)
-    result = np.zeros((binned.n_bins, width))
-    for segments, vectors in parts:
+        found = vectors(batch, states).repeat_interleave(model.config.window_bins, dim=1).double().cpu().numpy()
         for row, (trial, start, stop) in enumerate(zip(segments.trial, segments.start, segments.stop, strict=True)):
             low = binned.ptr[trial] + start
-            result[low : low + stop - start] = vectors[row, : stop - start]
+            result[low : low + stop - start] = found[row, : stop - start]
+
+    walk(model, builder, np.arange(binned.n_trials), visit, layout=False)
     return result
 
 

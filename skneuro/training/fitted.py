@@ -113,6 +113,10 @@ class FittedModel:
         """Neural vector of each bin's window, (n_bins, width)."""
         return evaluation.neural_embedding(self.network, self.builder(inp))
 
+    def embed_modality(self, name: str, inp: ModelInput) -> np.ndarray:
+        """Aligned vector of what each bin's window sees of a modality, (n_bins, d_model); NaN where nothing."""
+        return evaluation.modality_embedding(self.network, self.builder(inp), name)
+
     @property
     def embedding_width(self) -> int:
         """Length of the vectors of :meth:`embed`."""
@@ -196,6 +200,8 @@ def check_sizes(config: NeuroformerConfig, arrays: dict[str, np.ndarray]) -> Non
         if modality.tubelets is not None:
             expected[f"fusion.encoders.{number}.kernel"] = _kernel_shape(modality, modality.tubelets, config.d_model)
     wrong = {name: (size, shape(name)) for name, size in expected.items() if shape(name) != size}
+    if not set(config.aligned) <= {modality.name for modality in config.modalities}:
+        raise ValueError(f"the aligned modalities {config.aligned} are not all there")
     n_blocks = max(config.n_layers, config.n_fusion_layers)
     if wrong or n_blocks > len(arrays):
         raise ValueError(f"the sizes of the model are not those of its weights (expected, got): {wrong or n_blocks}")

@@ -31,13 +31,13 @@ def describe(
     name: str, modality: Modality, tubelet_size: Size = "auto", tubelet_stride: Stride = "auto"
 ) -> ModalityConfig:
     """Sizes of a modality's tokens, and of what kind it is."""
-    kind = type(modality).__name__
+    kind, static = type(modality).__name__, modality._static
     if not isinstance(modality, Video):
-        return ModalityConfig(name, modality.shape[1], modality.shape[1:], None, kind, modality.names or ())
+        return ModalityConfig(name, modality.shape[1], modality.shape[1:], None, kind, modality.names or (), static)
     shape = modality.frames.shape[2:]
     interval = float(np.median(modality.frame_interval))
     cut = tubelets_of(shape, interval, tubelet_size, tubelet_stride)
-    return ModalityConfig(name, int(np.prod(shape)), shape, cut, kind)
+    return ModalityConfig(name, int(np.prod(shape)), shape, cut, kind, static=static)
 
 
 class Timeline:
@@ -106,6 +106,7 @@ class ModalityTable:
         self.scale, self.span = scale, span
         self._frames: np.ndarray | None = None
         self.tubelets, self.tubelet_size = None, 0
+        self.identity = modality._identity()
         trial_length = np.diff(binned.ptr) * binned.bin_width
         if isinstance(modality, Video):
             self._frames = modality.frames

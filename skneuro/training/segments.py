@@ -100,9 +100,14 @@ class BatchBuilder:
         self.binned, self.tables, self.config, self.rows_at_once = binned, tables, config, rows_at_once
         self.device, self.dtype = device, dtype
         self.n_bins = np.diff(binned.ptr)
-        self.clip, self.offset = np.arange(binned.n_trials), np.zeros(binned.n_trials)
-        if config.aligned in tables:
-            self.clip, self.offset = tables[config.aligned].clip, tables[config.aligned].offset
+        # One column for each aligned modality; what is static has no clock.
+        static = {modality.name for modality in config.modalities if modality.static}
+        self.clip = np.zeros((binned.n_trials, len(config.aligned)), dtype=np.int64)
+        self.offset = np.zeros(self.clip.shape)
+        self.clocked = np.array([name not in static for name in config.aligned], dtype=np.float64)
+        for column, name in enumerate(config.aligned):
+            if name in tables:
+                self.clip[:, column], self.offset[:, column] = tables[name].identity, tables[name].offset
 
     def build(
         self, segments: Segments, warm_up: int, hidden: torch.Tensor | None = None, *, layout: bool = True
@@ -134,7 +139,7 @@ class BatchBuilder:
             scored &= self.binned.bin_observed[np.where(scored, begin[:, None] + np.arange(n_scored), 0)]
         if hidden is None:
             hidden = torch.zeros(len(segments), self.config.context_width, dtype=self.dtype)
-        clip_time = (segments.start - first) * self.config.bin_width - self.offset[segments.trial]
+        clip_time = (segments.start - first)[:, None] * self.config.bin_width - self.offset[segments.trial]
         batch = Batch(
             counts=torch.from_numpy(counts).to(self.dtype),
             observed=torch.from_numpy(observed),
@@ -142,8 +147,8 @@ class BatchBuilder:
             scored=torch.from_numpy(scored),
             length=torch.from_numpy(first + length),
             hidden=hidden,
-            clip=torch.from_numpy(self.clip[segments.trial].astype(np.int64)),
-            clip_time=torch.from_numpy(clip_time).to(self.dtype),
+            clip=torch.from_numpy(self.clip[segments.trial]),
+            clip_time=torch.from_numpy(clip_time * self.clocked).to(self.dtype),
             modalities=self._modality_keys(segments.trial, segments.start, n_scored),
         )
         return moved(replace(batch, layout=Layout.of(batch, self.config)) if layout else batch, self.device)

@@ -44,7 +44,7 @@ def model(head, window_bins, n_units=2, *, seed=0, noise=0.15, rate=0.25, dtype=
         "coupling_bins": 2, "coupling_rank": 0, "stimulus_context": 0.15, "head": head, "d_model": 8, "n_heads": 2,
         "context_width": 12, "n_layers": 1, "n_fusion_layers": 1, "share_fusion": False, "dropout": 0.0,
         "unit_dropout": 0.0, "modality_dropout": 0.0, "temperature": 0.1, "max_count": 3,
-        "aligned": None, "modalities": (),
+        "aligned": (), "modalities": (),
     }  # fmt: skip
     config = NeuroformerConfig(**{**sizes, **changes})
     generator = torch.Generator().manual_seed(seed)

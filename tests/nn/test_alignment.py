@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from skneuro.data import Modalities, Video
+from skneuro.data import Modalities, TimeSeries, Video
 from skneuro.nn import neuroformer
-from skneuro.nn.alignment import Projection, contrastive_loss
+from skneuro.nn.alignment import Alignment, contrastive_loss
 from skneuro.training.segments import Segments
 
 DURATION = 0.25
@@ -15,8 +15,8 @@ DURATION = 0.25
 def loss(neural, modality, clip, start, temperature=0.05):
     return float(
         contrastive_loss(
-            torch.as_tensor(neural), torch.as_tensor(modality), torch.as_tensor(clip), torch.as_tensor(start),
-            DURATION, temperature,
+            torch.as_tensor(neural), torch.as_tensor(modality), torch.as_tensor(clip).reshape(len(neural), -1),
+            torch.as_tensor(start).reshape(len(neural), -1), DURATION, temperature,
         )
     )  # fmt: skip
 
@@ -91,33 +91,44 @@ def test_masked_pairs_give_no_nan_gradient():
     neural = torch.tensor(unit_vectors(6), requires_grad=True)
     modality = torch.tensor(unit_vectors(6, seed=1), requires_grad=True)
     start = torch.tensor([0.0, 0.0, 0.1, 0.1, 0.2, 5.0], dtype=torch.float64)
-    contrastive_loss(neural, modality, torch.zeros(6), start, DURATION, 0.1).backward()
+    contrastive_loss(neural, modality, torch.zeros(6, 1), start[:, None], DURATION, 0.1).backward()
     assert bool(torch.isfinite(neural.grad).all()) and bool(torch.isfinite(modality.grad).all())
 
 
-def test_projections_have_unit_norm():
-    f, i = Projection(5, 7)(torch.randn(4, 5), torch.randn(4, 7))
-    torch.testing.assert_close(f.norm(dim=1), torch.ones(4))
-    torch.testing.assert_close(i.norm(dim=1), torch.ones(4))
+def test_what_is_the_same_on_either_clock_belongs_together():
+    """One clip shown twice while the animal runs as it likes, and a third trial with another clip."""
+    vectors = unit_vectors(3)
+    clip, start = np.array([[0, 0], [0, 1], [1, 2]]), np.zeros((3, 2))
+    by_video = loss(vectors, unit_vectors(3, seed=1), clip[:, :1], start[:, :1])
+    assert loss(vectors, unit_vectors(3, seed=1), clip, start) == pytest.approx(by_video, abs=1e-12)
+    # The second trial overlaps the first on the video's clock alone: no negative, whatever the other clock says.
+    apart = np.array([[0.0, 0.0], [0.1, 9.0], [0.0, 0.0]])
+    swapped = np.eye(3, 16)[[1, 0, 2]]
+    # Unmasked, the other's vector would cost 20 nats; masked, only the third trial is left to be confused with.
+    assert loss(np.eye(3, 16), swapped, clip, apart) == pytest.approx(2 / 3 * np.log(2), abs=1e-6)
 
 
 # ------------------------------------------------------------------------------------------------ in the model
 
 
-def aligned_pairs(tiny, monkeypatch, stimuli, counts, aligned, window_bins=3):
-    """What the model hands to the loss: clip and start of every pair."""
-    seen = {}
+def aligned_pairs(tiny, monkeypatch, stimuli, counts, aligned, window_bins=3, **changes):
+    """What the model hands to the loss: clip and start of every pair of windows, one entry a pair of sides."""
+    seen = []
 
-    def record(neural, modality, clip, start, duration, temperature):
-        seen.update(clip=clip.numpy(), start=start.numpy(), duration=duration, modality=modality.detach().numpy())
-        return contrastive_loss(neural, modality, clip, start, duration, temperature)
+    def record(one, other, clip, start, duration, temperature):
+        vectors = one.detach().numpy(), other.detach().numpy()
+        seen.append({"clip": clip.numpy(), "start": start.numpy(), "duration": duration, "vectors": vectors})
+        seen[-1]["loss"] = contrastive_loss(one, other, clip, start, duration, temperature)
+        seen[-1]["temperature"] = temperature
+        return seen[-1]["loss"]
 
     monkeypatch.setattr(neuroformer, "contrastive_loss", record)
-    network = tiny.model("hazard", window_bins, modalities=(tiny.SPEED, tiny.VIDEO), aligned=aligned).train()
+    modalities = (tiny.SPEED, tiny.VIDEO)
+    network = tiny.model("hazard", window_bins, modalities=modalities, aligned=aligned, **changes).train()
     batches = tiny.builder(network, counts, stimuli)
     whole = Segments(np.arange(len(counts)), np.zeros(len(counts), dtype=int), batches.n_bins)
-    network(batches.build(whole, 0))
-    return seen
+    output = network(batches.build(whole, 0))
+    return seen, output.contrastive
 
 
 def test_a_segment_of_a_clip_is_known_by_the_time_in_the_clip(tiny, monkeypatch):
@@ -126,9 +137,10 @@ def test_a_segment_of_a_clip_is_known_by_the_time_in_the_clip(tiny, monkeypatch)
     stimuli = tiny.stimuli(("speed", "video"), 2, 12, index=[0, 0])
     width = 3 * tiny.BIN_WIDTH
     later = Video(stimuli["video"].frames, 1 / 0.08, index=[0, 0], t_start=[0.0, width])
-    pairs = aligned_pairs(tiny, monkeypatch, Modalities(speed=stimuli["speed"], video=later), counts, "video")
+    both = Modalities(speed=stimuli["speed"], video=later)
+    ((pairs,), _) = aligned_pairs(tiny, monkeypatch, both, counts, ("video",))
     assert pairs["duration"] == pytest.approx(width)
-    np.testing.assert_allclose(pairs["start"], [0, width, 2 * width, 3 * width, 0, width, 2 * width], atol=1e-9)
+    np.testing.assert_allclose(pairs["start"][:, 0], [0, width, 2 * width, 3 * width, 0, width, 2 * width], atol=1e-9)
     assert (pairs["clip"] == 0).all()
 
 
@@ -136,9 +148,49 @@ def test_a_series_is_known_by_its_trial_also_beside_a_video(tiny, monkeypatch):
     """Two trials show one clip, but the animal runs as it likes: equal times in the clip are no repeats of a speed."""
     counts = [np.ones((12, 2), dtype=int)] * 2
     stimuli = tiny.stimuli(("speed", "video"), 2, 12, index=[0, 0])
-    pairs = aligned_pairs(tiny, monkeypatch, stimuli, counts, "speed")
-    assert pairs["clip"].tolist() == [0] * 4 + [1] * 4
-    shown = aligned_pairs(tiny, monkeypatch, stimuli, counts, "video")
-    assert shown["clip"].tolist() == [0] * 8
+    ((pairs,), _) = aligned_pairs(tiny, monkeypatch, stimuli, counts, ("speed",))
+    assert pairs["clip"].tolist() == [[0]] * 4 + [[1]] * 4
+    ((shown,), _) = aligned_pairs(tiny, monkeypatch, stimuli, counts, ("video",))
+    assert shown["clip"].tolist() == [[0]] * 8
     # Repeats of a segment have the same vector on the stimulus' side.
-    np.testing.assert_allclose(shown["modality"][:4], shown["modality"][4:], atol=1e-12)
+    np.testing.assert_allclose(shown["vectors"][1][:4], shown["vectors"][1][4:], atol=1e-12)
+
+
+def test_every_pair_of_sides_is_aligned_and_the_loss_is_their_mean(tiny, monkeypatch):
+    counts = [np.ones((12, 2), dtype=int)] * 3
+    stimuli = tiny.stimuli(("speed", "video"), 3, 12, index=[0, 0, 1])
+    found, mean = aligned_pairs(tiny, monkeypatch, stimuli, counts, ("video", "speed"))
+    assert [one["clip"].shape for one in found] == [(12, 1), (12, 1), (12, 2)]
+    spikes_video, spikes_speed, video_speed = found
+    np.testing.assert_array_equal(spikes_video["vectors"][0], spikes_speed["vectors"][0])
+    np.testing.assert_array_equal(spikes_video["vectors"][1], video_speed["vectors"][0])
+    np.testing.assert_array_equal(spikes_speed["vectors"][1], video_speed["vectors"][1])
+    np.testing.assert_array_equal(video_speed["clip"], np.repeat([[0, 0], [0, 1], [1, 2]], 4, axis=0))
+    assert float(mean.detach()) == pytest.approx(np.mean([float(one["loss"].detach()) for one in found]), abs=1e-12)
+    for one in found:
+        np.testing.assert_allclose([np.linalg.norm(side, axis=1) for side in one["vectors"]], 1.0, atol=1e-12)
+
+
+def test_a_pair_is_made_of_windows_that_see_both_sides(tiny, monkeypatch):
+    counts = [np.ones((12, 2), dtype=int)] * 2
+    both = tiny.stimuli(("speed", "video"), 2, 12)
+    speed = both["speed"].values.copy()
+    speed[:9] = np.nan  # nothing is known of the first trial's first three windows
+    partly = Modalities(speed=TimeSeries(speed, both["speed"].timestamps, both["speed"].ptr), video=both["video"])
+    found, _ = aligned_pairs(tiny, monkeypatch, partly, counts, ("video", "speed"))
+    assert [len(one["clip"]) for one in found] == [8, 5, 5]
+    without, _ = aligned_pairs(tiny, monkeypatch, Modalities(video=both["video"]), counts, ("video", "speed"))
+    assert [len(one["clip"]) for one in without] == [8]
+
+
+def test_temperatures_are_learned_one_a_pair_and_stay_above_a_floor(tiny, monkeypatch):
+    counts = [np.ones((12, 2), dtype=int)] * 3
+    stimuli = tiny.stimuli(("speed", "video"), 3, 12)
+    plan = {"learn_temperature": True, "noise": 0.0}
+    found, _ = aligned_pairs(tiny, monkeypatch, stimuli, counts, ("video", "speed"), **plan)
+    assert [float(one["temperature"].detach()) for one in found] == pytest.approx([0.1] * 3)
+    plan = {"modalities": (tiny.SPEED,), "aligned": ("speed",), "learn_temperature": True}
+    cold = Alignment(tiny.model("hazard", 1, **plan).config, 4)
+    with torch.no_grad():
+        cold.log_temperature.fill_(-50.0)
+    assert float(cold.temperature(0)) == pytest.approx(0.01)

@@ -263,7 +263,8 @@ def neural(tiny, model, counts):
 def test_the_gradient_reaches_every_parameter(tiny, head, context_bins, share_fusion):
 
     model = everything(
-        tiny, head, 3, context_bins=context_bins, aligned="video", share_fusion=share_fusion, n_fusion_layers=2
+        tiny, head, 3, context_bins=context_bins, aligned=("video", "speed"), learn_temperature=True,
+        share_fusion=share_fusion, n_fusion_layers=2,
     ).train()
     plan = settings(NeuroformerEstimator(gamma=0.3, mu=0.2))
     rng = np.random.default_rng(0)
@@ -324,7 +325,7 @@ def test_other_depths_are_distributions_too(tiny, head, n_layers):
 
 
 def test_a_configuration_survives_json(tiny):
-    config = everything(tiny, "chained", 3, aligned="video").config
+    config = everything(tiny, "chained", 3, aligned=("video",)).config
     again = NeuroformerConfig.from_dict(json.loads(json.dumps(config.to_dict())))
     assert again == config
     with pytest.raises(TypeError):

@@ -45,7 +45,7 @@ def test_threads_that_build_at_once_build_the_same(tiny):
 @pytest.mark.parametrize("way", ["pickle", "arrays"])
 def test_a_fitted_model_comes_back_to_the_bit(tiny, head, way):
     stimuli = tiny.stimuli([20])
-    fitted = tiny.fitted(head, 3, modalities=stimuli, aligned="video")
+    fitted = tiny.fitted(head, 3, modalities=stimuli, aligned=("video",))
     if way == "pickle":
         again = pickle.loads(pickle.dumps(fitted))
     else:

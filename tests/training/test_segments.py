@@ -79,7 +79,7 @@ def test_rows_hold_the_bins_before_them_and_nothing_of_another_trial(tiny):
 def test_a_batch_is_moved_with_all_that_is_listed_of_it(tiny):
     """A tensor that stayed behind would be missed, or would be waited for in every step."""
     modalities = tiny.stimuli((30, 50))
-    fitted = tiny.fitted("hazard", 3, modalities=modalities, aligned=next(iter(modalities)))
+    fitted = tiny.fitted("hazard", 3, modalities=modalities, aligned=(next(iter(modalities)),))
     builder = fitted.builder(tiny.read(tiny.spikes((30, 50)), modalities))
     batch = builder.build(stretches_of([(0, 4, 30), (1, 0, 50)]), 4)
     seen = []

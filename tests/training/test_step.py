@@ -169,7 +169,7 @@ def test_the_host_reads_one_result_an_epoch(tiny, head, monkeypatch, changes):
     """Nothing that a step does has a size or a branch that only the device knows; masks and aligned pairs included."""
     plan = settings(NeuroformerEstimator(**{"gamma": 0.0, "mu": 0.3, "batch_size": 2, **changes}))
     modalities = tiny.stimuli((40,) * 5)
-    aligned = next(iter(modalities)) if "gamma" in changes else None
+    aligned = tuple(modalities.names) if "gamma" in changes else ()
     fitted = tiny.fitted(head, 3, modalities=modalities, dropout=0.3, modality_dropout=0.3, aligned=aligned)
     inp = tiny.read(tiny.spikes((40, 33, 28, 40, 40)), modalities)
     state = TrainingState.start(copy.deepcopy(fitted.network).train(), plan, 0)
