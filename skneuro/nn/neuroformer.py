@@ -270,6 +270,9 @@ class Neuroformer(nn.Module):
     def modality_features(self, name: str, batch: Batch, tokens: Tensor, window: Tensor) -> Tensor:
         """What windows (w,) of a batch see of a modality: the mean of its latest tokens, and its linear filters.
 
+        The filters are read and not shaped: they are what the likelihood learns from few data, and an alignment that
+        moved them cost more of the score than it gained in retrieval.
+
         Parameters
         ----------
         tokens : Tensor of shape (U, P, D)
@@ -289,7 +292,7 @@ class Neuroformer(nn.Module):
         ends = (ends * config.window_bins + batch.lead) * config.bin_width
         number = [modality.name for modality in config.modalities].index(name)
         filtered = self.drives[number](keys, ends.expand(len(keys.time), -1))
-        return torch.cat([latest, filtered.flatten(0, 1)[window]], dim=1)
+        return torch.cat([latest, filtered.flatten(0, 1)[window].detach()], dim=1)
 
     def _contrastive(
         self, batch: Batch, states: Tensor | None, tokens: dict[str, Tensor], shown: list[Tensor]

@@ -108,7 +108,7 @@ def test_aligned_segments_find_each_other_in_trials_that_were_held_out(make, fol
 
 
 @pytest.mark.parametrize(
-    "align", [("spikes", "vidoe"), ("video", "speed"), ("spikes",), (), ("spikes", "video", "video"), "spikes", ["video"]]
+    "align", [("spikes", "vidoe"), ("video", "speed"), ("spikes",), (), (*ALL, "video"), "spikes", ["video"]]
 )
 def test_what_is_not_there_cannot_be_aligned(make, world, align):
     with pytest.raises(ValueError, match=r"'align' parameter must be .*\['speed', 'video'\].*'spikes'.*each once. Got"):

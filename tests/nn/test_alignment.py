@@ -7,6 +7,7 @@ import torch
 from skneuro.data import Modalities, TimeSeries, Video
 from skneuro.nn import neuroformer
 from skneuro.nn.alignment import Alignment, contrastive_loss
+from skneuro.nn.config import N_COMPONENTS
 from skneuro.training.segments import Segments
 
 DURATION = 0.25
@@ -193,4 +194,15 @@ def test_temperatures_are_learned_one_a_pair_and_stay_above_a_floor(tiny, monkey
     cold = Alignment(tiny.model("hazard", 1, **plan).config, 4)
     with torch.no_grad():
         cold.log_temperature.fill_(-50.0)
-    assert float(cold.temperature(0)) == pytest.approx(0.01)
+    assert float(cold.temperature(0).detach()) == pytest.approx(0.01)
+
+
+def test_alignment_reads_the_linear_filters_and_does_not_shape_them(tiny):
+    network = tiny.model("hazard", 3, modalities=(tiny.SPEED, tiny.VIDEO), aligned=("video",)).train()
+    counts = [np.ones((12, 2), dtype=int)] * 3
+    batches = tiny.builder(network, counts, tiny.stimuli(("speed", "video"), 3, 12))
+    whole = Segments(np.arange(3), np.zeros(3, dtype=int), batches.n_bins)
+    network(batches.build(whole, 0)).contrastive.backward()
+    assert all(parameter.grad is None for parameter in network.drives.parameters())
+    read = network.alignment.modalities[0].weight.grad[:, -N_COMPONENTS:]
+    assert read.abs().sum() > 0
