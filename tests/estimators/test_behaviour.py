@@ -28,7 +28,7 @@ def running(make):
     rate = np.stack([np.exp(speed), np.exp(late), np.ones_like(speed)], axis=2)
     counts = rng.poisson(rate)
     spikes = SpikeTrains.from_counts(counts, WIDTH, unit_ids=["a", "b", "c"])
-    model = make(max_epochs=3, window_bins=1, context=0.4).fit(spikes[:16])
+    model = make(max_epochs=3, window_bins=1, context=0.4, context_width=16).fit(spikes[:16])
     series = TimeSeries.from_lists(list(speed), rate=1 / WIDTH, names=["speed"])
     return spikes, series, counts, speed, FrozenEstimator(model)
 

@@ -61,7 +61,7 @@ def test_rows_of_the_results_are_rows_of_x(fitted, make, world):
     assert plain.predict(world.counts).shape == (12, 20, 3)
     assert plain.score_samples(world.counts).shape == (12,)
     assert plain.transform(world.counts).shape == (12, 16)
-    flat = make().fit(world.counts[0])
+    flat = make(context_width=16).fit(world.counts[0])
     assert flat.predict(world.counts[1]).shape == (20, 3)
     assert flat.score_samples(world.counts[1]).shape == (20,)
     assert flat.transform(world.counts[1]).shape == (20, 16)
