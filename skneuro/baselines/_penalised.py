@@ -9,6 +9,8 @@ import numpy as np
 from skneuro.baselines._heads import CountHead
 from skneuro.baselines._solver import minimise_columns
 
+_OWN_PENALTY = 2.0  # nats: what Akaike's criterion asks of two parameters
+
 
 @dataclass
 class Weights:
@@ -139,7 +141,10 @@ class Problem:
 def choose_penalty(
     problem: Problem, train: np.ndarray, held_out: np.ndarray, alphas: np.ndarray, *, max_iter: int, tol: float
 ) -> tuple[np.ndarray, Weights | None]:
-    """Pick for each unit the penalty under which its held-out cells are most probable.
+    """Pick the penalty under which the held-out cells are most probable, for each unit.
+
+    One penalty serves all units, but those whose own best is better there by more than `_OWN_PENALTY` nats: what a few
+    dozen held-out spikes prefer is chance, and a choice for each unit alone was worse on new trials.
 
     Parameters
     ----------
@@ -153,20 +158,22 @@ def choose_penalty(
     Returns
     -------
     alpha : ndarray of shape (n_units,)
-        The choice; the strongest penalty for a unit without held-out cells.
+        The choice.
     weights : Weights or None
-        Weights at the choice, for the fit on all cells to begin from; None without a candidate.
+        Weights of each unit at its own best, for the fit on all cells to begin from; None without a candidate.
     """
     best = np.full(train.shape[1], -np.inf)
-    chosen = np.full(train.shape[1], alphas[0])
+    gained = np.zeros((len(alphas), train.shape[1]))
     kept = weights = None
-    for alpha in alphas:
+    for row, alpha in zip(gained, alphas, strict=True):
         weights, _ = problem.solve(train, np.full(train.shape[1], alpha), weights, max_iter=max_iter, tol=tol)
-        gained = problem.log_likelihood(weights, held_out)
-        better = gained > best
+        row[:] = problem.log_likelihood(weights, held_out)
+        better = row > best
         if kept is None:
             kept = Weights(weights.features.copy(), weights.intercept.copy(), weights.shape.copy())
         kept.features[:, better] = weights.features[:, better]
         kept.intercept[better], kept.shape[:, better] = weights.intercept[better], weights.shape[:, better]
-        best[better], chosen[better] = gained[better], alpha
-    return chosen, kept
+        best[better] = row[better]
+    shared = gained.sum(axis=1).argmax()
+    own = best > gained[shared] + _OWN_PENALTY
+    return np.where(own, alphas[gained.argmax(axis=0)], alphas[shared]), kept

@@ -38,7 +38,8 @@ class CoupledGLM(HistoryBaseline):
 
     The log-intensity of a unit is linear in its own recent counts, in those of the other units, and in the stimulus,
     each filtered by raised cosines on a logarithmic lag axis. Lags never reach before the start of a trial. The
-    ridge penalty is chosen for each unit on held-out blocks of the training data.
+    ridge penalty is chosen on held-out blocks of the training data: one for all units, and another for a unit whose own
+    best explains its held-out counts better by more than two nats.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ class CoupledGLM(HistoryBaseline):
     shape_ : ndarray of shape (n_shape, n_units)
         Shape parameters of the count distribution.
     alpha_ : ndarray of shape (n_units,)
-        Penalty that was chosen for each unit.
+        Ridge penalty of each unit.
     kernels_ : ndarray of shape (n_lags, n_basis)
         Raised cosines of the past spikes; row k is the lag of k + 1 bins.
     stimulus_kernels_ : ndarray of shape (n_lags, n_basis)

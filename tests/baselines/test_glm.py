@@ -159,9 +159,21 @@ def test_later_bins_of_a_window_drift_towards_the_mean(population):
     assert spread[0] > 0.2 and spread[9] < 0.1 * spread[0]
 
 
-def test_the_penalty_is_chosen_unit_by_unit(population):
-    model = CoupledGLM(**{**QUICK, "alphas": [1.0, 1e5]}).fit(population)
-    assert model.alpha_.tolist() == [1e5, 1.0, 1.0]  # nothing in the past tells when unit 0 fires
+def test_a_unit_whose_counts_ask_for_it_has_a_penalty_of_its_own():
+    rng = np.random.default_rng(0)
+    noise = rng.poisson(0.3, size=(2000, 30))  # whose past tells nothing
+    follower = rng.poisson(0.1 + 2 * np.roll(noise[:, 0], 1))
+    model = CoupledGLM(**{**QUICK, "alphas": [1.0, 1e5]}).fit(np.column_stack([noise, follower]))
+    assert model.alpha_.tolist() == [1e5] * 30 + [1.0]
+
+
+def test_units_of_few_spikes_share_a_penalty():
+    # Twenty units that follow the first one's past alike: what their few held-out spikes prefer is chance.
+    rng = np.random.default_rng(0)
+    leader = rng.poisson(0.3, size=1500)
+    followers = rng.poisson((0.02 + 0.1 * np.roll(leader, 1))[:, None], size=(1500, 20))
+    model = CoupledGLM(**{**QUICK, "alphas": np.geomspace(1.0, 1e4, 9)}).fit(np.column_stack([leader, followers]))
+    assert len(set(model.alpha_[1:])) <= 3
 
 
 def test_what_was_not_observed_is_neither_fitted_nor_scored(population):
