@@ -9,6 +9,7 @@ from skneuro.data.events import Events
 from skneuro.data.inputs import ModelInput, read_input
 from skneuro.data.modality import Modality, Samples
 from skneuro.data.observation import Observation
+from skneuro.data.pulses import Pulses
 from skneuro.data.recording import Modalities, Recording
 from skneuro.data.spike_trains import SpikeTrains
 from skneuro.data.time_series import TimeSeries
@@ -28,6 +29,7 @@ __all__ = [
     "Modality",
     "ModelInput",
     "Observation",
+    "Pulses",
     "Recording",
     "Samples",
     "SpikeTrains",

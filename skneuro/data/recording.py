@@ -23,7 +23,7 @@ class Modalities(RowContainer):
 
     Parameters
     ----------
-    **named : Video, TimeSeries, Events, Covariates or another Modality
+    **named : Video, TimeSeries, Events, Pulses, Covariates or another Modality
         The modalities; each has one row per trial.
 
     Attributes

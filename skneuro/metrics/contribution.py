@@ -62,7 +62,7 @@ def modality_contribution(
         ``folds * (2 + 2 * modalities * (1 + n_shifts))`` fits, or a few less.
     X : SpikeTrains or Recording
         Spikes; a row is a trial. Cut one long recording into blocks, ``spikes.cut(5.0)``.
-    y : Modalities, Video, TimeSeries, Events or Covariates, default=None
+    y : Modalities, Video, TimeSeries, Events, Pulses or Covariates, default=None
         The modalities, where X does not hold them. A single one is called ``"stimulus"``.
     control : {None, "population", "latents"}, default=None
         A further modality made from the *other* units, as a control for the global state of the animal and the

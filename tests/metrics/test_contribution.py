@@ -7,11 +7,11 @@ from sklearn.model_selection import GroupKFold
 
 from skneuro import Modalities, NeuroformerEstimator, Recording, SpikeTrains, TimeSeries, Video
 from skneuro.baselines import CoupledGLM
-from skneuro.data import Covariates, Events
+from skneuro.data import Covariates, Events, Pulses
 from skneuro.datasets import make_stimulus_driven_population
 from skneuro.metrics import modality_contribution
 from skneuro.metrics._global_state import as_series, latent_factors, population_rate
-from skneuro.metrics._moved import _moved_events, moved
+from skneuro.metrics._moved import _moved_events, _moved_pulses, moved
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.PerformanceWarning")  # a sorted index is not needed
 
@@ -198,6 +198,11 @@ def test_moved_events_and_covariates_are_those_that_were_there_elsewhere():
         there = moved(events, 0.1, np.random.default_rng(seed))
         assert np.array_equal(np.sort(there.labels), np.sort(events.labels)) and len(there) == 3
         assert np.isin(there.times, events.times).sum() == 0
+    pulses = Pulses([10.5, 20.5, 21.9], [0.1, 0.2, 0.3], [0, 1, 3, 3], [10, 20, 30], [11, 22, 33], power=[1, 2, 3])
+    half = _moved_pulses(pulses, 0.5)
+    np.testing.assert_allclose(half.onset, [30.5, 31.5, 32.9])
+    np.testing.assert_allclose([half.duration, half.power], [[0.1, 0.2, 0.3], [1, 2, 3]])
+    assert moved(pulses, 0.1, np.random.default_rng(0)).ptr[-1] == 3
     rows = moved(Covariates({"contrast": np.arange(10.0)}), 0.2, np.random.default_rng(0)).values[:, 0]
     assert 2 <= rows[0] <= 8 and (np.diff(rows) % 10 == 1).all()
     with pytest.raises(TypeError, match="Got ndarray: leave it out"):
