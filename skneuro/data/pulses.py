@@ -284,8 +284,8 @@ class Pulses(Modality):
         share[share < TOLERANCE] = 0.0
         share[share > 1 - TOLERANCE] = 1.0
         cell = (binned.ptr[trial[pulse]] + bin_) * len(self.names) + self.target[pulse]
-        power = np.bincount(cell, share * self.power[pulse], binned.n_bins * len(self.names))
-        power = power.astype(np.float64).reshape(binned.n_bins, len(self.names))
+        total = np.bincount(cell, share * self.power[pulse], binned.n_bins * len(self.names))
+        power = total.astype(np.float64).reshape(binned.n_bins, len(self.names))
         owner = np.repeat(np.arange(len(self)), n_bins)
         start = binned.t_start[owner] + (np.arange(binned.n_bins) - binned.ptr[owner]) * width
         slack = TOLERANCE * width
