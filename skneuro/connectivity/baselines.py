@@ -13,6 +13,7 @@ from skneuro.data import BinnedSpikes
 __all__ = ["cross_correlogram_z", "lagged_correlation", "partial_correlation", "pearson"]
 
 _HOLLOW_FRACTION = 0.6  # Stark & Abeles (2009)
+_SYNAPSE = 0.001  # s, the shortest delay of a synapse: in wider bins, part of a peak stands at lag 0
 _SHRINKAGE = 0.01
 
 
@@ -128,7 +129,8 @@ def cross_correlogram_z(binned: BinnedSpikes, n_lags: int, n_peak_lags: int, n_w
 
     A strong peak would bend the trend on the other side of lag 0 too, and fake an opposite effect from the target back
     to the source. So the weaker direction of two is also judged over a trend without lags 1 .. `n_peak_lags` of the
-    stronger one, and the smaller deviation counts.
+    stronger one, and the smaller deviation counts. In bins wider than 1 ms part of a peak stands at lag 0, where it has
+    no direction and would fake inhibition both ways: there lag 0 has no part in the trend.
 
     Parameters
     ----------
@@ -166,6 +168,8 @@ def cross_correlogram_z(binned: BinnedSpikes, n_lags: int, n_peak_lags: int, n_w
     offset = looked_at[:, None] - lag
     kernel = np.exp(-0.5 * (offset / max(n_lags / 2.0, 0.5)) ** 2) * (np.abs(offset) <= 2 * n_lags)
     kernel[offset == 0] *= 1.0 - _HOLLOW_FRACTION
+    if binned.bin_width > _SYNAPSE * (1 + 1e-9):
+        kernel = kernel * (lag != 0)
     n_wide = min(n_wide, n_peak_lags)
     z = _strongest_peak(product, pairs, kernel, n_wide)
     one_sided = _strongest_peak(product, pairs, kernel * ((lag < -n_peak_lags) | (lag >= 0)), n_wide)
