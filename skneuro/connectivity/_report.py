@@ -18,6 +18,8 @@ from skneuro.preprocessing._units import check_unit_ids, read_units
 
 __all__ = ["AdjacencyReport"]
 
+_UNSIGNED = ("transfer_entropy", "attention")  # methods whose strengths are never negative
+
 
 class AdjacencyReport:
     """Methods of an estimator that has ``adjacency_``, ``unit_ids_`` and, where known, ``unit_info_``.
@@ -58,7 +60,7 @@ class AdjacencyReport:
         """
         check_is_fitted(self)
         read_units(self, X, bin_width=self._bin_width, counts=self.counts, reset=False)
-        if y is None or np.ndim(y) != 2:
+        if y is None or _n_dimensions(y) != 2:
             warnings.warn(
                 "score needs the true adjacency, a matrix [target, source]; without one the score is NaN.",
                 UndefinedMetricWarning,
@@ -88,7 +90,8 @@ class AdjacencyReport:
         dict of str to float
             For a truth, as `skneuro.metrics.connectivity.adjacency_scores`. For another inference, over the
             pairs that both know: ``pearson`` and ``spearman`` correlation, ``sign_agreement`` and
-            ``n_pairs``.
+            ``n_pairs``. What is said of signs is NaN where a method knows none (``"transfer_entropy"``,
+            ``"attention"``).
 
         Raises
         ------
@@ -106,16 +109,18 @@ class AdjacencyReport:
         """
         check_is_fitted(self)
         if not isinstance(other, AdjacencyReport):
-            return adjacency_scores(self.adjacency_, read_truth(other, self.unit_ids_, self.adjacency_))
+            scores = adjacency_scores(self.adjacency_, read_truth(other, self.unit_ids_, self.adjacency_))
+            return scores if self._signed() else scores | dict.fromkeys(("sign_accuracy", "signed_r2"), float("nan"))
         check_is_fitted(other)
         check_unit_ids(other.unit_ids_, self.unit_ids_)
         both = ~(np.isnan(self.adjacency_) | np.isnan(other.adjacency_))
         mine, theirs = self.adjacency_[both], other.adjacency_[both]
+        agree = self._signed() and other._signed() and len(mine) > 0
         varied = len(mine) > 1 and np.ptp(mine) > 0 and np.ptp(theirs) > 0
         return {
             "pearson": float(np.corrcoef(mine, theirs)[0, 1]) if varied else float("nan"),
             "spearman": float(stats.spearmanr(mine, theirs).statistic) if varied else float("nan"),
-            "sign_agreement": float((np.sign(mine) == np.sign(theirs)).mean()) if len(mine) else float("nan"),
+            "sign_agreement": float((np.sign(mine) == np.sign(theirs)).mean()) if agree else float("nan"),
             "n_pairs": len(mine),
         }
 
@@ -206,7 +211,8 @@ class AdjacencyReport:
         DataFrame
             One row for each pair of groups, indexed by ``target`` and ``source``: ``n_pairs`` (known pairs, of
             different units), ``n_edges``, ``density`` (edges per pair), ``mean_strength`` (mean of the edges'
-            ``adjacency_``) and ``fraction_excitatory`` (of the edges; NaN where there are none).
+            ``adjacency_``) and ``fraction_excitatory`` (of the edges; NaN where there are none, or where the method
+            knows no sign).
 
         Raises
         ------
@@ -229,7 +235,7 @@ class AdjacencyReport:
             raise ValueError(
                 f"area_to_area needs unit_info with a column {column!r}, in the spikes given to fit. Got {there}."
             )
-        chosen, known = self._shown(significant), ~np.isnan(self.adjacency_)
+        chosen, known, signed = self._shown(significant), ~np.isnan(self.adjacency_), self._signed()
         labels = info[column].to_numpy()
         groups = pd.unique(labels[~pd.isna(labels)])
         rows = []
@@ -245,10 +251,13 @@ class AdjacencyReport:
                         "n_edges": len(edges),
                         "density": len(edges) / n_pairs if n_pairs else float("nan"),
                         "mean_strength": float(edges.mean()) if len(edges) else float("nan"),
-                        "fraction_excitatory": float((edges > 0).mean()) if len(edges) else float("nan"),
+                        "fraction_excitatory": float((edges > 0).mean()) if len(edges) and signed else float("nan"),
                     }
                 )
         return pd.DataFrame(rows).set_index(["target", "source"])
+
+    def _signed(self) -> bool:
+        return self.__dict__.get("method") not in _UNSIGNED
 
     def _shown(self, significant: bool) -> np.ndarray:
         if not significant:
@@ -273,3 +282,10 @@ class AdjacencyReport:
             f"method={method!r} has no significant_: what is read from a fitted model comes without an error. Leave "
             "estimator=None, and use method='coupling', 'glm' or 'ccg'."
         )
+
+
+def _n_dimensions(truth: Any) -> int:
+    try:
+        return np.ndim(truth)
+    except ValueError:  # rows of different lengths: a matrix was meant
+        return 2

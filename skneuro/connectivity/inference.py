@@ -97,7 +97,8 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         expectation of `estimator` given the stimuli (and nothing of the spikes) as known, and then innovations for the
         rest; None nothing. ``"auto"`` is ``"innovations"`` for ``"coupling"`` and None for ``"glm"``.
     n_factors : int or "auto", default="auto"
-        Number of factors of the innovations; "auto" takes as many as stand out.
+        Number of factors of the innovations, at most a quarter of the units and none for fewer than four; "auto" takes
+        as many as stand out.
     dale : bool or "auto", default="auto"
         Whether all edges of a source have one sign (Dale's law). For ``"coupling"``, "auto" decides by the evidence of
         the data, see `dale_`. For ``"glm"`` only True has an effect: it then reads edges as ``"coupling"`` does.

@@ -15,6 +15,9 @@ __all__ = ["read_truth"]
 
 # A transposed truth that scores this much better is likelier a mistake than an accident.
 _CLEARLY_BETTER = 0.1
+# Names of the axes of a table: who receives, and who sends.
+_TARGETS = ("target", "post", "postsynaptic", "to")
+_SOURCES = ("source", "pre", "presynaptic", "from")
 
 
 def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray, stacklevel: int = 3) -> np.ndarray:
@@ -23,11 +26,12 @@ def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray, stacklev
     Parameters
     ----------
     truth : array-like or DataFrame of shape (n_units, n_units)
-        ``[target, source]``. A DataFrame may hold more units, in any order.
+        ``[target, source]``. A DataFrame may hold more units, in any order; axes named "target" and "source" (or "post"
+        and "pre", "to" and "from") tell its orientation.
     unit_ids : ndarray of shape (n_units,)
         Identities of the units.
     adjacency : ndarray of shape (n_units, n_units)
-        Inferred strengths, to tell whether a bare array looks transposed.
+        Inferred strengths, to tell whether a matrix without such names looks transposed.
     stacklevel : int, default=3
         Whose line a warning names.
 
@@ -45,7 +49,7 @@ def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray, stacklev
     Warns
     -----
     TransposedTruthWarning
-        If the transpose of a bare array scores clearly better.
+        If the transpose of a matrix whose axes have no such names scores clearly better.
 
     Examples
     --------
@@ -57,9 +61,13 @@ def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray, stacklev
     array([[0., 0.],
            [1., 0.]])
     """
+    n_units = len(unit_ids)
     if isinstance(truth, pd.DataFrame):
-        return _ordered(truth, unit_ids.tolist())
-    n_units, weights = len(unit_ids), _as_numbers(truth)
+        weights = _ordered(truth, unit_ids.tolist())
+        if _names(truth.index, _TARGETS) or _names(truth.columns, _SOURCES):
+            return weights
+    else:
+        weights = _as_numbers(truth)
     if weights.shape != (n_units, n_units):
         raise ValueError(
             f"The true adjacency must have shape ({n_units}, {n_units}), [target, source], in the order of "
@@ -86,11 +94,15 @@ def _as_numbers(truth: Any) -> np.ndarray:
 
 
 def _ordered(truth: pd.DataFrame, unit_ids: list) -> np.ndarray:
-    if truth.index.name == "source" or truth.columns.name == "target":
+    if _names(truth.index, _SOURCES) or _names(truth.columns, _TARGETS):
         raise ValueError("The table has sources in its rows; rows must be targets. Pass its transpose, truth.T.")
     for axis, labels in (("row", truth.index), ("column", truth.columns)):
         missing = [unit for unit in unit_ids if unit not in labels]
         if missing or not labels.is_unique:
             problem = f"Missing: {missing[:5]}." if missing else "Some ids occur twice."
             raise ValueError(f"The table must have one {axis} for each unit id. {problem}")
-    return truth.loc[unit_ids, unit_ids].to_numpy(dtype=np.float64)
+    return _as_numbers(truth.loc[unit_ids, unit_ids])
+
+
+def _names(labels: pd.Index, known: tuple[str, ...]) -> bool:
+    return isinstance(labels.name, str) and labels.name.lower() in known

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skneuro.inspection._plotting import import_pyplot, tidy
 from skneuro.inspection._truth import truth_of_units
 from skneuro.metrics.connectivity import auprc, auprc_chance, auroc
+from skneuro.preprocessing._units import check_unit_ids
 
 
 class ConnectivityCurveDisplay:
@@ -57,7 +58,7 @@ class ConnectivityCurveDisplay:
         Parameters
         ----------
         estimators : mapping of str to estimator
-            Fitted `ConnectivityInference` by name.
+            Fitted `ConnectivityInference` by name, all of the same units in the same order.
         true_adjacency : ndarray or DataFrame of shape (n_units, n_units)
             True weights, in the order of the units; a DataFrame is brought into it by its labels.
         ax : two matplotlib Axes, default=None
@@ -75,6 +76,8 @@ class ConnectivityCurveDisplay:
             If one has no `adjacency_`.
         TypeError
             If there is no name, or no estimator.
+        ValueError
+            If they are of other units, or of the same in another order.
         """
         if not isinstance(estimators, Mapping) or not estimators:
             got = "an empty one" if isinstance(estimators, Mapping) else type(estimators).__name__
@@ -83,8 +86,12 @@ class ConnectivityCurveDisplay:
             )
         for estimator in estimators.values():
             check_is_fitted(estimator, "adjacency_")
+        first = next(iter(estimators.values()))
+        for estimator in estimators.values():
+            if hasattr(first, "unit_ids_") and hasattr(estimator, "unit_ids_"):
+                check_unit_ids(np.asarray(estimator.unit_ids_), np.asarray(first.unit_ids_))
         found = {name: estimator.adjacency_ for name, estimator in estimators.items()}
-        truth = truth_of_units(next(iter(estimators.values())), true_adjacency)
+        truth = truth_of_units(first, true_adjacency)
         return cls(adjacencies=found, true_adjacency=truth).plot(ax=ax, **kwargs)
 
     def plot(self, ax: Any = None, *, title: str | None = None) -> Self:

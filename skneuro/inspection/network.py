@@ -104,14 +104,15 @@ class NetworkDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+        ValueError
+            If the matrices and ids are not those of the same units, or `max_edges` is negative.
         """
+        strength = self._strength()
+        if max_edges < 0:
+            raise ValueError(f"The 'max_edges' parameter must be 0 or more. Got {max_edges!r} instead.")
         self.figure_, self.ax_ = one_axes(ax, "NetworkDisplay.plot", figsize=(5.5, 5.5))
         from matplotlib.patches import FancyArrowPatch
 
-        strength = np.nan_to_num(np.array(self.adjacency, dtype=float))
-        np.fill_diagonal(strength, 0.0)
-        if self.drawn is not None:
-            strength = np.where(np.asarray(self.drawn), strength, 0.0)
         size, n_units = np.abs(strength), len(strength)
         angle = np.pi / 2 - 2 * np.pi * np.arange(n_units) / max(n_units, 1)
         self.positions_ = np.column_stack([np.cos(angle), np.sin(angle)])
@@ -147,3 +148,16 @@ class NetworkDisplay:
         self.ax_.set(xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), aspect="equal")
         self.ax_.set_axis_off()
         return self
+
+    def _strength(self) -> np.ndarray:
+        """What is drawn of the adjacency, 0 elsewhere."""
+        strength = np.nan_to_num(np.array(self.adjacency, dtype=float))
+        drawn = np.ones(strength.shape, dtype=bool) if self.drawn is None else np.asarray(self.drawn, dtype=bool)
+        ids = strength if self.unit_ids is None else self.unit_ids
+        if strength.ndim != 2 or strength.shape != drawn.shape or not len(strength) == strength.shape[1] == len(ids):
+            raise ValueError(
+                "adjacency must be a square matrix [target, source], drawn of the same shape, and unit_ids as long. "
+                f"Got {strength.shape}, {drawn.shape} and {len(ids)}."
+            )
+        np.fill_diagonal(strength, 0.0)
+        return np.where(drawn, strength, 0.0)

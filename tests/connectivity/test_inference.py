@@ -299,6 +299,83 @@ def test_truth_is_read_by_label_and_orientation(fitted):
             assert np.isnan(glm.score(SPIKES, nothing))
 
 
+def test_the_names_of_a_tables_axes_tell_its_orientation(fitted):
+    """A table that is turned by mistake is refused by its names, or warned of by its score, never read as it is."""
+    glm, ids = fitted["glm"], SPIKES.unit_ids
+    right, turned = pd.DataFrame(WEIGHTS, index=ids, columns=ids), pd.DataFrame(WEIGHTS.T, index=ids, columns=ids)
+    with pytest.warns(TransposedTruthWarning):
+        glm.score(SPIKES, turned)
+    for target, source in [("target", "source"), ("post", "pre"), ("Postsynaptic", "Presynaptic"), ("to", "from")]:
+        named = right.rename_axis(index=target, columns=source)
+        assert glm.score(SPIKES, named) == glm.score(SPIKES, WEIGHTS)
+        for wrong in ({"index": source}, {"columns": target}, {"index": source, "columns": target}):
+            with pytest.raises(ValueError, match="rows must be targets"):
+                glm.score(SPIKES, turned.rename_axis(**wrong))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        glm.score(SPIKES, turned.rename_axis(index="target", columns="source"))  # what is named is taken at its word
+
+
+@pytest.mark.parametrize("truth", [[[0, 1], [0]], pd.DataFrame([["no"] * 12] * 12, SPIKES.unit_ids, SPIKES.unit_ids)])
+def test_a_truth_that_is_no_matrix_of_numbers_is_refused(fitted, truth):
+    with pytest.raises(TypeError, match="must be a matrix of numbers"):
+        fitted["glm"].score(SPIKES, truth)
+
+
+def test_a_method_without_signs_has_no_score_of_signs(fitted):
+    flow = fitted["transfer_entropy"]
+    scores = flow.compare(WEIGHTS)
+    assert np.isnan(scores["sign_accuracy"]) and np.isnan(scores["signed_r2"])
+    assert scores["auprc"] == auprc(flow.adjacency_, WEIGHTS)
+    assert np.isnan(flow.compare(fitted["glm"])["sign_agreement"])
+    assert np.isnan(fitted["glm"].compare(flow)["sign_agreement"])
+    assert fitted["glm"].compare(fitted["ccg"])["sign_agreement"] > 0.5
+
+
+@pytest.fixture(scope="module")
+def of_areas():
+    """Units a, b in V1 and c, d, e in LM, f in none; a drives c and d, c inhibits b."""
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(0.15, (20_000, 6))
+    counts[1:, 2] += rng.binomial(counts[:-1, 0], 0.4)
+    counts[1:, 3] += rng.binomial(counts[:-1, 0], 0.4)
+    counts[1:, 1] *= counts[:-1, 2] == 0
+    areas = ["V1", "V1", "LM", "LM", "LM", None]
+    info = pd.DataFrame({"area": areas, "depth": np.arange(6.0)}, index=list("abcdef"))
+    plain = SpikeTrains.from_counts(counts, BIN_WIDTH, unit_ids=list("abcdef"))
+    spikes = SpikeTrains(
+        plain.times, plain.units, plain.ptr, plain.t_start, plain.t_stop, unit_ids=plain.unit_ids, unit_info=info
+    )
+    return ConnectivityInference(method="glm").fit(spikes)
+
+
+def test_areas_are_summarised_by_their_significant_pairs(of_areas):
+    inference = of_areas
+    table = inference.area_to_area()
+    assert set(table.index) == {(a, b) for a in ("V1", "LM") for b in ("V1", "LM")}  # f has no area
+    assert table["n_pairs"].to_dict() == {("V1", "V1"): 2, ("V1", "LM"): 6, ("LM", "V1"): 6, ("LM", "LM"): 6}
+    assert table["n_edges"].to_dict() == {("V1", "V1"): 0, ("V1", "LM"): 1, ("LM", "V1"): 2, ("LM", "LM"): 0}
+    forth, back = table.loc[("LM", "V1")], table.loc[("V1", "LM")]
+    assert forth["density"] == pytest.approx(2 / 6) and back["density"] == pytest.approx(1 / 6)
+    assert forth["mean_strength"] == pytest.approx(inference.adjacency_[[2, 3], 0].mean())
+    assert (forth["fraction_excitatory"], back["fraction_excitatory"]) == (1.0, 0.0)
+    assert np.isnan(table.loc[("V1", "V1"), "fraction_excitatory"])
+    assert inference.area_to_area(significant=False)["n_edges"].sum() == 20
+    with pytest.raises(ValueError, match="a column 'layer'.*'area', 'depth'"):
+        inference.area_to_area("layer")
+
+
+def test_the_graph_has_an_arrow_from_source_to_target_for_each_significant_pair(of_areas):
+    pytest.importorskip("networkx")
+    inference = of_areas
+    graph = inference.to_networkx()
+    assert set(graph.edges) == {("a", "c"), ("a", "d"), ("c", "b")}
+    assert graph.edges["c", "b"]["weight"] == inference.adjacency_[1, 2] < 0
+    assert dict(graph.nodes["c"]) == {"area": "LM", "depth": 2.0}
+    assert list(graph) == list("abcdef")
+    assert inference.to_networkx(significant=False).number_of_edges() == 30
+
+
 def test_two_inferences_are_compared_by_their_common_pairs(fitted):
     agreement = fitted["glm"].compare(fitted["ccg"])
     assert agreement["n_pairs"] == 132

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from skneuro.connectivity import ConnectivityInference
+from skneuro.data import SpikeTrains
 from skneuro.exceptions import TransposedTruthWarning
 from skneuro.inspection import AdjacencyDisplay, ConnectivityCurveDisplay, NetworkDisplay
 from skneuro.metrics.connectivity import auprc, auroc
@@ -126,6 +127,28 @@ def test_a_labelled_truth_is_brought_into_the_order_of_the_units(network):
         AdjacencyDisplay.from_estimator(inference, truth.T)
         ConnectivityCurveDisplay.from_estimators({"GLM": inference}, truth.T)
     assert [warning.filename for warning in found] == [__file__] * 2
+
+
+def test_curves_are_of_the_same_units_in_the_same_order():
+    spikes = SpikeTrains.from_counts(np.random.default_rng(0).poisson(0.2, (500, 3)), 0.05, unit_ids=list("abc"))
+    one = ConnectivityInference(method="pearson").fit(spikes)
+    other = ConnectivityInference(method="pearson").fit(spikes.select_units(["c", "b", "a"]))
+    with pytest.raises(ValueError, match="in another order"):
+        ConnectivityCurveDisplay.from_estimators({"one": one, "other": other}, np.eye(3)[[1, 2, 0]])
+
+
+@pytest.mark.parametrize(
+    ("settings", "plot", "message"),
+    [
+        ({"adjacency": np.ones((3, 2))}, {}, "square matrix"),
+        ({"drawn": np.ones((2, 2))}, {}, r"Got \(3, 3\), \(2, 2\)"),
+        ({"unit_ids": ["a"]}, {}, "and 1"),
+        ({}, {"max_edges": -1}, "'max_edges' parameter must be 0 or more"),
+    ],
+)
+def test_a_drawing_of_nothing_sensible_is_refused(settings, plot, message):
+    with pytest.raises(ValueError, match=message):
+        NetworkDisplay(**{"adjacency": np.ones((3, 3))} | settings).plot(**plot)
 
 
 @pytest.mark.parametrize("estimators", [[], {}, ConnectivityInference()])

@@ -9,6 +9,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from skneuro.metrics.connectivity import (
     adjacency_scores,
     auprc,
+    auprc_by_sign,
     auprc_chance,
     auroc,
     direction_rate,
@@ -71,6 +72,15 @@ def test_the_truth_itself_scores_perfectly():
     scores = adjacency_scores(truth, truth)
     for name in ("auroc", "auprc", "direction_rate", "sign_accuracy", "signed_r2", "precision_at_k"):
         assert scores[name] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_areas_of_one_sign_leave_out_edges_of_the_other(seed):
+    inferred, truth = case(seed)
+    strength, weight = known_pairs(inferred, truth)
+    for found, sign in zip(auprc_by_sign(inferred, truth), (1, -1), strict=True):
+        kept = sign * weight >= 0
+        assert found == pytest.approx(average_precision_score(weight[kept] != 0, np.abs(strength[kept])))
 
 
 def test_random_strengths_score_at_chance():
