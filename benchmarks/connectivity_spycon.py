@@ -38,6 +38,7 @@ def against_first(adjacencies: list[np.ndarray], weights: np.ndarray, n_draws: i
     for k, adjacency in enumerate(adjacencies):
         more = draws[:, k] - draws[:, 0]
         low, high = np.percentile(more, [2.5, 97.5], axis=0)
+        more[np.abs(more) < 1e-9] = 0.0  # ties but for rounding
         row = {"auprc_better": float((more[:, 1] > 0).mean() + 0.5 * (more[:, 1] == 0).mean())}
         for column, (name, function) in enumerate({"auroc": auroc, "auprc": auprc}.items()):
             row[name] = function(adjacency, weights)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pathlib
 
 import pandas as pd
+from connectivity import FAULTS, FEW
 
 HERE = pathlib.Path(__file__).parent
 PAGE = HERE.parent / "docs" / "background" / "connectivity.md"
@@ -120,8 +121,10 @@ def tables() -> dict[str, str]:
             result[data] = scores(of_data)
     faults = rows[rows["data"].str.contains(",")]
     if len(faults):
-        means = faults.groupby(["data", "method"], sort=False)[list(SCORES)].mean().reset_index()
-        seeds = faults.groupby(["data", "method"], sort=False).size()
+        in_order = [(f"medium, {name}", method) for name in FAULTS for method in FEW]
+        groups = faults.groupby(["data", "method"])
+        in_order = [key for key in in_order if key in groups.groups]
+        means, seeds = groups[list(SCORES)].mean().loc[in_order].reset_index(), groups.size().loc[in_order]
         parts = {"recording": means["data"], "method": means["method"], "seeds": [str(n) for n in seeds]}
         chosen = ("auprc", "signed_r2", "direction_rate", "found_false", "found_of_edges")
         parts |= {SCORES[name]: [number(v, name) for v in means[name]] for name in chosen}
