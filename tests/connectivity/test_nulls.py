@@ -37,6 +37,13 @@ def test_few_pairs_are_found_where_no_unit_drives_another(recordings, name, meth
     assert (found & false).sum() < FDR * false.sum()
 
 
+def test_a_method_that_shared_input_fools_would_fail(recordings):
+    """The same procedure with the lagged correlation, which has no `significant_` for that reason."""
+    inference = ConnectivityInference(method="lagged_correlation", fdr=FDR).fit(recordings["shared stimulus"])
+    found = significant_edges(inference.z_scores_, FDR, n_looks=len(inference.lags_))
+    assert found.sum() > FDR * N_UNITS * (N_UNITS - 1)
+
+
 @pytest.mark.parametrize("name", ["shared stimulus", "running gain", "slow drift", "interval jitter"])
 def test_the_units_do_share_something(recordings, name):
     """Taken at face value, their correlations are significant."""
