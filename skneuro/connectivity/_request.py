@@ -50,13 +50,25 @@ def model_to_read(inference: Any) -> Any:
             "The kernels of an estimator are read as they were trained, without innovations. Use "
             "background='model', or leave estimator=None."
         )
+    if inference.estimator is not None and inference.background != "model" and inference.dale is True:
+        raise ValueError(
+            "The kernels of an estimator are read as they were trained, without Dale's law. Use background='model', or "
+            "leave estimator=None, with dale=True."
+        )
     if inference.estimator is not None and inference.method not in OF_MODEL and inference.background != "model":
         raise ValueError(
             f"method={inference.method!r} reads no estimator. Use one of {OF_MODEL}, or leave estimator=None."
         )
     if inference.estimator is None and inference.method in ("effect", "attention"):
         raise ValueError(f"method={inference.method!r} needs an estimator: a fitted model to ask.")
-    return None if inference.estimator is None else unwrap(inference.estimator)
+    model = None if inference.estimator is None else unwrap(inference.estimator)
+    if model is not None and inference.background != "model" and not isinstance(inference.bin_width, str):
+        if not np.isclose(inference.bin_width, model.bin_width):
+            raise ValueError(
+                f"The estimator is read at its own bin_width={model.bin_width:g}. Got "
+                f"bin_width={inference.bin_width:g}; leave it 'auto'."
+            )
+    return model
 
 
 def chosen_width(inference: Any, X: Any) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 from skneuro.connectivity._estimate import Estimate
 from skneuro.connectivity.lags import whole_past
 from skneuro.data import ModelInput
+from skneuro.exceptions import ShortenedLagWarning
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,6 +58,11 @@ def context_effects(
     -------
     Estimate
         NaN for sources of which no spike precedes a context.
+
+    Warns
+    -----
+    ShortenedLagWarning
+        If at some of the lags no spike of a source precedes a context: its effects are summed over the others.
     """
     from skneuro.training.contexts import context_batches
 
@@ -73,7 +80,15 @@ def context_effects(
             np.add.at(spikes, (lag, source), count)
     with np.errstate(invalid="ignore", divide="ignore"):
         effect = (total / spikes[:, :, None]).transpose(0, 2, 1)  # [lag, target, source]
-    effect[:, :, spikes.max(axis=0) == 0] = np.nan
+    partly = (spikes == 0).any(axis=0) & (binned.unit_counts() > 0)
+    if partly.any():
+        warnings.warn(
+            f"Of {partly.sum()} of {n_units} units, no spike stands at some of the {n_lags} lags before the "
+            f"{len(rows)} contexts; their effects are summed over the other lags: {binned.unit_ids[partly][:5].tolist()}. Raise "
+            "n_contexts.",
+            ShortenedLagWarning,
+            stacklevel=6,
+        )
     strength = np.where(np.isnan(effect).all(axis=0), np.nan, np.nansum(effect, axis=0))
     if n_units > _FEWEST_OTHERS:
         others = np.where(np.eye(n_units, dtype=bool), np.nan, strength)

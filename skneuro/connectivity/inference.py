@@ -79,7 +79,7 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
     bin_width : float or "auto", default="auto", in seconds
         Bins to count spikes in; the width of a row where X is counts. "auto" is what the method does best with: 2 ms
         for ``"coupling"``, 1 ms for ``"ccg"``, 50 ms for the symmetric methods, 5 ms for the others; rows of counts are
-        taken as 5 ms. Where kernels of `estimator` are read, its own ``bin_width`` is used instead.
+        taken as 5 ms. Where `estimator` is read, "auto" is its own ``bin_width``, and no other is taken.
     max_lag : float, default=0.04, in seconds
         How far the past is taken into account: reach of the kernels of ``"coupling"`` and ``"glm"``, four
         standard deviations of the trend of ``"ccg"``.
@@ -113,7 +113,8 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         context the first takes one forward pass for each spike within `readout_lag`, the second one backward pass for
         each unit: it is cheaper where many units fire, and sees no further than the slope.
     n_contexts : int, default=2000
-        Bins of X, evenly spaced, in which a Neuroformer is asked; the cost is proportional to it.
+        Bins of X, evenly spaced, in which a Neuroformer is asked; the cost is proportional to it. Units so silent that
+        these hold too few of their spikes are named by a warning.
     fdr : float, default=0.05
         Rate of false discoveries of `significant_`.
     counts : {"round", "strict"}, default="round"
@@ -276,7 +277,7 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
             If a directed method works at bins wider than 10 ms.
         ShortenedLagWarning
             If the longest trial is shorter than `max_lag`, or `max_lag` or the kernels of `estimator` shorter than
-            `readout_lag`.
+            `readout_lag`; if `n_contexts` are too few for the effects of some units at all lags.
         SilentUnitsWarning
             If units were silent; their row and column are NaN.
         """

@@ -1,5 +1,7 @@
 """Effects in a Neuroformer: of a model whose only way from spike to spike is its coupling they are the kernels."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from skneuro import NeuroformerEstimator
 from skneuro.baselines import CoupledGLM
 from skneuro.connectivity import ConnectivityInference
+from skneuro.exceptions import ShortenedLagWarning
 from skneuro.nn.encoders import SpikeKeys
 
 N_UNITS = 6
@@ -54,6 +57,20 @@ def test_where_coupling_is_the_only_path_the_effect_is_its_kernel(kind, head):
     expected = centred(np.asarray(model.coupling_kernels_))
     assert np.abs(expected[OFF]).max() > 1e-3
     np.testing.assert_allclose(read(model, kind, few)[OFF], expected[OFF], atol=1e-6, rtol=1e-3)
+
+
+def test_contexts_that_miss_a_units_spikes_at_some_lags_are_named():
+    """A lag without a spike has an unknown effect, which a sum over lags would take for none."""
+    model, X = fit(window_bins=1, context=0, recent_context=0, coupling=True), np.minimum(counts(), 1)
+    X[:, :, 4] = 0
+    X[:, ::10, 4] = 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        every = read(model, "deletion", X)
+    with pytest.warns(ShortenedLagWarning, match=r"Of \d of 6 units, .*Raise n_contexts") as found:
+        few = ConnectivityInference(model, method="effect", readout_lag=0.015, n_contexts=5).fit(X).adjacency_
+    assert found[0].filename == __file__
+    assert not np.allclose(few[OFF], every[OFF], equal_nan=True)
 
 
 def test_deletion_is_what_a_loop_over_spikes_finds():

@@ -212,6 +212,8 @@ def test_a_model_is_refused_where_it_does_not_fit():
         ({"method": "ccg", "dale": True}, "no dale=True"),
         ({"method": "pearson", "background": "model"}, "needs an estimator"),
         ({"estimator": FittedModel().fit(None), "background": "innovations"}, "read as they were trained"),
+        ({"estimator": FittedModel().fit(None), "dale": True}, "without Dale's law"),
+        ({"estimator": FittedModel().fit(None), "bin_width": 0.002}, "at its own bin_width=0.01. Got bin_width=0.002"),
     ],
 )
 def test_parameters_that_contradict_each_other_are_refused(settings, message):
