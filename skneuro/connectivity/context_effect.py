@@ -84,8 +84,8 @@ def context_effects(
     if partly.any():
         warnings.warn(
             f"Of {partly.sum()} of {n_units} units, no spike stands at some of the {n_lags} lags before the "
-            f"{len(rows)} contexts; their effects are summed over the other lags: {binned.unit_ids[partly][:5].tolist()}. Raise "
-            "n_contexts.",
+            f"{len(rows)} contexts; their effects are summed over the other lags: "
+            f"{binned.unit_ids[partly][:5].tolist()}. Raise n_contexts.",
             ShortenedLagWarning,
             stacklevel=6,
         )
