@@ -3,14 +3,16 @@
     python benchmarks/likelihood_curves.py [--sweeps data units ...] [--recordings NAME ...] [--seeds 0] [--write]
 
 Fold 0 of `likelihood.py`. `data` takes the first 10, 30 and 100 % of the training trials, `units` the first units of a
-random order; there the baselines are fitted to the same and all are scored on the test groups. The other sweeps change
-one parameter of the Neuroformer and are scored on the validation groups, since they are there to choose by.
+random order; there the baselines are fitted to the same and all are scored on the test groups. `order` shuffles the
+columns of the units, which no score should depend on; `past` allows nothing of the same bin there. The other sweeps
+change one parameter of the Neuroformer and are scored on the validation groups, since they are there to choose by.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from _machine import arguments, keep, kept, provenance, show
@@ -22,6 +24,7 @@ from skneuro.datasets import block_split
 
 OPPONENTS = ("GLM, categorical, same bin", "GRU, categorical, nonlinear same bin")
 SHARES = (0.1, 0.3, 1.0)  # of trials, of units
+ORDERS = 3  # the recorded one first
 PARAMETERS = {
     "context": [{"context": seconds} for seconds in (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)],
     "recent context": [{"recent_context": seconds} for seconds in (0.0, 0.1, 0.25, 0.5)],
@@ -46,23 +49,27 @@ def models(session: Session, seed: int, opponents: bool, **changes) -> Iterator[
 
 def cases(sweep: str, session: Session, seed: int) -> Iterator[tuple[str, dict, Session]]:
     """Value of the sweep as text, changed parameters, and the session with what is left of it."""
-    if sweep not in ("data", "units"):
+    if sweep in PARAMETERS:
         for changes in PARAMETERS[sweep]:
             yield " ".join(f"{k}={v}" for k, v in changes.items()), changes, session
         return
     n_units = session.spikes.shape[1]
+    if sweep == "order":
+        for number in range(ORDERS):
+            order = np.random.default_rng([number, 8]).permutation(n_units) if number else np.arange(n_units)
+            value = f"shuffled {number}" if number else "as recorded"
+            yield value, {}, replace(session, spikes=session.spikes[:, order])
+        return
     order = np.random.default_rng([seed, 7]).permutation(n_units)
     for share in SHARES:
-        spikes = session.spikes
-        if sweep == "units":
-            spikes = spikes[:, np.sort(order[: max(round(share * n_units), 2)])]
-        yield f"{share:.0%}", {}, Session(spikes, *(getattr(session, name) for name in list(vars(session))[1:]))
+        units = np.sort(order[: max(round(share * n_units), 2)]) if sweep == "units" else np.arange(n_units)
+        yield f"{share:.0%}", {}, replace(session, spikes=session.spikes[:, units])
 
 
 def measure(recording: str, sweep: str, seed: int, value: str, changes: dict, session: Session) -> list[dict]:
     """Fit and score the models of one case."""
     split = block_split(session.groups, session.gap, **groups_of(0))
-    baselines = sweep in ("data", "units")
+    baselines = sweep not in PARAMETERS
     scored = split.test if baselines else split.validation
     train = np.flatnonzero(split.train)
     if sweep == "data":
@@ -79,6 +86,7 @@ def measure(recording: str, sweep: str, seed: int, value: str, changes: dict, se
         rows.append({
             "recording": recording, "sweep": sweep, "value": value, "model": name, "seed of fit": seed,
             "scored on": "test" if baselines else "validation", "score": model.score(*part(scored)),
+            "past": model.past_score(*part(scored)) if sweep == "order" and name == "Neuroformer" else None,
             "train": model.score(*part(train)), "training spikes": len(session.spikes[train].times),
             "units": session.spikes.shape[1], "epochs": getattr(model, "n_iter_", None), "CPU s": seconds,
         })  # fmt: skip
@@ -87,7 +95,7 @@ def measure(recording: str, sweep: str, seed: int, value: str, changes: dict, se
 
 
 def main() -> None:
-    sweeps = ["data", "units", *PARAMETERS]
+    sweeps = ["data", "units", "order", *PARAMETERS]
     options = arguments(
         __doc__,
         ("--sweeps", {"nargs": "+", "choices": sweeps, "default": sweeps}),

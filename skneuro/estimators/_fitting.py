@@ -15,7 +15,7 @@ from skneuro.training.evaluation import stretch_log_likelihood
 from skneuro.training.fitted import DTYPES, build_network, count_statistics, pick_device
 from skneuro.training.loop import TrainingSettings, TrainingState
 from skneuro.training.modality_table import Scale, describe
-from skneuro.training.segments import BatchBuilder, Segments
+from skneuro.training.segments import BatchBuilder, Segments, cut_segments, segment_bins
 from skneuro.training.split import hold_out, whole_trials
 
 FIRST_TEMPERATURE = 0.1  # from which a learned one starts
@@ -23,6 +23,8 @@ SHORTEST_LAG, BINS_OF_LAG = 0.1, 10  # seconds, bins
 FEW_SPIKES = 10_000  # below, a narrower long past overfits less
 MANY_SPIKES = 100_000  # from here on all epochs on all data score higher than what is stopped in time
 USUAL_FRACTION, LEAST_FRACTION, ENOUGH_SPIKES = 0.1, 0.02, 20_000  # of what is held out for early stopping
+MANY_SEGMENTS, USUAL_DECAY = 270, 0.5  # from so many training segments on the usual decay is best
+MOST_DECAY = 0.03  # of a weight in one step
 MOST_PAIRED_UNITS, AUTO_RANK = 1_000, 64  # up to so many units every pair has a coupling of its own
 
 
@@ -166,7 +168,7 @@ def fresh_state(est: Any, inp: ModelInput, training: Segments, seed: int) -> tup
     scales = {}
     for name, modality in () if inp.modalities is None else inp.modalities.items():
         scales[name] = Scale.fit(_training_part(modality, inp.spikes, training))
-    return TrainingState.start(network, settings(est), seed), scales
+    return TrainingState.start(network, settings(est, weight_decay(est, training, config)), seed), scales
 
 
 def _training_part(modality: Modality, binned: BinnedSpikes, training: Segments) -> Modality:
@@ -177,11 +179,19 @@ def _training_part(modality: Modality, binned: BinnedSpikes, training: Segments)
     return modality[rows]._during(np.searchsorted(rows, training.trial), start, stop)
 
 
-def settings(est: Any) -> TrainingSettings:
-    """The estimator's training parameters."""
+def weight_decay(est: Any, training: Segments, config: NeuroformerConfig) -> float:
+    """What AdamW subtracts; "auto" makes up for the few steps that few segments give it."""
+    if est.weight_decay != "auto":
+        return float(est.weight_decay)
+    n_segments = len(cut_segments(training, segment_bins(config)))
+    return min(max((MANY_SEGMENTS / n_segments) ** 2, 1.0) * USUAL_DECAY, MOST_DECAY / est.learning_rate)
+
+
+def settings(est: Any, decay: float) -> TrainingSettings:
+    """The estimator's training parameters, and the weight decay that they amount to."""
     return TrainingSettings(
         gamma=float(est.gamma), mu=float(est.mu), batch_size=est.batch_size, learning_rate=float(est.learning_rate),
-        weight_decay=float(est.weight_decay),
+        weight_decay=decay,
         coupling_penalty=float(est.coupling_penalty), max_epochs=est.max_epochs, n_iter_no_change=est.n_iter_no_change,
         tol=float(est.tol), verbose=int(est.verbose), accumulation_steps=est.accumulation_steps,
         recompute=est.recompute_activations, half=est.precision == "bfloat16",

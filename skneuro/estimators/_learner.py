@@ -22,7 +22,7 @@ from skneuro.exceptions import NonFiniteLossError
 from skneuro.nn import NeuroformerConfig
 from skneuro.training.evaluation import set_ceiling
 from skneuro.training.fitted import FittedModel
-from skneuro.training.loop import TrainingState, train
+from skneuro.training.loop import TrainingSettings, TrainingState, train
 from skneuro.training.segments import BatchBuilder, Segments
 
 MORE_EPOCHS = 4 / 3  # of a refit on all data
@@ -107,7 +107,6 @@ class Learner(CallbackSupportMixin, SpikeModel):
         self.max_tokens_ = self._check_tokens(inp)
         if going_on:
             _fitting.check_same_structure(self, inp, self.model_.network.config)
-            state, scales = self._training_state(), self.model_.scales
         else:
             _fitting.warn_about_gamma(self.gamma, inp)
             self._remember(inp)
@@ -117,7 +116,9 @@ class Learner(CallbackSupportMixin, SpikeModel):
             training, held = _fitting.whole_trials(np.diff(inp.spikes.ptr)), None
         else:
             training, held = _fitting.split(self, inp, self._seed)
-        if not going_on:
+        if going_on:
+            state, scales = self._training_state(training), self.model_.scales
+        else:
             state, scales = _fitting.fresh_state(self, inp, training, self._seed)
         builder = FittedModel(state.model, scales, self.device, self.precision, self._rows_at_once()).builder(inp)
         validate = None
@@ -129,7 +130,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         self._run(state, scales, builder, training, validate, one_epoch, (X, y), again)
 
     def _run(self, state, scales, builder, training, validate, one_epoch, data, again) -> None:
-        plan = _fitting.settings(self)
+        plan = self._plan(training, state.model.config)
         n_epochs = 1 if one_epoch else plan.max_epochs
         events = FitEvents(self, n_epochs, *data)
 
@@ -172,10 +173,13 @@ class Learner(CallbackSupportMixin, SpikeModel):
         training = _fitting.whole_trials(np.diff(inp.spikes.ptr))
         state, scales = _fitting.fresh_state(self, inp, training, self._seed)
         builder = FittedModel(state.model, scales, self.device, self.precision, self._rows_at_once()).builder(inp)
-        plan = _fitting.settings(self)
+        plan = self._plan(training, state.model.config)
         reason = train(state, builder, training, plan, None, n_epochs, 0, lambda: None, lambda: False)
         state.validation_scores = list(found.validation_scores)
         return reason, state, scales, builder, training
+
+    def _plan(self, training: Segments, config: NeuroformerConfig) -> TrainingSettings:
+        return _fitting.settings(self, _fitting.weight_decay(self, training, config))
 
     def _keep(self, state: TrainingState, scales: dict, builder: BatchBuilder, training: Segments) -> None:
         """Take over what was learned, under the ceilings of its training data."""
@@ -196,12 +200,13 @@ class Learner(CallbackSupportMixin, SpikeModel):
             "best_validation_score_": max(scores, default=None),
         }
 
-    def _training_state(self) -> TrainingState:
+    def _training_state(self, training: Segments) -> TrainingState:
         """The state that training goes on from; a loaded model starts a new optimiser at its weights.
 
         A copy: should training fail, the fitted model is as it was.
         """
-        network, plan = copy.deepcopy(self.model_.network), _fitting.settings(self)
+        network = copy.deepcopy(self.model_.network)
+        plan = self._plan(training, network.config)
         before = getattr(self, "_state", None)
         if before is None:
             state = TrainingState.resume(network, plan, self._seed, self.n_iter_)

@@ -41,7 +41,7 @@ CONSTRAINTS: dict[str, list] = {
     "recompute_activations": ["boolean"],
     "inference_batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "weight_decay": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
     "early_stopping": ["boolean", StrOptions({"auto"})],
     "refit": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither"), StrOptions({"auto"})],

@@ -106,11 +106,14 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         or deep models, about a third more time, and the same result.
     learning_rate : float, default=3e-3
         Peak of the schedule (linear warm-up, cosine over `max_epochs`).
-    weight_decay : float, default=0.5
-        AdamW's weight decay, on matrices.
+    weight_decay : float or "auto", default="auto"
+        AdamW's weight decay, on matrices. "auto" is 0.5 where the training data are cut into 270 segments (of about
+        100 bins) or more, and grows inversely as the square of their number where they are fewer, up to
+        ``0.03 / learning_rate``: few segments are few steps to decay in, and easily overfitted.
     early_stopping : bool or "auto", default="auto"
         Whether part of the data is held out to stop by, and the best weights are kept. Whole trials where there are
-        at least ten, else time blocks with a gap; not done where the data are too short for either. "auto" does so
+        at least ten, else time blocks with a gap, else one of the trials; one trial that is too short for blocks is
+        trained on whole. "auto" does so
         below 100,000 spikes, where a model can overfit within the default number of epochs; with more, all data are
         trained on for `max_epochs`, under a learning rate that falls to the end.
     refit : bool, default=True
@@ -233,7 +236,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         accumulation_steps: int = 1,
         recompute_activations: bool = False,
         learning_rate: float = 3e-3,
-        weight_decay: float = 0.5,
+        weight_decay: float | str = "auto",
         early_stopping: bool | str = "auto",
         refit: bool = True,
         validation_fraction: float | str = "auto",

@@ -22,8 +22,8 @@ def hold_out(
 
     With enough trials, whole trials are drawn, those of a group (repeats of one clip) together: a clip that was
     trained on would let memory pass for prediction. Otherwise every trial is cut into ten time blocks, some are
-    drawn, and the `gap` bins on both sides of each are used for neither. None where the data are too short for
-    that: blocks must be longer than two gaps.
+    drawn, and the `gap` bins on both sides of each are used for neither. Blocks must be longer than two gaps: where
+    all trials are too short for that, at least one whole trial is drawn. None for one trial that is too short.
 
     Parameters
     ----------
@@ -41,13 +41,7 @@ def hold_out(
     """
     whole = whole_trials(n_bins)
     if fraction * len(whole) >= 0.5 and len(whole) >= N_BLOCKS:
-        group = np.arange(len(whole))
-        if groups is not None and len(np.unique(groups[whole.trial])) > 1:
-            group = np.unique(groups[whole.trial], return_inverse=True)[1]
-        n_groups = int(group.max()) + 1
-        chosen = rng.permutation(n_groups)[: min(max(round(fraction * n_groups), 1), n_groups - 1)]
-        held = np.isin(group, chosen)
-        return whole.take(np.flatnonzero(~held)), whole.take(np.flatnonzero(held))
+        return _hold_out_trials(whole, fraction, rng, groups)
     held_blocks = min(max(round(fraction * N_BLOCKS), 1), N_BLOCKS - 1)
     kept, held_out = [], []
     for trial in whole.trial:
@@ -62,9 +56,21 @@ def hold_out(
             free[max(borders[block] - gap, 0) : borders[block + 1] + gap] = False
         edges = np.flatnonzero(np.diff(np.concatenate([[0], free, [0]]).astype(np.int8)))
         kept += [(trial, start, stop) for start, stop in edges.reshape(-1, 2)]
-    if not held_out:
-        return whole, None
-    return _segments(kept), _segments(held_out)
+    if held_out:
+        return _segments(kept), _segments(held_out)
+    return _hold_out_trials(whole, fraction, rng, groups) if len(whole) > 1 else (whole, None)
+
+
+def _hold_out_trials(
+    whole: Segments, fraction: float, rng: np.random.Generator, groups: np.ndarray | None
+) -> tuple[Segments, Segments]:
+    group = np.arange(len(whole))
+    if groups is not None and len(np.unique(groups[whole.trial])) > 1:
+        group = np.unique(groups[whole.trial], return_inverse=True)[1]
+    n_groups = int(group.max()) + 1
+    chosen = rng.permutation(n_groups)[: min(max(round(fraction * n_groups), 1), n_groups - 1)]
+    held = np.isin(group, chosen)
+    return whole.take(np.flatnonzero(~held)), whole.take(np.flatnonzero(held))
 
 
 def _segments(rows: list[tuple[int, int, int]]) -> Segments:

@@ -120,3 +120,17 @@ def test_as_much_is_held_out_as_tells_epochs_apart(make, monkeypatch):
         found[enough] = len(_fitting.split(make(early_stopping=True), inp, 0)[1])
     assert found == {20_000: 10, 100: 5, 1: 2}
     assert len(_fitting.split(make(early_stopping=True, validation_fraction=0.3), inp, 0)[1]) == 30
+
+
+def test_few_segments_are_decayed_more(make):
+    """0.5 from 270 segments on, four times that at half as many, at most 3 % a step, or what the user says."""
+    inp = read_input(np.random.default_rng(0).poisson(0.5, (300, 100, 2)), bin_width=0.05)
+    config = _fitting.make_config(make(), inp, 3)
+
+    def decay(n_trials, **parameters):
+        trials = Segments(np.arange(n_trials), np.zeros(n_trials, dtype=int), np.full(n_trials, 100))
+        return _fitting.weight_decay(make(**{"learning_rate": 3e-3, **parameters}), trials, config)
+
+    assert [decay(300), decay(270), decay(135), decay(10)] == pytest.approx([0.5, 0.5, 2.0, 10.0])
+    assert decay(10, learning_rate=3e-2) == pytest.approx(1.0)
+    assert decay(10, weight_decay=0.1) == 0.1

@@ -18,10 +18,10 @@ from skneuro.training.split import whole_trials
 
 def settings_of(**changes):
     values = {
-        "gamma": 0.0, "mu": 0.5, "batch_size": 4, "learning_rate": 3e-3, "weight_decay": 0.1, "max_epochs": 4,
+        "gamma": 0.0, "mu": 0.5, "batch_size": 4, "learning_rate": 3e-3, "max_epochs": 4,
         "n_iter_no_change": 10, "tol": 1e-4, "verbose": 0,
     }  # fmt: skip
-    return settings(NeuroformerEstimator(**{**values, **changes}))
+    return settings(NeuroformerEstimator(**{**values, **changes}), 0.1)
 
 
 def start(tiny, head="hazard", dropout=0.2, seed=3, **changes):

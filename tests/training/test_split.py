@@ -68,11 +68,17 @@ def test_a_long_trial_gives_blocks_with_a_gap_on_both_sides():
     assert (trained == far).all()
 
 
-@pytest.mark.parametrize("n_bins", [[30], [190], [30] * 5])
+def test_of_a_few_trials_too_short_for_blocks_one_is_held_out():
+    training, held = hold_out(np.full(5, 30), 0.1, 10, np.random.default_rng(0))
+    assert len(held) == 1 and held.stop.tolist() == [30]
+    assert sorted([*training.trial, *held.trial]) == list(range(5))
+
+
+@pytest.mark.parametrize("n_bins", [[30], [190], [0, 30]])
 def test_data_too_short_for_blocks_are_trained_on_whole(n_bins):
     training, held = hold_out(np.array(n_bins), 0.1, 10, np.random.default_rng(0))
     assert held is None
-    assert training.stop.tolist() == n_bins
+    assert training.stop.tolist() == n_bins[-1:]
 
 
 def test_the_same_seed_holds_out_the_same():
