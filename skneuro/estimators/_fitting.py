@@ -191,7 +191,7 @@ def settings(est: Any, decay: float) -> TrainingSettings:
     """The estimator's training parameters, and the weight decay that they amount to."""
     return TrainingSettings(
         gamma=float(est.gamma), mu=float(est.mu), batch_size=est.batch_size, learning_rate=float(est.learning_rate),
-        weight_decay=decay,
+        weight_decay=decay, modality_decay=USUAL_DECAY if est.weight_decay == "auto" else decay,
         coupling_penalty=float(est.coupling_penalty), max_epochs=est.max_epochs, n_iter_no_change=est.n_iter_no_change,
         tol=float(est.tol), verbose=int(est.verbose), accumulation_steps=est.accumulation_steps,
         recompute=est.recompute_activations, half=est.precision == "bfloat16",

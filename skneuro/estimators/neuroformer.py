@@ -109,7 +109,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     weight_decay : float or "auto", default="auto"
         AdamW's weight decay, on matrices. "auto" is 0.5 where the training data are cut into 270 segments (of about
         100 bins) or more, and grows inversely as the square of their number where they are fewer, up to
-        ``0.03 / learning_rate``: few segments are few steps to decay in, and easily overfitted.
+        ``0.03 / learning_rate``: few segments are few steps to decay in, and easily overfitted. What reads the
+        modalities keeps 0.5.
     early_stopping : bool or "auto", default="auto"
         Whether part of the data is held out to stop by, and the best weights are kept. Whole trials where there are
         at least ten, else time blocks with a gap, else one of the trials; one trial that is too short for blocks is

@@ -22,6 +22,7 @@ AVERAGE_DECAY = 0.99
 CLIP_NORM = 0.1
 DRIVE_PENALTY = 5.0
 NOT_DECAYED = ("repeat_table", "coupling", "same_bin")
+OF_MODALITIES = ("session.filters", "fusion.encoders", "drives", "alignment")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class TrainingSettings:
     batch_size: int
     learning_rate: float
     weight_decay: float
+    modality_decay: float  # of what reads the modalities
     coupling_penalty: float
     max_epochs: int
     n_iter_no_change: int
@@ -96,11 +98,18 @@ class TrainingState:
 
 def make_optimizer(model: Neuroformer, settings: TrainingSettings) -> torch.optim.Optimizer:
     """AdamW; weight decay acts on matrices, not on biases, scales and what has a penalty of its own."""
-    named = dict(model.named_parameters())
-    decayed = [name for name, p in named.items() if p.dim() >= 2 and name.rpartition(".")[2] not in NOT_DECAYED]
+    # Three groups whatever their amounts are, so that the order of the parameters in a pickled state stays the same.
+    decayed: list[torch.nn.Parameter] = []
+    of_modalities: list[torch.nn.Parameter] = []
+    others: list[torch.nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        is_decayed = parameter.dim() >= 2 and name.rpartition(".")[2] not in NOT_DECAYED
+        group = others if not is_decayed else of_modalities if name.startswith(OF_MODALITIES) else decayed
+        group.append(parameter)
     groups = [
-        {"params": [named[name] for name in decayed], "weight_decay": settings.weight_decay},
-        {"params": [p for name, p in named.items() if name not in set(decayed)], "weight_decay": 0.0},
+        {"params": decayed, "weight_decay": settings.weight_decay},
+        {"params": of_modalities, "weight_decay": settings.modality_decay},
+        {"params": others, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.99), fused=True)
 

@@ -233,3 +233,15 @@ def test_progress_goes_to_standard_error_only_when_asked(tiny, capsys):
     assert "2/4" in captured.err and "0.2500 bits/spike" in captured.err
     run(*start(tiny), 1)
     assert capsys.readouterr().err == ""
+
+
+def test_what_reads_the_modalities_has_a_decay_of_its_own(tiny):
+    state = start(tiny)[0]
+    plan = replace(settings_of(), weight_decay=7.0, modality_decay=0.5)
+    groups = loop.make_optimizer(state.model, plan).param_groups
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    amounts = {name: decay[id(p)] for name, p in state.model.named_parameters()}
+    assert len(decay) == len(amounts)  # every parameter is in one group
+    assert amounts["session.bias"] == amounts["session.coupling"] == 0.0
+    assert amounts["session.embedding"] == amounts["readout.weight"] == 7.0
+    assert amounts["fusion.encoders.0.embed.weight"] == amounts["session.filters.0"] == 0.5
