@@ -221,6 +221,7 @@ class SpikeModel(DensityMixin, BaseEstimator):
         if not reset:
             check_is_fitted(self)
         inp = read_input(X, y, bin_width=self.bin_width, counts=self._rounding, estimator=type(self).__name__)
+        inp = self._set_apart(inp, reset)
         if inp.layout != "trials":
             check_feature_names(self, X, reset=reset)
         elif reset and hasattr(self, "feature_names_in_"):
@@ -240,6 +241,10 @@ class SpikeModel(DensityMixin, BaseEstimator):
         if inp.trials is not None:
             check_unit_ids(inp.spikes.unit_ids, self.unit_ids_)
         self._check_modalities(names)
+        return inp
+
+    def _set_apart(self, inp: ModelInput, reset: bool) -> ModelInput:
+        """The input without what the model is not to see; with ``reset=True`` in `fit`."""
         return inp
 
     def _check_modalities(self, names: tuple[str, ...]) -> None:

@@ -35,6 +35,8 @@ class ModelInput:
         A row of X is a bin (2-D counts), a trial of equal length (3-D counts) or a trial (containers).
     trials : SpikeTrains or None
         The spikes themselves, where X was a container.
+    behaviour : Modalities or None
+        What a model is to learn to tell from the spikes, and does not see.
 
     Examples
     --------
@@ -48,6 +50,7 @@ class ModelInput:
     modalities: Modalities | None
     layout: Layout
     trials: SpikeTrains | None = None
+    behaviour: Modalities | None = None
 
     @property
     def n_rows(self) -> int:

@@ -6,9 +6,11 @@ import warnings
 from typing import Any
 
 import numpy as np
+import torch
 
 from skneuro.data import BinnedSpikes, Modality, ModelInput, Video
 from skneuro.estimators._alignment import aligned_modalities
+from skneuro.estimators._told import behaviour_moments, behaviour_names, behaviour_sizes
 from skneuro.metrics.likelihood import bits_per_spike, poisson_log_pmf
 from skneuro.nn import Neuroformer, NeuroformerConfig
 from skneuro.training.evaluation import stretch_log_likelihood
@@ -123,6 +125,7 @@ def make_config(est: Any, inp: ModelInput, max_count: int) -> NeuroformerConfig:
         max_count=max(max_count, 1),
         aligned=aligned_modalities(est, inp),
         modalities=modalities,
+        behaviour=behaviour_sizes(inp),
     )
 
 
@@ -141,7 +144,7 @@ def check_same_structure(est: Any, inp: ModelInput, config: NeuroformerConfig) -
     """
     # What the data of this call lack is no change: a modality may be missing now, and gamma may be 0.
     described = make_config(est, inp, config.max_count)
-    fields = set(vars(config)) - {"modalities", "aligned", "max_count", "n_units"}
+    fields = set(vars(config)) - {"modalities", "aligned", "behaviour", "max_count", "n_units"}
     if est.context_width == "auto" and est.d_model == config.d_model:  # more or fewer spikes are no change
         fields.remove("context_width")
     changed = {name: (getattr(config, name), getattr(described, name)) for name in sorted(fields)}
@@ -150,6 +153,12 @@ def check_same_structure(est: Any, inp: ModelInput, config: NeuroformerConfig) -
     for modality in described.modalities:
         if est.tubelet_size != "auto" and modality.name in fitted and modality.tubelets != fitted[modality.name]:
             changed[f"tubelets of {modality.name!r}"] = (fitted[modality.name], modality.tubelets)
+    told, before = behaviour_sizes(inp), config.behaviour
+    names = tuple(name for name, _ in before)
+    if behaviour_names(est) != names:
+        changed["behaviour"] = (names, behaviour_names(est))
+    elif told and told != before:
+        changed["behaviour"] = (before, told)
     if est.gamma > 0 and est.align not in ("auto", None) and described.aligned != config.aligned:
         changed["align"] = (config.aligned, described.aligned)
     if changed:
@@ -165,6 +174,9 @@ def fresh_state(est: Any, inp: ModelInput, training: Segments, seed: int) -> tup
     mean, sd, histogram = count_statistics(inp.spikes, training)
     config = make_config(est, inp, histogram.shape[1] - 1)
     network = build_network(config, mean, sd, seed, pick_device(est.device), DTYPES[est.precision], histogram)
+    if config.behaviour:
+        for buffer, value in zip((network.told.mean, network.told.sd), behaviour_moments(inp, training), strict=True):
+            buffer.copy_(torch.from_numpy(value))
     scales = {}
     for name, modality in () if inp.modalities is None else inp.modalities.items():
         scales[name] = Scale.fit(_training_part(modality, inp.spikes, training))
@@ -195,6 +207,7 @@ def settings(est: Any, decay: float) -> TrainingSettings:
         coupling_penalty=float(est.coupling_penalty), max_epochs=est.max_epochs, n_iter_no_change=est.n_iter_no_change,
         tol=float(est.tol), verbose=int(est.verbose), accumulation_steps=est.accumulation_steps,
         recompute=est.recompute_activations, half=est.precision == "bfloat16",
+        behaviour_weight=float(est.behaviour_weight),
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from skneuro._threads import torch_threads
 from skneuro.data import ModelInput
 from skneuro.estimators import _fitting
 from skneuro.estimators._parameters import check_together
+from skneuro.estimators._told import behaviour_names, behaviour_on_bins, check_told, without_behaviour
 from skneuro.exceptions import NonFiniteLossError
 from skneuro.nn import NeuroformerConfig
 from skneuro.training.evaluation import set_ceiling
@@ -46,7 +47,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
             Spikes. Rows of arrays are bins of `bin_width`; 2-D counts are one trial.
         y : Modalities, Video, TimeSeries, array-like or None, default=None
-            Stimuli, and whatever else was recorded.
+            Stimuli, and whatever else was recorded; what `behaviour` names is told and not seen.
 
         Returns
         -------
@@ -58,7 +59,8 @@ class Learner(CallbackSupportMixin, SpikeModel):
         InvalidParameterError
             If a parameter is out of its range, or gamma + mu >= 1.
         ValueError
-            If X holds no spikes, or a window more than `max_tokens`; if counts are negative or not finite.
+            If X holds no spikes, or a window more than `max_tokens`; if counts are negative or not finite; if
+            `behaviour` names what y does not have.
         NonFiniteLossError
             If the loss became NaN or infinite: the model is then the last good one, and usable.
         """
@@ -107,7 +109,9 @@ class Learner(CallbackSupportMixin, SpikeModel):
         self.max_tokens_ = self._check_tokens(inp)
         if going_on:
             _fitting.check_same_structure(self, inp, self.model_.network.config)
+            check_told(self, inp)
         else:
+            check_told(self, inp)
             _fitting.warn_about_gamma(self.gamma, inp)
             self._remember(inp)
             seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -120,7 +124,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
             state, scales = self._training_state(training), self.model_.scales
         else:
             state, scales = _fitting.fresh_state(self, inp, training, self._seed)
-        builder = FittedModel(state.model, scales, self.device, self.precision, self._rows_at_once()).builder(inp)
+        builder = self._builder(state, scales, inp)
         validate = None
         if held is not None:
             validate = _fitting.Validation(builder, held, state.model.session.mean.double().cpu().numpy())
@@ -172,7 +176,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         n_epochs = min(math.ceil(MORE_EPOCHS * n_best), self.max_epochs)
         training = _fitting.whole_trials(np.diff(inp.spikes.ptr))
         state, scales = _fitting.fresh_state(self, inp, training, self._seed)
-        builder = FittedModel(state.model, scales, self.device, self.precision, self._rows_at_once()).builder(inp)
+        builder = self._builder(state, scales, inp)
         plan = self._plan(training, state.model.config)
         reason = train(state, builder, training, plan, None, n_epochs, 0, lambda: None, lambda: False)
         state.validation_scores = list(found.validation_scores)
@@ -180,6 +184,19 @@ class Learner(CallbackSupportMixin, SpikeModel):
 
     def _plan(self, training: Segments, config: NeuroformerConfig) -> TrainingSettings:
         return _fitting.settings(self, _fitting.weight_decay(self, training, config))
+
+    def _builder(self, state: TrainingState, scales: dict, inp: ModelInput) -> BatchBuilder:
+        """Batches to train on, with the behaviour that is told."""
+        builder = FittedModel(state.model, scales, self.device, self.precision, self._rows_at_once()).builder(inp)
+        if inp.behaviour is not None and self.behaviour_weight > 0:
+            mean, sd = (part.double().cpu().numpy() for part in (state.model.told.mean, state.model.told.sd))
+            builder.behaviour = (behaviour_on_bins(inp) - mean) / sd
+        return builder
+
+    def _set_apart(self, inp: ModelInput, reset: bool) -> ModelInput:
+        if reset:
+            return without_behaviour(inp, behaviour_names(self))
+        return without_behaviour(inp, [name for name, _ in self.model_.network.config.behaviour])
 
     def _keep(self, state: TrainingState, scales: dict, builder: BatchBuilder, training: Segments) -> None:
         """Take over what was learned, under the ceilings of its training data."""

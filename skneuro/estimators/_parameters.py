@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from skneuro._sklearn_compat import Interval, InvalidParameterError, StrOptions
+from skneuro.estimators._told import check_behaviour
 
 CONSTRAINTS: dict[str, list] = {
     "bin_width": [Interval(Real, 0, None, closed="neither")],
@@ -20,6 +21,8 @@ CONSTRAINTS: dict[str, list] = {
     "mu": [Interval(Real, 0, 1, closed="neither")],
     "align": [str, tuple, list, None],
     "temperature": [Interval(Real, 0, None, closed="neither"), StrOptions({"learn"})],
+    "behaviour": [str, tuple, list, None],
+    "behaviour_weight": [Interval(Real, 0, None, closed="left")],
     "head": [StrOptions({"hazard", "chained", "independent"})],
     "coupling": ["boolean"],
     "coupling_lag": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
@@ -64,10 +67,11 @@ def check_together(est: Any) -> None:
     Raises
     ------
     InvalidParameterError
-        If gamma + mu >= 1, the heads do not divide the width, a softmax head is to have a low-rank coupling, or
-        tubelets are no boxes that cover every pixel.
+        If gamma + mu >= 1, the heads do not divide the width, a softmax head is to have a low-rank coupling,
+        behaviour is not named or cannot be read, or tubelets are no boxes that cover every pixel.
     """
     _check_tubelets(est)
+    check_behaviour(est)
     if est.gamma + est.mu >= 1 - 1e-9:
         raise InvalidParameterError(
             f"The 'gamma' and 'mu' parameters of {type(est).__name__} must satisfy gamma + mu < 1 (the weight of the "

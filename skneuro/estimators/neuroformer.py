@@ -58,6 +58,13 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         modality; a name is the neural side with that; ``("spikes", "video", "speed")`` is every pair of these.
     temperature : float or "learn", default=0.1
         Temperature of the contrastive loss; "learn" starts at 0.1 and learns one for each pair.
+    behaviour : str, sequence of str or None, default=None
+        Modalities that training reads from the neural state instead of showing them to the model: behaviour as a
+        further loss, so that the state holds it. They are given in `fit` beside the others; elsewhere they are not
+        needed, and make no difference.
+    behaviour_weight : float, default=0.1
+        Weight of that loss, the mean squared error in variances of the behaviour, added to the other three. 0 trains
+        as without it. Acts only with `behaviour`.
     head : {"hazard", "chained", "independent"}, default="hazard"
         How an event's probability is formed; see :doc:`the background page </background/likelihood>`.
     coupling : bool, default=True
@@ -167,7 +174,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     n_iter_ : int
         Epochs of training so far.
     loss_curve_ : list of float
-        Training loss of each epoch, in nats per token.
+        Training loss of each epoch, in nats per token; with the weighted losses of alignment and behaviour.
     validation_scores_ : list of float
         Held-out bits per spike after each epoch, before any refit; empty where nothing was held out.
     best_validation_score_ : float or None
@@ -217,6 +224,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         mu: float = 0.45,
         align: str | Sequence[str] | None = "auto",
         temperature: float | str = 0.1,
+        behaviour: str | Sequence[str] | None = None,
+        behaviour_weight: float = 0.1,
         head: str = "hazard",
         coupling: bool = True,
         coupling_lag: float | str = "auto",
@@ -263,6 +272,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         self.mu = mu
         self.align = align
         self.temperature = temperature
+        self.behaviour = behaviour
+        self.behaviour_weight = behaviour_weight
         self.head = head
         self.coupling = coupling
         self.coupling_lag = coupling_lag

@@ -48,6 +48,8 @@ class Batch:
         Start of the row's first bin on the clock of what it shows.
     lead : int
         Bins between the start of the modalities' blocks and the first scored bin.
+    behaviour : Tensor of shape (C, L, K) or None
+        Standardised behaviour of every scored bin, NaN where it is not known; in training only.
     layout : Layout or None
         Where the spikes are, if that was found where the batch was made.
     """
@@ -62,6 +64,7 @@ class Batch:
     clip_time: Tensor
     modalities: dict[str, ModalityKeys] = field(default_factory=dict)
     lead: int = 0
+    behaviour: Tensor | None = None
     layout: Layout | None = None
 
     @property

@@ -79,7 +79,8 @@ class NeuroformerConfig:
     """Sizes of a :class:`~skneuro.nn.Neuroformer`; times are in bins but for `stimulus_context` (seconds).
 
     A `coupling_rank` of 0 stands for one coupling for each pair of units. `context_width` is the width of the long
-    past's state, written S in the shapes of arrays; `d_model` is D, `n_units` N.
+    past's state, written S in the shapes of arrays; `d_model` is D, `n_units` N. `behaviour` holds the name and the
+    number of values of each series that training reads from that state.
     """
 
     n_units: int
@@ -105,6 +106,7 @@ class NeuroformerConfig:
     learn_temperature: bool = False
     aligned: tuple[str, ...] = ()
     modalities: tuple[ModalityConfig, ...] = ()
+    behaviour: tuple[tuple[str, int], ...] = ()
 
     @property
     def bin_clock(self) -> bool:
@@ -141,6 +143,7 @@ class NeuroformerConfig:
         """
         values = dict(values)
         values["aligned"] = tuple(values.get("aligned", ()))
+        values["behaviour"] = tuple((str(name), int(width)) for name, width in values.get("behaviour", ()))
         values["modalities"] = tuple(_modality(m) for m in values.get("modalities", ()))
         return cls(**values)
 

@@ -28,6 +28,7 @@ from skneuro.nn.layout import Layout, RecentSpikes, known_until, latest_samples
 from skneuro.nn.prefix_logits import prefix_logits
 from skneuro.nn.session import SessionUnits
 from skneuro.nn.softmax_heads import SoftmaxHead, all_prefixes, window_likelihood
+from skneuro.nn.told import ToldBehaviour
 from skneuro.nn.windows import tokens_before
 
 MAX_PAIRS = 256
@@ -59,6 +60,8 @@ class Output:
     contrastive : Tensor or None
     drive_size : Tensor or None
         What `SessionUnits.drive_size` says of the modalities' linear filters, summed over them; in training only.
+    behaviour : Tensor or None
+        Mean squared error of the behaviour that is read from the state, where a batch has any; in training only.
     """
 
     cells: Tensor
@@ -69,6 +72,7 @@ class Output:
     intensity: Tensor
     contrastive: Tensor | None
     drive_size: Tensor | None = None
+    behaviour: Tensor | None = None
 
 
 class Neuroformer(nn.Module):
@@ -105,6 +109,8 @@ class Neuroformer(nn.Module):
             self.head = SoftmaxHead(config)
         if config.aligned:
             self.alignment = Alignment(config, config.context_width if config.context_bins else d_model)
+        if config.behaviour:  # last, so that all other weights start as they would without
+            self.told = ToldBehaviour(config.context_width, sum(width for _, width in config.behaviour))
 
     # ---- context ---------------------------------------------------------------------------------------------
 
@@ -214,9 +220,12 @@ class Neuroformer(nn.Module):
         contrastive = None
         if self.training and self.config.aligned:
             contrastive = self._contrastive(batch, states, encoded, layout.shown)
+        behaviour = None
+        if self.training and batch.behaviour is not None and states is not None:
+            behaviour = self.told(states[rows, bins + 1], batch.behaviour)
         cells, bounded = cells.reshape(context.base.shape), bounded.reshape(context.base.shape)
         counted = layout.n_tokens, layout.n_scored
-        return Output(cells, total, time, *counted, bounded, contrastive, context.drive_size)
+        return Output(cells, total, time, *counted, bounded, contrastive, context.drive_size, behaviour)
 
     def _hazard(
         self, layout: Layout, base: Tensor, state: Tensor, split: bool

@@ -191,6 +191,8 @@ def check_sizes(config: NeuroformerConfig, arrays: dict[str, np.ndarray]) -> Non
     }
     if config.context_bins:
         expected["past.bias"] = (config.context_width,)
+    if config.behaviour:
+        expected["told.linear.weight"] = (sum(width for _, width in config.behaviour), config.context_width)
     if config.coupling_bins and config.coupling_rank:
         expected["session.coupling_source"] = (config.n_units, config.coupling_rank)
     if config.coupling_bins:

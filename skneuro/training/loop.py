@@ -44,6 +44,7 @@ class TrainingSettings:
     drive_penalty: float = DRIVE_PENALTY
     recompute: bool = False
     half: bool = False
+    behaviour_weight: float = 0.0
 
 
 @dataclass
@@ -186,6 +187,7 @@ def batch_loss(model: Neuroformer, batch: Batch, settings: TrainingSettings, n_b
     The dt part is computed apart only where the weights differ. Over the `n_bins` bins of the training data the prior
     pulls every coupling to zero with `coupling_penalty` times the standard error of its slope (a Laplace prior), so
     that what noise alone could give stays at zero. So it does with the filters of a modality, as a whole for each unit.
+    Behaviour that is read from the neural state adds its mean squared error.
     """
     id_weight, time_weight = settings.mu, 1.0 - settings.gamma - settings.mu
     split = not math.isclose(id_weight, time_weight, abs_tol=1e-9)
@@ -203,6 +205,8 @@ def batch_loss(model: Neuroformer, batch: Batch, settings: TrainingSettings, n_b
         loss = loss + 0.5 * (id_weight + time_weight) * sparse / output.n_tokens
     if output.contrastive is not None and settings.gamma > 0:
         loss = loss + settings.gamma * output.contrastive
+    if output.behaviour is not None:
+        loss = loss + settings.behaviour_weight * output.behaviour
     return loss, output.n_tokens
 
 

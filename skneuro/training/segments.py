@@ -86,6 +86,11 @@ class BatchBuilder:
     device, dtype : torch device and dtype
     rows_at_once : int, optional
         Rows of a batch in inference; by default they are chosen by their size.
+
+    Attributes
+    ----------
+    behaviour : ndarray of shape (n_bins, K) or None
+        Standardised behaviour of every bin, NaN where it is not known; set where it is trained on.
     """
 
     def __init__(
@@ -97,6 +102,7 @@ class BatchBuilder:
         dtype: torch.dtype,
         rows_at_once: int | None = None,
     ) -> None:
+        self.behaviour: np.ndarray | None = None
         self.binned, self.tables, self.config, self.rows_at_once = binned, tables, config, rows_at_once
         self.device, self.dtype = device, dtype
         self.n_bins = np.diff(binned.ptr)
@@ -150,8 +156,17 @@ class BatchBuilder:
             clip=torch.from_numpy(self.clip[segments.trial]),
             clip_time=torch.from_numpy(clip_time * self.clocked).to(self.dtype),
             modalities=self._modality_keys(segments.trial, segments.start, n_scored),
+            behaviour=self._told(segments, scored),
         )
         return moved(replace(batch, layout=Layout.of(batch, self.config)) if layout else batch, self.device)
+
+    def _told(self, segments: Segments, scored: np.ndarray) -> torch.Tensor | None:
+        """Behaviour of the scored bins, (C, L, K)."""
+        if self.behaviour is None:
+            return None
+        bins = (self.binned.ptr[segments.trial] + segments.start)[:, None] + np.arange(scored.shape[1])
+        values = self.behaviour[np.where(scored, bins, 0)]
+        return torch.from_numpy(np.where(scored[..., None], values, np.nan)).to(self.dtype)
 
     def modality_keys(self, trial: np.ndarray, start: np.ndarray, n_scored: int) -> dict[str, ModalityKeys]:
         """Modality tokens of every block of the scored bins that begin at bin `start` of the trials."""
