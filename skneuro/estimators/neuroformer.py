@@ -474,7 +474,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         ValueError
             If the stimuli are shorter than `duration`, differ from those seen in `fit`, a number is out of range, a
             unit is unknown or named twice, the clamp or the history is too short, or units are clamped, silenced or
-            stimulated with another head than ``"hazard"``, temperature or top_p.
+            stimulated with another temperature or top_p than 1.
         """
         check_is_fitted(self)
         n_samples = positive_integer("n_samples", n_samples)
@@ -489,10 +489,10 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
             clamp, silence, stimulate, unit_ids=self.unit_ids_, t_start=inp.spikes.t_start,
             n_bins=np.diff(inp.spikes.ptr), bin_width=self.bin_width,
         )  # fmt: skip
-        if interventions is not None and not (self.head == "hazard" and temperature == top_p == 1.0):
+        if interventions is not None and not temperature == top_p == 1.0:
             raise ValueError(
-                "clamp, silence and stimulate need head='hazard', temperature=1 and top_p=1: the other heads draw the "
-                f"units of a window in one sequence. Got head={self.head!r}, {temperature=}, {top_p=}."
+                f"clamp, silence and stimulate need temperature=1 and top_p=1, the model's own chances. Got "
+                f"{temperature=}, {top_p=}."
             )
         seed = np.random.SeedSequence(int(check_random_state(random_state).randint(2**31 - 1)))
         with torch_threads(self.n_threads):

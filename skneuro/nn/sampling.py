@@ -85,8 +85,8 @@ class ClosedLoop:
     temperature, top_p : float
         1 is an exact draw from the model.
     forced : callable, optional
-        ``forced(step, rows)``: what units do in the step-th bin whatever the model says, as `draw_bin` takes it. For
-        the hazard at temperature 1.
+        ``forced(step, rows)``: what units do in the step-th bin whatever the model says, as `draw_bin` takes it. At
+        temperature 1.
     """
 
     def __init__(
@@ -286,6 +286,20 @@ class ClosedLoop:
 
     # ---- softmax heads ---------------------------------------------------------------------------------------
 
+    def _forced_cells(self, observed: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Which cells of the next window fire by themselves, and the spikes that are put into them, (R, B * N) each.
+
+        None where nothing is done in the window; nothing is done beyond a trial's end.
+        """
+        if self.forced is None:
+            return None, None
+        bins = [self.forced(self.step + bin_, self.rows) for bin_ in range(observed.shape[1])]
+        fixed, extra = (torch.stack(part, 1) for part in zip(*bins, strict=True))  # (R, B, N)
+        own, pending = fixed.isnan() | ~observed, (fixed.nan_to_num() + extra) * observed
+        if own.all() and not pending.any():
+            return None, None
+        return own.flatten(1), pending.flatten(1)
+
     def _softmax_window(self) -> tuple[Tensor, Tensor]:
         config, session = self.model.config, self.model.session
         n_bins, n_units = config.window_bins, config.n_units
@@ -300,14 +314,23 @@ class ClosedLoop:
         observed = inside[..., None].expand(-1, -1, n_units)
         last = torch.full((len(cells),), -1, device=cells.device)
         repeat = torch.zeros_like(cells[:, 0, 0])
+        own, pending = self._forced_cells(observed)
         rows = torch.arange(len(cells), device=cells.device)
         while len(rows):
             now = (cells[rows] + added[rows].clamp(-10.0, 10.0))[:, None]
             prefix = Prefix(now, last[rows, None], repeat[rows, None])
             table = self.model.head(session, prefix, hidden[rows, None], observed[rows])[:, 0]
             expected[rows] += table[:, :-1].exp()
-            choice = draw(table, self._uniform(rows, 1)[:, 0], self.temperature, self.top_p)
-            going = choice < n_bins * n_units
+            uniform = self._uniform(rows, 1)[:, 0]
+            if own is None or pending is None:
+                choice = draw(table, uniform, self.temperature, self.top_p)
+                going = choice < n_bins * n_units
+            else:
+                choice, made = draw_forced(table, own[rows], pending[rows], uniform)
+                going = choice < n_bins * n_units
+                done, place = rows[going & made], choice[going & made]
+                pending[done, place] -= 1
+                own[done, place] = False  # its own spikes are those that it had before
             rows, cell = rows[going], choice[going]
             if not len(rows):
                 break
@@ -321,6 +344,47 @@ class ClosedLoop:
         counts = counts.reshape(-1, n_bins, n_units)
         self._advance(counts)
         return counts, expected.reshape(counts.shape)
+
+
+def draw_forced(table: Tensor, own: Tensor, pending: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw the next token where some cells have spikes that are not their own.
+
+    The cells of a window are decided one after the other: each fires with its chance of being the next token, given
+    that no cell before it is. Cells that are not free to fire have none, and a cell that is to get spikes fires for
+    certain, by itself or by what is done to it.
+
+    Parameters
+    ----------
+    table : Tensor of shape (R, cells + 1)
+        Log probabilities of the next token, the end last.
+    own : Tensor of shape (R, cells), bool
+        Cells that fire by themselves.
+    pending : Tensor of shape (R, cells)
+        Spikes that are still to be put into each cell.
+    uniform : Tensor of shape (R,)
+
+    Returns
+    -------
+    choice : Tensor of shape (R,), long
+    made : Tensor of shape (R,), bool
+        Whether the spike is one of those that are put there.
+    """
+    later = table.flip(1).logcumsumexp(1).flip(1)
+    hazard = (table - later).exp() * F.pad(own, (0, 1), value=True)
+    put = F.pad(pending, (0, 1)) > 0
+    fires = torch.where(put, 1.0, hazard)
+    reached = F.pad((1.0 - fires[:, :-1]).cumprod(1), (1, 0), value=1.0)
+    cumulative = (reached * fires).cumsum(1)
+    target = uniform[:, None] * cumulative[:, -1:]
+    first = F.pad(pending, (0, 1), value=1) > 0  # the cell that cannot be passed, else the end
+    choice = torch.searchsorted(cumulative, target, right=True)
+    choice = torch.minimum(choice, first.to(torch.uint8).argmax(1, keepdim=True))
+    # What is left of the number within the choice's share is uniform again, and says whose spike it is.
+    before = cumulative.gather(1, choice) - (reached * fires).gather(1, choice)
+    share = (target - before) / reached.gather(1, choice).clamp_min(1e-30)
+    chance = hazard.gather(1, choice)
+    made = put.gather(1, choice) & ((share >= chance) | (chance == 0))
+    return choice[:, 0], made[:, 0]
 
 
 def draw(log_probability: Tensor, uniform: Tensor, temperature: float, top_p: float) -> Tensor:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import chisquare, poisson
 
 from skneuro import Modalities, NeuroformerEstimator, SpikeTrains, TimeSeries
 from skneuro.baselines import CoupledGLM, GRUModel, HomogeneousPoisson
@@ -27,11 +28,14 @@ def spikes():
 
 @pytest.fixture(scope="module")
 def models(spikes):
+    small = {
+        "bin_width": BIN, "window_bins": 2, "context": 0.2, "recent_context": 0.1, "d_model": 16, "n_heads": 2,
+        "max_epochs": 2, "gamma": 0, "mu": 0.5, "random_state": 0,
+    }  # fmt: skip
     return {
-        "neuroformer": NeuroformerEstimator(
-            bin_width=BIN, window_bins=2, context=0.2, recent_context=0.1, d_model=16, n_heads=2, max_epochs=2,
-            gamma=0, mu=0.5, random_state=0,
-        ),
+        "neuroformer": NeuroformerEstimator(**small),
+        "chained": NeuroformerEstimator(head="chained", **small),
+        "independent": NeuroformerEstimator(head="independent", **small),
         "glm": CoupledGLM(bin_width=BIN, history=0.1, alphas=1.0),
         "same-bin glm": CoupledGLM(bin_width=BIN, history=0.1, alphas=1.0, same_bin="linear"),
         "gru": GRUModel(bin_width=BIN, history=0.1, max_steps=20, random_state=0),
@@ -39,7 +43,8 @@ def models(spikes):
     }  # fmt: skip
 
 
-each_model = pytest.mark.parametrize("name", ["neuroformer", "glm", "same-bin glm", "gru", "constant"])
+HEADS = ["neuroformer", "chained", "independent"]
+each_model = pytest.mark.parametrize("name", [*HEADS, "glm", "same-bin glm", "gru", "constant"])
 
 
 @pytest.fixture(scope="module")
@@ -164,14 +169,89 @@ def test_a_history_shorter_than_the_model_looks_back_is_refused(fitted, spikes, 
         fitted[name].sample(duration=1.0, history=short)
 
 
-def test_other_heads_take_a_history_but_no_intervention(spikes):
+@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("tempered", [{"temperature": 0.5}, {"top_p": 0.9}])
+def test_what_is_done_to_units_is_done_to_the_model_as_it_is(fitted, name, tempered):
+    with pytest.raises(ValueError, match="need temperature=1 and top_p=1, the model's own chances"):
+        fitted[name].sample(duration=0.4, silence=["a"], **tempered)
+
+
+# ------------------------------------------------------------------------------------------ every pattern of a window
+
+MOST, LAMBDA = 2, 0.4  # counts of a cell that are listed; mean number of spikes that stimulation adds to a bin
+
+
+@pytest.fixture(scope="module", params=["hazard", "chained", "independent"])
+def three(request):
+    """A model of three units, a past of ten bins, and the log-likelihood of each cell of the two bins after it.
+
+    Cells are listed bin after bin, unit after unit; axis k of the table, but the last, is the count of cell k.
+    """
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(0.5, (12, 40, 3))
+    counts[:, 1:, 1] = rng.poisson(0.1 + 0.8 * counts[:, :-1, 0])
+    counts[..., 2] = rng.poisson(0.1 + 0.6 * counts[..., 0])
     model = NeuroformerEstimator(
-        bin_width=BIN, window_bins=2, context=0.2, recent_context=0.1, d_model=8, n_heads=2, max_epochs=1, gamma=0,
-        mu=0.5, head="chained", random_state=0,
-    ).fit(spikes)  # fmt: skip
-    assert len(model.sample(duration=0.4, history=spikes[:1])) == 1
-    with pytest.raises(ValueError, match="head='hazard'"):
-        model.sample(duration=0.4, silence=["a"])
+        bin_width=BIN, window_bins=2, context=0.2, recent_context=0.1, coupling_lag=0.1, d_model=8, n_heads=2,
+        max_epochs=4, gamma=0, mu=0.5, head=request.param, random_state=0,
+    ).fit(SpikeTrains.from_counts(counts, BIN, unit_ids=["a", "b", "c"]))  # fmt: skip
+    past, patterns = counts[0, :10], np.indices((MOST + 1,) * 6).reshape(6, -1).T.reshape(-1, 2, 3)
+    trials = np.concatenate([np.broadcast_to(past, (len(patterns), 10, 3)), patterns], axis=1)
+    cells = model._cell_log_likelihood(model._read(trials, reset=False)).reshape(-1, 12, 3)[:, 10:]
+    return model, past, cells.reshape(*(MOST + 1,) * 6, 6)
+
+
+def chances(cells, given, stimulated):
+    """Chance of each pattern: every cell as the chain rule has it, but where something is done to its unit."""
+    counts = np.indices(cells.shape[:-1])
+    total = np.ones(cells.shape[:-1])
+    for cell in range(6):
+        own = np.exp(cells[..., cell])
+        if cell in given:
+            own = (counts[cell] == given[cell]).astype(float)
+        elif cell % 3 in stimulated:
+            own = np.moveaxis(own, cell, 0)
+            added = poisson(LAMBDA).pmf(np.arange(MOST + 1))
+            own = np.stack([sum(own[k - e] * added[e] for e in range(k + 1)) for k in range(MOST + 1)])
+            own = np.moveaxis(own, 0, cell)
+        total = total * own
+    return total
+
+
+@pytest.mark.parametrize(
+    ("given", "stimulated"),
+    [
+        ({}, ()),
+        ({0: 2, 3: 0}, ()),  # "a" is clamped
+        ({1: 1, 4: 2}, ()),  # "b" is
+        ({1: 0, 4: 0}, ()),  # "b" is silenced
+        ({}, (0,)),
+        ({}, (1, 2)),
+        ({2: 1, 5: 0}, (0,)),
+    ],
+)
+def test_simulated_patterns_have_the_chances_of_the_chain_rule(three, given, stimulated):
+    model, past, cells = three
+    units = sorted({cell % 3 for cell in given})
+    clamp = np.array([[given[k + 3 * bin_] for k in units] for bin_ in (0, 1)]).reshape(2, len(units))
+    done = {"stimulate": {"abc"[k]: LAMBDA / BIN for k in stimulated}}
+    if units and not clamp.any():
+        done["silence"] = ["abc"[k] for k in units]
+    elif units:
+        trains = SpikeTrains.from_counts([clamp], BIN, unit_ids=["abc"[k] for k in units], t_start=10 * BIN)
+        done["clamp"] = trains
+    history = SpikeTrains.from_counts(past, BIN, unit_ids=["a", "b", "c"])
+    n = 2500
+    drawn = counts(model.sample(n_samples=n, duration=2 * BIN, history=history, random_state=5, **done)).reshape(n, 6)
+    expected = chances(cells, given, stimulated)
+    listed = drawn[(drawn <= MOST).all(1)]
+    found = np.zeros_like(expected)
+    np.add.at(found, tuple(listed.T), 1)
+    assert (found[expected == 0] == 0).all()  # what is clamped is clamped
+    often = n * expected >= 5
+    observed = np.append(found[often], n - found[often].sum())  # all rarer and larger counts in one class
+    chance = np.append(n * expected[often], n * (1 - expected[often].sum()))
+    assert chisquare(observed, chance).pvalue > 1e-3
 
 
 # ------------------------------------------------------------------------------------------ the truth
