@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from skneuro import NeuroformerEstimator
+from skneuro import NeuroformerEstimator, TimeSeries
 from skneuro.estimators._fitting import settings
 from skneuro.training import loop
 from skneuro.training.evaluation import stretch_log_likelihood
@@ -236,11 +236,12 @@ def test_progress_goes_to_standard_error_only_when_asked(tiny, capsys):
 
 
 def test_what_reads_the_modalities_has_a_decay_of_its_own(tiny):
-    state = start(tiny)[0]
+    speed = TimeSeries.from_lists([np.arange(40.0)], rate=20.0)
+    network = tiny.fitted("hazard", 3, modalities={"speed": speed}).network
     plan = replace(settings_of(), weight_decay=7.0, modality_decay=0.5)
-    groups = loop.make_optimizer(state.model, plan).param_groups
+    groups = loop.make_optimizer(network, plan).param_groups
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
-    amounts = {name: decay[id(p)] for name, p in state.model.named_parameters()}
+    amounts = {name: decay[id(p)] for name, p in network.named_parameters()}
     assert len(decay) == len(amounts)  # every parameter is in one group
     assert amounts["session.bias"] == amounts["session.coupling"] == 0.0
     assert amounts["session.embedding"] == amounts["readout.weight"] == 7.0
