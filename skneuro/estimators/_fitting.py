@@ -84,7 +84,7 @@ def coupling_rank(est: Any, n_units: int) -> int:
     if not est.coupling or est.coupling_rank is None:
         return 0
     if est.coupling_rank == "auto":
-        return AUTO_RANK if n_units > MOST_PAIRED_UNITS and est.head == "hazard" else 0
+        return AUTO_RANK if n_units > MOST_PAIRED_UNITS else 0
     return int(est.coupling_rank)
 
 

@@ -67,8 +67,8 @@ def check_together(est: Any) -> None:
     Raises
     ------
     InvalidParameterError
-        If gamma + mu >= 1, the heads do not divide the width, a softmax head is to have a low-rank coupling,
-        behaviour is not named or cannot be read, or tubelets are no boxes that cover every pixel.
+        If gamma + mu >= 1, the heads do not divide the width, behaviour is not named or cannot be read, or tubelets
+        are no boxes that cover every pixel.
     """
     _check_tubelets(est)
     check_behaviour(est)
@@ -81,11 +81,6 @@ def check_together(est: Any) -> None:
         raise InvalidParameterError(
             f"The 'n_heads' parameter of {type(est).__name__} must divide 'd_model'. Got n_heads={est.n_heads}, "
             f"d_model={est.d_model} instead."
-        )
-    if est.head != "hazard" and isinstance(est.coupling_rank, Integral):
-        raise InvalidParameterError(
-            f"The 'coupling_rank' parameter of {type(est).__name__} must be None or 'auto' with head={est.head!r}: a "
-            f"softmax over all units takes the couplings of every pair. Got {est.coupling_rank} instead."
         )
 
 

@@ -25,7 +25,7 @@ from skneuro.nn.decoder import DecoderCache
 from skneuro.nn.hazard import Spikes, cell_log_likelihood, repeat_odds
 from skneuro.nn.keys import ModalityKeys
 from skneuro.nn.neuroformer import Context, Neuroformer
-from skneuro.nn.softmax_heads import Prefix, coupling_effects, repeat_logit
+from skneuro.nn.softmax_heads import Prefix, repeat_logit, spike_effects
 
 BLOCK_UNITS = 16
 
@@ -306,7 +306,7 @@ class ClosedLoop:
         context = self._context(n_bins)
         state, cells = context.state, session.bounded(context.base)  # (R, B, D), (R, B, N)
         added = torch.zeros_like(cells)
-        effects = coupling_effects(session, n_bins) if session.coupled else None
+        effects = spike_effects(session, n_bins) if session.coupled else None
         hidden, cache = self.model.decoder.begin(state[:, 0])
         counts = torch.zeros_like(cells).flatten(1)
         expected = torch.zeros_like(counts)
@@ -339,7 +339,7 @@ class ClosedLoop:
             last[rows] = cell
             repeat[rows] = repeat_logit(session, unit, number, state[rows, bin_])
             if effects is not None:
-                added[rows] += effects[unit, bin_]
+                added[rows] += effects(unit, bin_)
             hidden[rows] = self.model.decoder.extend(session, unit, bin_, number, state[rows, bin_], cache, rows)
         counts = counts.reshape(-1, n_bins, n_units)
         self._advance(counts)

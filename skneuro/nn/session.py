@@ -218,6 +218,10 @@ class SessionUnits(nn.Module):
         coupling = self.coupling if self.pairwise else self.coupling_source @ self.coupling_target
         return torch.einsum("kji,kl->ijl", coupling / self.sd[:, None], self.basis)
 
+    def kernel_factors(self) -> tuple[Tensor, Tensor]:
+        """Low-rank coupling in log intensity per spike: sources (N, rank), and targets (lag, rank, N)."""
+        return self.coupling_source / self.sd[:, None], torch.einsum("krn,kl->lrn", self.coupling_target, self.basis)
+
     def same_bin_drive(self, standardised: Tensor, state: Tensor, units: slice = slice(None)) -> Tensor:
         """What the lower ids of the same bin add: a linear part and a nonlinear one that depends on the state.
 

@@ -8,10 +8,12 @@ prefix of every window, from which the losses and the likelihood of every cell f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from skneuro.nn.config import NeuroformerConfig
 from skneuro.nn.counts import CLAMP, table_shift
@@ -117,6 +119,27 @@ def coupling_effects(session: SessionUnits, n_bins: int) -> Tensor:
     return effect
 
 
+def spike_effects(session: SessionUnits, n_bins: int) -> Callable[[Tensor, Tensor], Tensor]:
+    """What a spike of a unit (...) in a bin (...) adds to the log intensity of the window's cells, (..., B, N).
+
+    With a low rank there is no table over pairs of units, and no same-bin term.
+    """
+    if session.pairwise:
+        table = coupling_effects(session, n_bins)
+        return lambda unit, bin_: table[unit, bin_]
+    source, target = session.kernel_factors()
+    n_lags = min(n_bins - 1, len(target))
+    bins = torch.arange(n_bins, device=source.device)
+
+    def effects(unit: Tensor, bin_: Tensor) -> Tensor:
+        acting = torch.einsum("...r,lrn->...ln", source[unit], target[:n_lags])
+        lag = bins - bin_[..., None] - 1  # (..., B); 0 for the next bin
+        lag = torch.where((lag >= 0) & (lag < n_lags), lag, n_lags)  # the last row is nothing
+        return F.pad(acting, (0, 0, 0, 1)).take_along_dim(lag[..., None], dim=-2)
+
+    return effects
+
+
 def all_prefixes(session: SessionUnits, tokens: WindowTokens, base: Tensor, state: Tensor) -> Prefix:
     """Every prefix of every window, K + 1 of them; base (W, B, N), state (W, B, D)."""
     n_windows, n_bins, n_units = base.shape
@@ -127,7 +150,7 @@ def all_prefixes(session: SessionUnits, tokens: WindowTokens, base: Tensor, stat
     repeat = torch.cat([repeat.new_zeros(n_windows, 1), repeat], dim=1)
     cells = base[:, None].expand(n_windows, last.shape[1], n_bins, n_units)
     if session.coupled:
-        added = coupling_effects(session, n_bins)[tokens.unit, tokens.bin] * (~tokens.padding)[..., None, None]
+        added = spike_effects(session, n_bins)(tokens.unit, tokens.bin) * (~tokens.padding)[..., None, None]
         added = torch.cat([added.new_zeros(n_windows, 1, n_bins, n_units), added], dim=1)
         cells = cells + added.cumsum(1).clamp(-2 * CLAMP, 2 * CLAMP)
     return Prefix(cells, last, repeat)

@@ -7,12 +7,43 @@ from scipy.stats import poisson
 from skneuro import NeuroformerEstimator
 from skneuro.data import Modalities, SpikeTrains, TimeSeries, Video, read_input
 from skneuro.estimators import _fitting
+from skneuro.persistence import load
 from skneuro.training.segments import Segments
 
 
 def test_seconds_are_covered_by_whole_bins():
     assert [_fitting.bins_of(s, 0.05) for s in (0.0, 0.01, 0.05, 0.0500001, 0.06, 0.15, 1.0)] == [0, 1, 1, 2, 2, 3, 20]
     assert _fitting.bins_of(0.3, 0.1) == 3 and _fitting.bins_of(0.7, 0.1) == 7
+
+
+@pytest.mark.parametrize("head", ["hazard", "chained", "independent"])
+def test_couplings_are_of_low_rank_where_pairs_are_too_many(make, head):
+    ranks = [_fitting.coupling_rank(make(head=head), n_units) for n_units in (1, 1000, 1001)]
+    assert ranks == [0, 0, 64]
+    assert _fitting.coupling_rank(make(head=head, coupling_rank=None), 5000) == 0
+    assert _fitting.coupling_rank(make(head=head, coupling_rank=3), 5) == 3
+
+
+@pytest.mark.parametrize("head", ["hazard", "chained", "independent"])
+def test_low_rank_couplings_are_learned_saved_and_simulated(make, head, tmp_path):
+    """Units 1, 2 and 3 follow unit 0 a bin later: one source, rank 1."""
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(0.5, (14, 60, 4))
+    counts[:, 1:, 1:] = rng.poisson(0.05 + 1.2 * np.minimum(counts[:, :-1, :1], 1), (14, 59, 3))
+    spikes = SpikeTrains.from_counts(counts, 0.05)
+    model = make(
+        head=head, coupling_rank=1, context=0, recent_context=0, n_layers=0, max_epochs=12, learning_rate=2e-2,
+        batch_size=1, weight_decay=0.0,
+    ).fit(spikes[:10])  # fmt: skip
+    score = model.score(spikes[10:])
+    assert score > 0.2
+    kernels = model.coupling_kernels_[..., 0]
+    assert np.linalg.matrix_rank(kernels, tol=1e-5) == 1
+    assert (np.abs(kernels[1:, 0]) > 2 * np.abs(kernels[1:, 1:]).max(1)).all()
+    model.save(tmp_path / "model.skn")
+    assert load(tmp_path / "model.skn").score(spikes[10:]) == score
+    drawn = np.array(model.sample(n_samples=20, duration=3.0, random_state=0).to_counts(0.05))
+    assert np.corrcoef(drawn[:, :-1, 0].ravel(), drawn[:, 1:, 2].ravel())[0, 1] > 0.2
 
 
 def test_the_fullest_window_starts_anywhere_and_stays_in_its_trial():

@@ -43,8 +43,9 @@ def drawn_windows(tiny, model, history, n, **settings):
         return loop_of(tiny, model, [history] * n, Streams(seeds(n)), **settings).window()
 
 
-def test_drawn_patterns_have_their_probabilities(tiny, head, window_bins):
-    model, history = tiny.model(head, window_bins), history_of(window_bins)
+@pytest.mark.parametrize("coupling_rank", [0, 1])
+def test_drawn_patterns_have_their_probabilities(tiny, head, window_bins, coupling_rank):
+    model, history = tiny.model(head, window_bins, coupling_rank=coupling_rank), history_of(window_bins)
     n, most = 3000, 3 if window_bins == 1 else 2
     counts, _ = drawn_windows(tiny, model, history, n)
     oracle = tiny.Oracle(model, history, most=most)

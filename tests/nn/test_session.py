@@ -8,7 +8,7 @@ from skneuro.nn import counts as cell_counts
 from skneuro.nn import session as session_module
 from skneuro.nn.layout import known_until
 from skneuro.nn.session import lag_basis, marginal_start
-from skneuro.nn.softmax_heads import coupling_effects
+from skneuro.nn.softmax_heads import coupling_effects, spike_effects
 
 
 @pytest.mark.parametrize("n_bins", [1, 2, 5, 6, 30])
@@ -120,9 +120,24 @@ def test_a_model_starts_from_the_count_distributions_of_training():
     assert bool(torch.isfinite(bias).all())
 
 
+def test_a_low_rank_spike_acts_through_the_kernels_of_its_product(tiny, window_bins):
+    session = tiny.model("chained", window_bins, 4, coupling_rank=2, noise=0.4).session
+    unit, bin_ = torch.tensor([[0, 3], [2, 1]]), torch.tensor([[0, window_bins - 1], [0, 0]])
+    with torch.no_grad():
+        found, kernels = spike_effects(session, window_bins)(unit, bin_).numpy(), session.kernels().numpy()
+    expected = np.zeros((2, 2, window_bins, 4))
+    for row, place in np.ndindex(2, 2):
+        for later in range(int(bin_[row, place]) + 1, window_bins):
+            lag = later - int(bin_[row, place])
+            if lag <= kernels.shape[2]:
+                expected[row, place, later] = kernels[:, int(unit[row, place]), lag - 1]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert window_bins == 1 or np.abs(expected).max() > 0.01
+
+
 def pairwise_twin(tiny, low):
     """A model with a coupling for each pair that are those of a model of low rank."""
-    twin = tiny.model("hazard", 3, 4)
+    twin = tiny.model(low.config.head, 3, 4)
     with torch.no_grad():
         weights = {name: value for name, value in low.state_dict().items() if "coupling_" not in name}
         missing, unexpected = twin.load_state_dict(weights, strict=False)
@@ -133,8 +148,8 @@ def pairwise_twin(tiny, low):
     return twin
 
 
-def test_a_low_rank_coupling_is_the_pairwise_one_of_its_product(tiny):
-    low = tiny.model("hazard", 3, 4, coupling_rank=2, noise=0.4)
+def test_a_low_rank_coupling_is_the_pairwise_one_of_its_product(tiny, head):
+    low = tiny.model(head, 3, 4, coupling_rank=2, noise=0.4)
     twin = pairwise_twin(tiny, low)
     assert float(low.session.kernels().detach().abs().max()) > 0.05  # it acts
     torch.testing.assert_close(low.session.kernels(), twin.session.kernels(), rtol=0, atol=1e-12)
