@@ -32,9 +32,10 @@ from skneuro.datasets import (
 )
 from skneuro.metrics import evaluate_generation
 from skneuro.preprocessing import CalciumEvents
+from skneuro.simulation import match_rates
 
 CASES = ["video", "S1", "V1", "hub"]
-
+MATCHED = ("Neuroformer", "coupled GLM")  # that are simulated with `match_rates` to the training trials, too
 
 EPOCHS = {"video": 15}  # and 30 elsewhere
 STEPS = {"video": 400, "hub": 600}  # and 1,200
@@ -95,6 +96,8 @@ def evaluate(case: str, seed: int, quick: bool) -> list[dict]:
         start = time.process_time()
         fitted[name] = model.fit(train)
         print(f"{case}: {name} fitted in {time.process_time() - start:.0f} CPU s", flush=True)
+    for name in MATCHED:
+        fitted[f"{name}, matched rates"] = match_rates(fitted[name], train, random_state=seed)
     table = evaluate_generation(
         fitted.pop("Neuroformer"), test, train=train, baselines=fitted, stimulus_ids=shown,
         n_samples=2 if quick else 40, window=10 * bin_width, random_state=seed,

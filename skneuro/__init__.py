@@ -44,6 +44,7 @@ __all__ = [
     "persistence",
     "preprocessing",
     "save",
+    "simulation",
 ]
 
 # Where the public names live; those that are not here are submodules.
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
         model_selection,
         persistence,
         preprocessing,
+        simulation,
     )
     from skneuro.connectivity import ConnectivityInference
     from skneuro.data import (

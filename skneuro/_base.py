@@ -212,6 +212,13 @@ class SpikeModel(DensityMixin, BaseEstimator):
         null = unit_null_log_likelihood(inp.spikes, self.base_rate_)[hidden].sum()
         return bits_per_spike(cells[:, hidden].sum(), null, int(inp.spikes.unit_counts()[hidden].sum()))
 
+    def _shift_log_rates(self, offset: np.ndarray) -> None:
+        """Add (n_units,) numbers to the log intensities, for good."""
+        raise TypeError(
+            f"The rates of {type(self).__name__} are those of its training trials and cannot be shifted. Give a "
+            f"NeuroformerEstimator, a CoupledGLM or a GRUModel."
+        )
+
     def _unit_log_likelihood(self, inp: ModelInput) -> np.ndarray:
         """(n_units,), nats; a model that can sums piece by piece, in memory that does not grow with the recording."""
         return self._cell_log_likelihood(inp).sum(axis=0)

@@ -287,6 +287,9 @@ class CoupledGLM(HistoryBaseline):
         features = StimulusFeatures(self.stimulus_scale_).transform(modalities, binned)
         return filter_past(features, binned.ptr, self.stimulus_kernels_, first_lag=0)
 
+    def _shift_log_rates(self, offset: np.ndarray) -> None:
+        self.intercept_ = self.intercept_ + offset
+
     def _cell_log_likelihood(self, inp: ModelInput, target: BinnedSpikes | None = None) -> np.ndarray:
         target = inp.spikes if target is None else target
         design, _ = self._design_and_penalty(inp)

@@ -266,6 +266,10 @@ class GRUModel(HistoryBaseline):
     def _drive(self, modalities: Modalities | None, binned: BinnedSpikes) -> np.ndarray:
         return StimulusFeatures(self.stimulus_scale_).transform(modalities, binned)
 
+    def _shift_log_rates(self, offset: np.ndarray) -> None:
+        name = "log_intensity.bias"
+        self.weights_ = {**self.weights_, name: (self.weights_[name] + offset).astype(self.weights_[name].dtype)}
+
     def _cell_log_likelihood(self, inp: ModelInput, target: BinnedSpikes | None = None) -> np.ndarray:
         z, nu = evaluate(self._network(), self._inputs().sequences(inp))
         target = inp.spikes if target is None else target

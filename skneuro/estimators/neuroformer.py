@@ -502,6 +502,15 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
             )  # fmt: skip
         return generation.to_spike_trains(drawn, self.unit_info_)
 
+    def _shift_log_rates(self, offset: np.ndarray) -> None:
+        if self.head != "hazard":
+            raise TypeError(
+                f"Only with head='hazard' has each unit an intensity of its own, which can be shifted. Got "
+                f"head={self.head!r}."
+            )
+        self.model_.shift_log_rates(offset)
+        self.__dict__.pop("_state", None)  # training would go on from there
+
     def transform(self, X: Any, stimuli: Any = None) -> np.ndarray:
         """Neural embedding of each row of X, taken before any modality is fused in.
 

@@ -122,6 +122,12 @@ class FittedModel:
         """Length of the vectors of :meth:`embed`."""
         return evaluation.embedding_width(self.network.config)
 
+    @torch.no_grad()
+    def shift_log_rates(self, offset: np.ndarray) -> None:
+        """Add (n_units,) numbers to the log intensities, for good."""
+        bias = self.network.session.bias
+        bias += torch.from_numpy(offset).to(bias)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """All weights and scales as numpy arrays, by name."""
         arrays = {f"network.{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()}
