@@ -67,8 +67,8 @@ def match_rates(
     Raises
     ------
     TypeError
-        If the estimator is not one of these, if it has no intensities to shift (`PSTHModel`, `ConstantMarginal`, the heads "chained" and
-        "independent"), or X is an array.
+        If the estimator is not one of these, if it has no intensities to shift (`PSTHModel`, `ConstantMarginal`, the
+        heads "chained" and "independent"), or X is an array.
     ValueError
         If a number is out of range, or units or stimuli differ from those seen in `fit`.
 
