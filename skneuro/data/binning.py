@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from skneuro.data.spike_trains import SpikeTrains
 
 
+BINS_AT_ONCE, SPIKES_AT_ONCE = 2**16, 2**18
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class BinnedSpikes:
     """Spike counts in bins, one trial after the other. Made by `SpikeTrains.bin`.
@@ -214,14 +217,19 @@ class BinnedSpikes:
         >>> SpikeTrains.from_lists([[[0.1], [0.7]]], 0.0, 0.9).bin(0.5).unit_counts()
         array([1, 0])
         """
-        row = np.repeat(np.arange(self.n_bins), np.diff(self.counts.indptr))
-        column, n = self.counts.indices, self.counts.data
-        seen = np.ones(len(n), dtype=bool)
-        if self.bin_observed is not None:
-            seen &= self.bin_observed[row]
-        if self.cell_observed is not None:
-            seen &= self.cell_observed[row, column]
-        return np.bincount(column[seen], weights=n[seen], minlength=self.n_units).astype(np.int64)
+        counts, total = self.counts, np.zeros(self.n_units, dtype=np.int64)
+        for start in range(0, self.n_bins, BINS_AT_ONCE):
+            stop = min(start + BINS_AT_ONCE, self.n_bins)
+            low, high = counts.indptr[start], counts.indptr[stop]
+            column, n = counts.indices[low:high], counts.data[low:high]
+            if self.bin_observed is not None or self.cell_observed is not None:
+                row = np.repeat(np.arange(start, stop), np.diff(counts.indptr[start : stop + 1]))
+                seen = np.ones(len(n), dtype=bool) if self.bin_observed is None else self.bin_observed[row]
+                if self.cell_observed is not None:
+                    seen = seen & self.cell_observed[row, column]
+                column, n = column[seen], n[seen]
+            total += np.bincount(column, weights=n, minlength=self.n_units).astype(np.int64)
+        return total
 
     def select(self, trials: Any) -> BinnedSpikes:
         """Return some of the trials.
@@ -320,16 +328,16 @@ def bin_spikes(spikes: SpikeTrains, bin_width: float) -> BinnedSpikes:
 
 def _count(spikes: SpikeTrains, bins: np.ndarray, bin_width: float) -> sparse.csr_array:
     """Sparse counts of all trials. Times ascend, so the rows come out in order and need no sort."""
-    lengths = np.diff(spikes.ptr)
-    ticks = spikes.times - np.repeat(spikes.t_start, lengths)
-    ticks /= bin_width
-    ticks += TOLERANCE
-    row = ticks.astype(np.int64)
-    # A spike within the tolerance of the trial's end has no next bin to go to.
-    np.minimum(row, np.repeat(np.diff(bins) - 1, lengths), out=row)
-    row += np.repeat(bins[:-1], lengths)
-    indptr = pointer(np.bincount(row, minlength=bins[-1]))
-    ones = np.ones(len(row), dtype=np.int32)
+    last, per_bin = np.diff(bins) - 1, np.zeros(bins[-1], dtype=np.int64)
+    for low in range(0, spikes.n_spikes, SPIKES_AT_ONCE):
+        high = min(low + SPIKES_AT_ONCE, spikes.n_spikes)
+        trial = np.searchsorted(spikes.ptr, np.arange(low, high), side="right") - 1
+        ticks = ((spikes.times[low:high] - spikes.t_start[trial]) / bin_width + TOLERANCE).astype(np.int64)
+        # A spike within the tolerance of the trial's end has no next bin to go to.
+        row = np.minimum(ticks, last[trial]) + bins[trial]
+        per_bin[row[0] : row[-1] + 1] += np.bincount(row - row[0])
+    indptr = pointer(per_bin)
+    ones = np.ones(spikes.n_spikes, dtype=np.int32)
     counts = sparse.csr_array((ones, spikes.units.copy(), indptr), shape=(bins[-1], spikes.shape[1]))
     counts.sum_duplicates()
     return counts

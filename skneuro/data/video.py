@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -12,6 +13,9 @@ from skneuro.data.modality import Modality, Samples
 
 if TYPE_CHECKING:
     from skneuro.data.binning import BinnedSpikes
+
+# Of a video that is measured: as float64 they are 1 MB.
+VALUES_AT_ONCE = 2**17
 
 
 class Video(Modality):
@@ -232,9 +236,12 @@ class Video(Modality):
         >>> Video(np.array([1.0, 3.0]).reshape(1, 2, 1, 1), fps=5.0).moments()
         (array([2.]), array([1.]))
         """
-        frames = self.frames[np.unique(self.index)]
-        mean, sd = np.array([frames.mean(dtype=np.float64)]), np.array([frames.std(dtype=np.float64)])
-        return mean, np.where(sd > 0, sd, 1.0)
+        shown = np.unique(self.index)
+        n_values = len(shown) * int(np.prod(self.frames.shape[1:]))
+        mean = sum(float(part.sum(dtype=np.float64)) for part in _parts(self.frames, shown)) / max(n_values, 1)
+        from_mean = (np.subtract(part, mean, dtype=np.float64) for part in _parts(self.frames, shown))
+        sd = np.sqrt(np.array([sum(float((part**2).sum()) for part in from_mean)]) / max(n_values, 1))
+        return np.array([mean]), np.where(sd > 0, sd, 1.0)
 
     def on_bins(self, binned: BinnedSpikes) -> np.ndarray:
         """Return the frame that was on at the centre of each bin.
@@ -279,15 +286,24 @@ class Video(Modality):
 
 
 def _check_finite(frames: np.ndarray) -> None:
-    """Refuse NaN and infinity, clip by clip: a boolean copy of a whole video may not fit into memory."""
+    """Refuse NaN and infinity, some frames at a time: a boolean copy of a whole video may not fit into memory."""
     if frames.dtype.kind != "f":
         return
-    for number, clip in enumerate(frames):
-        if not np.isfinite(clip).all():
+    for number in range(len(frames)):
+        wrong = sum(int((~np.isfinite(part)).sum()) for part in _parts(frames, np.array([number])))
+        if wrong:
             raise ValueError(
-                f"frames must be finite. Clip {number} holds {int((~np.isfinite(clip)).sum())} NaN or infinite pixels; "
-                "drop the frames and give timestamps, so that the frame before is held."
+                f"frames must be finite. Clip {number} holds {wrong} NaN or infinite pixels; drop the frames and give "
+                "timestamps, so that the frame before is held."
             )
+
+
+def _parts(frames: np.ndarray, clips: np.ndarray) -> Iterator[np.ndarray]:
+    """Frames of some clips, as many at a time as hold `VALUES_AT_ONCE` values: views, nothing is copied."""
+    step = max(VALUES_AT_ONCE // max(int(np.prod(frames.shape[2:])), 1), 1)
+    for clip in clips:
+        for first in range(0, frames.shape[1], step):
+            yield frames[clip, first : first + step]
 
 
 def _frame_times(fps: Any, timestamps: Any, n_clips: int, n_frames: int) -> np.ndarray:

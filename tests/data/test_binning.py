@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skneuro.data import BinnedSpikes, SpikeTrains
+from skneuro.data import BinnedSpikes, SpikeTrains, binning
 
 WIDTHS = st.sampled_from([0.01, 0.05, 0.1, 0.25, 1 / 3, 0.7])
 
@@ -170,3 +170,21 @@ def test_binned_spikes_pickle_and_are_frozen():
     with pytest.raises(AttributeError):
         binned.bin_width = 1.0
     assert repr(binned) == "BinnedSpikes(1 trials, 10 bins of 0.1 s, 2 units, 2 spikes)"
+
+
+def test_what_is_read_at_once_changes_nothing(monkeypatch):
+    rng = np.random.default_rng(0)
+    n_spikes = np.array([40, 0, 25])
+    times = np.concatenate([np.sort(rng.random(n)) for n in n_spikes])
+    spikes = SpikeTrains(
+        times, rng.integers(0, 3, 65), np.append(0, n_spikes.cumsum()), 0.0, 1.0, unit_ids=[0, 1, 2],
+        observed={1: [[0.0, 2.0]]},
+    )  # fmt: skip
+    whole = spikes.bin(0.05)
+    monkeypatch.setattr(binning, "SPIKES_AT_ONCE", 7)
+    monkeypatch.setattr(binning, "BINS_AT_ONCE", 4)
+    parts = spikes.bin(0.05)
+    assert (parts.counts != whole.counts).nnz == 0
+    assert np.array_equal(whole.dense(), np.concatenate(slow_counts(spikes, 0.05)))
+    seen = whole.dense() * whole.mask()
+    assert np.array_equal(parts.unit_counts(), seen.sum(0))

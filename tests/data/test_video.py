@@ -1,11 +1,14 @@
 """Frames are on from their timestamp to the next one; repeats share storage; bad frames are refused."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from skneuro.data import SpikeTrains, Video
+from skneuro.data import video as module
 
 
 def clips(n_clips=2, n_frames=4):
@@ -101,3 +104,29 @@ def test_frames_are_not_copied():
 def test_bins_of_other_trials_are_refused():
     with pytest.raises(ValueError, match="same 2 trials. Got 1"):
         Video(clips(), fps=1.0).on_bins(bins(1))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_moments_are_those_of_the_clips_that_are_shown(monkeypatch, dtype):
+    frames = np.random.default_rng(0).integers(0, 255, (3, 7, 4, 5)).astype(dtype)
+    monkeypatch.setattr(module, "VALUES_AT_ONCE", 45)  # two frames and a bit
+    mean, sd = Video(frames, fps=5.0, index=[2, 0, 2]).moments()
+    np.testing.assert_allclose(mean, [frames[[0, 2]].mean(dtype=np.float64)], rtol=1e-12)
+    np.testing.assert_allclose(sd, [frames[[0, 2]].std(dtype=np.float64)], rtol=1e-12)
+
+
+def test_a_mapped_video_is_read_in_parts_and_never_copied(tmp_path):
+    size = (2, 128, 128, 128)
+    on_disk = np.lib.format.open_memmap(tmp_path / "video.npy", mode="w+", dtype=np.float32, shape=size)
+    on_disk[:] = 1.0
+    on_disk.flush()
+    mapped = np.load(tmp_path / "video.npy", mmap_mode="r")
+    tracemalloc.start()
+    try:
+        video = Video(mapped, fps=10.0, index=[0, 1, 1])[[2, 0]]
+        video.moments()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert np.shares_memory(video.frames, mapped)
+    assert peak < mapped.nbytes / 2
