@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from skneuro.nn.config import N_COMPONENTS, ModalityConfig, NeuroformerConfig
 from skneuro.nn.keys import ModalityKeys, SpikeKeys, TimedKeys
 from skneuro.nn.layers import Dropout, LagAttention, RandomSource
+from skneuro.nn.recurrent import states_of
 from skneuro.nn.session import SessionUnits
 from skneuro.nn.video import TubeletEncoder
 
@@ -55,8 +56,7 @@ class PastEncoder(nn.Module):
         Tensor of shape (C, T + 1, S)
         """
         x = self.dropout(F.gelu(standardised @ session.input + self.bias))  # (C, T, S)
-        states, _ = self.recurrent(x, first[None])
-        return torch.cat([first[:, None], states], dim=1)
+        return states_of(self.recurrent, x, first)
 
 
 class SampleEncoder(nn.Module):
@@ -109,6 +109,22 @@ class LinearDrive(nn.Module):
         return (filtered * self.profile).sum(2)
 
 
+class _Columns(torch.autograd.Function):
+    """Columns of a small table (H, K), (H, ...): each is read very often, where plain indexing is slow."""
+
+    @staticmethod
+    def forward(ctx, table: Tensor, column: Tensor) -> Tensor:
+        ctx.save_for_backward(column)
+        ctx.n_columns = table.shape[1]
+        return table.index_select(1, column.flatten()).view(len(table), *column.shape)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        (column,) = ctx.saved_tensors
+        where = column.flatten().expand(len(grad), -1)
+        return grad.new_zeros(len(grad), ctx.n_columns).scatter_add_(1, where, grad.flatten(1)), None
+
+
 class Source(nn.Module):
     """One thing a bin attends to: its age-dependent bias and the key for "nothing to see"."""
 
@@ -127,13 +143,17 @@ class Source(nn.Module):
         seen = may_see(age, keys.present, self.span)
         # Lags of whole bins can fall between two knots; a little more decides for one of them, always the same.
         knot = (age / self.span * (N_LAG_KNOTS - 1) + 1e-3).round().long().clamp(0, N_LAG_KNOTS - 1)
-        bias = self.bias[:, knot].transpose(0, 1)  # (R, H, Q, S)
-        if isinstance(keys, SpikeKeys):
-            bias = bias + keys.log_weight[:, None, None, :]
-        bias = bias.masked_fill(~seen[:, None], float("-inf"))
+        # Two more columns of the table: what is not seen, and the learned key, which has no age.
+        column = torch.where(seen, knot, N_LAG_KNOTS)
         if n_places > 1:
-            bias = bias.repeat_interleave(n_places, dim=-1)
-        return F.pad(bias, (0, 1))
+            column = column.repeat_interleave(n_places, dim=-1)
+        column = F.pad(column, (0, 1), value=N_LAG_KNOTS + 1)
+        hidden = self.bias.new_full((len(self.bias), 1), float("-inf"))
+        table = torch.cat([self.bias, hidden, torch.zeros_like(hidden)], dim=1)
+        bias = _Columns.apply(table, column).transpose(0, 1)  # (R, H, Q, S * P + 1)
+        if isinstance(keys, SpikeKeys):
+            bias = bias + F.pad(keys.log_weight.repeat_interleave(n_places, dim=-1), (0, 1))[:, None, None, :]
+        return bias
 
     def with_nothing(self, tokens: Tensor, sample: Tensor) -> tuple[Tensor, Tensor]:
         """The learned key behind tokens (U, P, D), as (U * P + 1, D), and in every row, (R, S) to (R, S * P + 1)."""
