@@ -39,9 +39,12 @@ def largest_window(binned: BinnedSpikes, window_bins: int) -> int:
     """Most spikes in any `window_bins` consecutive bins of a trial."""
     per_bin = np.asarray(binned.counts.sum(axis=1)).ravel()
     total = np.concatenate([[0], np.cumsum(per_bin)])
-    trial_end = np.repeat(binned.ptr[1:], np.diff(binned.ptr))
-    start = np.arange(binned.n_bins)
-    return int((total[np.minimum(start + window_bins, trial_end)] - total[start]).max(initial=0))
+    largest = 0
+    for start, stop in zip(binned.ptr[:-1], binned.ptr[1:], strict=True):
+        here = total[start : stop + 1]
+        width = min(window_bins, len(here) - 1)
+        largest = max(largest, int((here[width:] - here[: len(here) - width]).max(initial=0)))
+    return largest
 
 
 def split(est: Any, inp: ModelInput, seed: int) -> tuple[Segments, Segments | None]:

@@ -18,7 +18,7 @@ __all__ = [
     "unit_null_log_likelihood",
 ]
 
-CELLS_AT_ONCE = 2**20
+CELLS_AT_ONCE = 2**17
 
 
 def homogeneous_rates(binned: BinnedSpikes) -> np.ndarray:

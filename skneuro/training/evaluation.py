@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skneuro._memory import Holes
 from skneuro.data import BinnedSpikes
 from skneuro.nn import Neuroformer, NeuroformerConfig
 from skneuro.nn.batch import Batch
@@ -67,6 +68,7 @@ def walk(
     was_training = model.training
     model.eval()
     try:
+        holes = Holes()
         with torch.inference_mode():
             for group in pieces(builder, trials):
                 states: Tensor | None = None
@@ -82,6 +84,7 @@ def walk(
                     states = model.past_states(batch)
                     row_start = segments.start - np.minimum(segments.start, history)
                     visit(segments, batch, states)
+                    holes.after_batch()
     finally:
         model.train(was_training)
 
@@ -195,8 +198,10 @@ def stretch_outputs(model: Neuroformer, builder: BatchBuilder, stretches: Segmen
     model.eval()
     try:
         with torch.inference_mode():
+            holes = Holes()
             for low in range(0, len(parts), rows):
                 yield model(builder.build(parts.take(np.arange(low, min(low + rows, len(parts)))), warm_up))
+                holes.after_batch()
     finally:
         model.train(was_training)
 

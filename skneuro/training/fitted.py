@@ -17,6 +17,7 @@ from skneuro.training import evaluation
 from skneuro.training.modality_table import Scale, describe, modality_tables
 from skneuro.training.segments import BatchBuilder, Segments
 
+CELLS_AT_ONCE = 2**17  # of counts
 BUILDING = threading.Lock()  # initial weights come from a global generator, which threads would share
 # Of the weights; with "bfloat16" the matrix products of training alone are of that precision.
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
@@ -235,11 +236,11 @@ def count_statistics(binned: BinnedSpikes, stretches: Segments) -> tuple[np.ndar
     """
     n_units = binned.n_units
     width = max(int(binned.counts.data.max(initial=0)), 1) + 1
-    cells = np.zeros(n_units * width)
+    cells, step = np.zeros(n_units * width), max(CELLS_AT_ONCE // n_units, 1)
     for trial, start, stop in zip(stretches.trial, stretches.start, stretches.stop, strict=True):
         low, high = binned.ptr[trial] + start, binned.ptr[trial] + stop
-        for begin in range(low, high, 20_000):
-            end = min(begin + 20_000, high)
+        for begin in range(low, high, step):
+            end = min(begin + step, high)
             cell = binned.dense(begin, end) + width * np.arange(n_units)
             cells += np.bincount(cell[binned.mask(begin, end)], minlength=n_units * width)
     histogram = cells.reshape(n_units, width)

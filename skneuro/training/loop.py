@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from skneuro._memory import Holes
 from skneuro.exceptions import NonFiniteLossError
 from skneuro.nn import Neuroformer
 from skneuro.nn.batch import Batch
@@ -141,7 +142,7 @@ def train_epoch(
     batches = list(shuffled_batches(segments, settings.batch_size, rng))
     model.train()
     model.random.recompute = settings.recompute
-    losses, weights = [], []
+    losses, weights, holes = [], [], Holes()
     spoiled = torch.zeros((), device=builder.device)  # 1 from the first loss or gradient on that is not finite
     for number, part in enumerate(batches):
         state.optimizer.zero_grad(set_to_none=True)
@@ -157,6 +158,7 @@ def train_epoch(
         update_average(state)
         losses.append(loss)
         weights.append(n_tokens)
+        holes.after_batch()
     values = torch.stack([*losses, spoiled]).tolist() if losses else [0.0]
     if values.pop():
         raise NonFiniteLossError(f"the loss or its gradient became NaN or infinite in epoch {state.n_epochs + 1}")
