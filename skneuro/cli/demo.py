@@ -141,7 +141,7 @@ def _introduce(recording: Loaded, split: Split, bin_width: float) -> None:
     print(f"{recording.name}. {recording.description}")
     print(
         f"{count_of(spikes.shape[1], 'unit')}, {count_of(len(spikes), 'trial')}, {spikes.duration.sum():.0f} s, "
-        f"{spikes.n_spikes} spikes, bins of {1e3 * bin_width:g} ms. {split.description}"
+        f"{spikes.n_spikes} spikes, bins of {1e3 * bin_width:.4g} ms. {split.description}"
     )
     report = check_recording(spikes, recording.modalities, sync_pulses=recording.sync_pulses)
     for finding in report.findings:

@@ -271,7 +271,7 @@ def statistics_figure(recorded: SpikeTrains, sampled: SpikeTrains, bin_width: fl
     if varies.sum() > 1:
         upper = np.triu_indices(varies.sum(), k=1)
         pairs, simulated_pairs = (np.corrcoef(c[:, varies].T)[upper] for c in counts)
-        _against(axes[1], pairs, simulated_pairs, f"correlation of a pair\n({1e3 * bin_width:g} ms bins)")
+        _against(axes[1], pairs, simulated_pairs, f"correlation of a pair\n({1e3 * bin_width:.4g} ms bins)")
     else:
         axes[1].remove()
     totals = [c.sum(axis=1).astype(int) for c in counts]
@@ -279,7 +279,7 @@ def statistics_figure(recorded: SpikeTrains, sampled: SpikeTrains, bin_width: fl
     for total, color, label in zip(totals, (RECORDED, MODEL), ("recorded", "simulated"), strict=True):
         share = np.bincount(np.minimum(total, top), minlength=top + 1) / total.size
         axes[2].step(np.arange(top + 1), share, where="mid", color=color, label=label, linewidth=1.3)
-    axes[2].set(xlabel=f"spikes of the population\nin {1e3 * bin_width:g} ms", ylabel="share of bins")
+    axes[2].set(xlabel=f"spikes of the population\nin {1e3 * bin_width:.4g} ms", ylabel="share of bins")
     axes[2].legend(frameon=False, fontsize="small")
     return figure
 

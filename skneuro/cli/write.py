@@ -136,7 +136,7 @@ def _page(result: Result, seconds: float) -> str:
     spikes = result.recording.spikes
     subtitle = (
         f"{count_of(spikes.shape[1], 'unit')}, {spikes.duration.sum():.0f} s, {spikes.n_spikes} spikes, bins of "
-        f"{1e3 * result.bin_width:g} ms. skneuro {skneuro.__version__}"
+        f"{1e3 * result.bin_width:.4g} ms. skneuro {skneuro.__version__}"
     )
     drawn = _can_draw()
     sections = [_comparison(result, drawn)]
@@ -200,7 +200,7 @@ def _simulation(result: Result) -> Section:
         figures.realism_figure(result.judged, MODEL),
         "Distance of simulated from recorded trials in many respects, in units of the recording's own floor",
         "Distance from the held-out trials over that of the training trials from them; 1 is as near as the recording "
-        f"is to itself. Nothing below a bin of {1e3 * result.bin_width:g} ms is modelled.",
+        f"is to itself. Nothing below a bin of {1e3 * result.bin_width:.4g} ms is modelled.",
     )
     body += realism_html(result.judged, MODEL)
     return Section("Does simulated activity look like the recording?", body)

@@ -201,6 +201,7 @@ class PSTHDisplay:
             ax.fill_between(self.time, rate - error, rate + error, color=color, alpha=0.2, linewidth=0)
             ax.set_title(f"unit {unit}", fontsize="medium")
             ax.set_xlim(self.time[0], self.time[-1])
+            ax.autoscale(axis="y")  # a second display on the same axes may reach higher
             ax.set_ylim(bottom=0)
             if self.time[0] < 0 < self.time[-1]:
                 ax.axvline(0, color="0.6", linewidth=0.8, zorder=0)

@@ -79,6 +79,16 @@ def test_two_displays_share_axes():
     assert [ax.get_title() for ax in first.axes_] == ["unit x", "unit y"]
 
 
+def test_axes_reach_as_high_as_the_second_display():
+    events = [np.array([6.0])] * 6
+    display = PSTHDisplay.from_spikes(recording(), events, window=(-0.5, 0.5))
+    higher = SpikeTrains.from_lists([[np.sort(np.full(90, 6.01)), []]] * 6, 5.0, 8.0, unit_ids=["x", "y"])
+    PSTHDisplay.from_spikes(higher, events, window=(-0.5, 0.5), axes=display.axes_)
+    top = max(np.max(line.get_ydata()) for line in display.axes_[0].lines if len(line.get_ydata()) > 2)
+    low, high = display.axes_[0].get_ylim()
+    assert low == 0 and high > top > 100
+
+
 def test_chosen_units_are_drawn_in_the_order_asked_for():
     display = PSTHDisplay.from_spikes(recording(), units=["y"], bin_width=0.5)
     assert display.unit_ids == ["y"]
