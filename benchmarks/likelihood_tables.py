@@ -45,9 +45,9 @@ def recordings() -> str:
 
 
 def parts() -> str:
-    """Fold 0 of every recording: what of the score is prediction, and what coupling is worth."""
+    """Fold 0 of the recordings measured in full: what of the score is prediction, and what coupling is worth."""
     columns = ("pattern", "past", "rate", "co-smoothing")
-    rows = [row for row in kept("likelihood") if row["fold"] == "0"]
+    rows = [row for row in kept("likelihood") if row["fold"] == "0" and row["past"] not in ("", "None")]
     body = [[row["recording"], row["model"], *(number(float(row[name])) for name in columns)] for row in rows]
     return markdown(["recording", "model", *columns], body)
 
