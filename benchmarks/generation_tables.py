@@ -20,6 +20,7 @@ PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "background" / 
 MARKED = re.compile(r"(<!-- results: (?P<name>[\w-]+) -->\n)(?P<table>.*?)(<!-- end -->)", re.DOTALL)
 RESPONSE = ("psth_correlation", "sampled_bits_per_spike")
 CLASSIFIER = "two_sample_accuracy"
+SHORT = "short_isi_share_difference"  # says nothing at the bins of these cases, which are all above 3 ms: not counted
 WITHIN = 1.5  # times the floor: the number to reach
 
 
@@ -69,7 +70,7 @@ def reached(case: str) -> str:
             [row for row in mine if row["metric"] == metric]
             for metric in (*RESPONSE, "rate_rmse", CLASSIFIER)
         )
-        realism = [row for row in mine if row["metric"] not in (*RESPONSE, CLASSIFIER)]
+        realism = [row for row in mine if row["metric"] not in (*RESPONSE, CLASSIFIER, SHORT)]
         realism = [row for row in realism if np.isfinite(number(row["value"])) and number(row["floor"]) > 0]
         within = [number(row["value"]) <= WITHIN * number(row["floor"]) for row in realism]
         seeds = len(distinct(mine, "seed"))

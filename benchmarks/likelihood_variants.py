@@ -1,4 +1,4 @@
-"""What did not become a default of the Neuroformer: a gate, a start at a GLM's couplings, an ensemble.
+"""What did not become a default of the Neuroformer: a gate, a start at a GLM's couplings, an ensemble, no ceilings.
 
     python benchmarks/likelihood_variants.py [--recordings NAME ...] [--shares 0.1 1] [--variants NAME ...] [--write]
 
@@ -11,6 +11,7 @@ which one would choose, and of the test groups.
 * ``gate g``: the first model, what its transformer path adds to the log intensities (long past, recent spikes, spikes
   of the window) times g; every unit's rate is then fitted to the training trials again. At 0 couplings, terms of the
   same bin and filters of stimuli are left.
+* ``without ceilings``: the first model, counts of the past and log intensities not cut at what training saw.
 * ``couplings alone``: trained so (``context=0, recent_context=0``).
 * ``couplings first``: the defaults, started at the couplings, same-bin terms and rates of that model.
 """
@@ -36,7 +37,7 @@ from skneuro.metrics.likelihood import bits_per_spike, null_log_likelihood
 SEEDS = (0, 1, 2)
 GATES = (0.0, 0.25, 0.5, 0.75)
 STARTED = ("coupling", "same_bin", "bias")  # parameters of the units that the other model hands on
-VARIANTS = ("as it is", "gate", "couplings")
+VARIANTS = ("as it is", "ceilings", "gate", "couplings")
 STEP, STEPS, FURTHEST = 0.1, 3, 1.0  # of a unit's log rate: finite difference, Newton steps, longest step
 
 Part = tuple  # spikes and stimuli
@@ -61,6 +62,15 @@ def gated(model: NeuroformerEstimator, gate: float, train: Part) -> NeuroformerE
         for weight in scaled:
             weight *= gate
     fit_rates(model, train)
+    return model
+
+
+def without_ceilings(model: NeuroformerEstimator) -> NeuroformerEstimator:
+    """A copy that trusts what training never saw."""
+    model = copy.deepcopy(model)
+    session = model.model_.network.session
+    session.most.fill_(float("inf"))
+    session.ceiling.fill_(float("inf"))
     return model
 
 
@@ -135,6 +145,8 @@ def measure(session: Session, share: float, variants: tuple[str, ...]) -> Iterat
             for name, rows in (("validation", validation), ("test", test))
         }
         yield {"variant": f"ensemble of {len(models)}", "seed of fit": "all", **scores, "CPU s": None}
+    if "ceilings" in variants:
+        yield scored("without ceilings", SEEDS[0], without_ceilings(models[0]), time.process_time())
     if "gate" in variants:
         for gate in GATES:
             start = time.process_time()

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import torch
 
 from skneuro._sklearn_compat import Interval, InvalidParameterError, StrOptions
 from skneuro.estimators._told import check_behaviour
@@ -68,8 +69,9 @@ def check_together(est: Any) -> None:
     ------
     InvalidParameterError
         If gamma + mu >= 1, the heads do not divide the width, behaviour is not named or cannot be read, or tubelets
-        are no boxes that cover every pixel.
+        are no boxes that cover every pixel; or if torch does not know the device, or the machine does not have it.
     """
+    _check_device(est)
     _check_tubelets(est)
     check_behaviour(est)
     if est.gamma + est.mu >= 1 - 1e-9:
@@ -82,6 +84,18 @@ def check_together(est: Any) -> None:
             f"The 'n_heads' parameter of {type(est).__name__} must divide 'd_model'. Got n_heads={est.n_heads}, "
             f"d_model={est.d_model} instead."
         )
+
+
+def _check_device(est: Any) -> None:
+    if est.device == "auto":
+        return
+    try:
+        torch.empty(0, device=est.device)
+    except (RuntimeError, AssertionError) as error:  # not a device; a build of torch without it
+        raise InvalidParameterError(
+            f"The 'device' parameter of {type(est).__name__} must be 'auto', 'cpu', or what this machine has of 'cuda', "
+            f"'cuda:1', 'mps'. Got {est.device!r} instead."
+        ) from error
 
 
 def _check_tubelets(est: Any) -> None:

@@ -36,6 +36,8 @@ def plain(make, world):
         ({"mu": 0.0}, "'mu' parameter"),
         ({"mu": 1.0}, "'mu' parameter"),
         ({"bin_width": 0.0}, "'bin_width' parameter"),
+        ({"device": "gpu"}, "'device' parameter .*'auto', 'cpu'.*Got 'gpu'"),
+        ({"device": "cpu:x"}, "'device' parameter .*Got 'cpu:x'"),
         ({"window_bins": 0}, "'window_bins' parameter"),
         ({"window_bins": 2.5}, "'window_bins' parameter"),
         ({"context": -1.0}, "'context' parameter"),
