@@ -93,8 +93,8 @@ def _check_device(est: Any) -> None:
         torch.empty(0, device=est.device)
     except (RuntimeError, AssertionError) as error:  # not a device; a build of torch without it
         raise InvalidParameterError(
-            f"The 'device' parameter of {type(est).__name__} must be 'auto', 'cpu', or what this machine has of 'cuda', "
-            f"'cuda:1', 'mps'. Got {est.device!r} instead."
+            f"The 'device' parameter of {type(est).__name__} must be 'auto', 'cpu', or what this machine has of "
+            f"'cuda', 'cuda:1', 'mps'. Got {est.device!r} instead."
         ) from error
 
 
