@@ -79,7 +79,7 @@ def reached(case: str) -> str:
                 source,
                 shown(mean(psth) / mean(psth, "ceiling"), 2) if psth else "",
                 shown(mean(bits)),
-                f"{sum(within) / seeds:.3g} of {len(within) / seeds:g}",
+                f"{sum(within) / seeds:.3g} of {len(within) / seeds:.3g}",
                 f"{100 * (mean(rates, 'sampled') / mean(rates, 'recorded') - 1):+.1f} %",
                 f"{shown(mean(accuracy), 2)} ({shown(mean(accuracy, 'floor'), 2)})",
                 str(seeds),

@@ -3,8 +3,8 @@
     python benchmarks/likelihood_tables.py
 
 Between the marks ``<!-- results: NAME -->`` and ``<!-- end -->`` stand the numbers of ``likelihood.csv`` (pooled over
-folds by `likelihood.summarise`), ``neuroformer_s1.csv``, ``baselines_s1.csv`` and ``likelihood_curves.csv``, all in
-``results/``. A test compares the page with the files.
+folds by `likelihood.summarise`), ``neuroformer_s1.csv``, ``baselines_s1.csv``, ``likelihood_curves.csv`` and
+``likelihood_variants.csv``, all in ``results/``. A test compares the page with the files.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from _machine import kept
 from decoding_tables import MARKED, markdown
 from likelihood import summarise
 
+SCORED = ("validation", "test")
 PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "background" / "scores.md"
 
 
@@ -58,7 +59,7 @@ def s1() -> str:
     for row in [*kept("baselines_s1"), *kept("neuroformer_s1")]:
         gain = f"{float(row['to_gru']):+.4f} [{row['to_gru_low']}, {row['to_gru_high']}]" if row.get("to_gru") else ""
         interval = f"[{float(row['test_low']):.3f}, {float(row['test_high']):.3f}]"
-        scores = [f"{float(row[name]):.4f}" for name in ("validation", "test")]
+        scores = [f"{float(row[name]):.4f}" for name in SCORED]
         body.append([row["model"], row["seed"], *scores, interval, gain, row["cpu_seconds"], row["date"]])
     head = ["model", "seed", "validation", "test", "interval", "to the GRU of this seed", "CPU s", "date"]
     return markdown(head, body)
@@ -77,7 +78,16 @@ def curves() -> str:
     return markdown(head, body)
 
 
-TABLES = {"recordings": recordings, "parts": parts, "s1": s1, "curves": curves}
+def variants() -> str:
+    """What was tried beside the defaults."""
+    body = [
+        [*(r[k] for k in ("recording", "data", "variant", "seed of fit")), *(number(float(r[k])) for k in SCORED)]
+        for r in kept("likelihood_variants")
+    ]
+    return markdown(["recording", "data", "variant", "seed", *SCORED], body)
+
+
+TABLES = {"recordings": recordings, "parts": parts, "s1": s1, "curves": curves, "variants": variants}
 
 
 def filled(text: str) -> str:
