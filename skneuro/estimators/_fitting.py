@@ -27,6 +27,8 @@ MANY_SPIKES = 100_000  # from here on all epochs on all data score higher than w
 USUAL_FRACTION, LEAST_FRACTION, ENOUGH_SPIKES = 0.1, 0.02, 20_000  # of what is held out for early stopping
 MANY_SEGMENTS, USUAL_DECAY = 270, 0.5  # from so many training segments on the usual decay is best
 MOST_DECAY = 0.03  # of a weight in one step
+TOWARDS_USUAL = (0.0, 0.5, 1.0)  # of the way, on a logarithmic scale, from the decay that little data ask for
+WORTH_TRYING = 2.0  # times the usual decay: from here on held-out data choose
 MOST_PAIRED_UNITS, AUTO_RANK = 1_000, 64  # up to so many units every pair has a coupling of its own
 
 
@@ -172,8 +174,13 @@ def check_same_structure(est: Any, inp: ModelInput, config: NeuroformerConfig) -
         )
 
 
-def fresh_state(est: Any, inp: ModelInput, training: Segments, seed: int) -> tuple[TrainingState, dict[str, Scale]]:
-    """An untrained network with the moments of the training stretches, and the scales of the modalities."""
+def fresh_state(
+    est: Any, inp: ModelInput, training: Segments, seed: int, choice: int = 0
+) -> tuple[TrainingState, dict[str, Scale], TrainingSettings]:
+    """An untrained network with the moments of the training stretches, the scales of the modalities, how to train.
+
+    `choice` is a number in :func:`weight_decays`.
+    """
     mean, sd, histogram = count_statistics(inp.spikes, training)
     config = make_config(est, inp, histogram.shape[1] - 1)
     network = build_network(config, mean, sd, seed, pick_device(est.device), DTYPES[est.precision], histogram)
@@ -183,7 +190,8 @@ def fresh_state(est: Any, inp: ModelInput, training: Segments, seed: int) -> tup
     scales = {}
     for name, modality in () if inp.modalities is None else inp.modalities.items():
         scales[name] = Scale.fit(_training_part(modality, inp.spikes, training))
-    return TrainingState.start(network, settings(est, weight_decay(est, training, config)), seed), scales
+    plan = settings(est, weight_decays(est, training, config)[choice])
+    return TrainingState.start(network, plan, seed), scales, plan
 
 
 def _training_part(modality: Modality, binned: BinnedSpikes, training: Segments) -> Modality:
@@ -194,12 +202,17 @@ def _training_part(modality: Modality, binned: BinnedSpikes, training: Segments)
     return modality[rows]._during(np.searchsorted(rows, training.trial), start, stop)
 
 
-def weight_decay(est: Any, training: Segments, config: NeuroformerConfig) -> float:
-    """What AdamW subtracts; "auto" makes up for the few steps that few segments give it."""
+def weight_decays(est: Any, training: Segments, config: NeuroformerConfig) -> list[float]:
+    """What AdamW may subtract.
+
+    With "auto" the first makes up for the few steps that few segments give it, the last is the usual one: how much few
+    segments can be trusted depends on what they say, so where both are far apart held-out data choose among them.
+    """
     if est.weight_decay != "auto":
-        return float(est.weight_decay)
+        return [float(est.weight_decay)]
     n_segments = len(cut_segments(training, segment_bins(config)))
-    return min(max((MANY_SEGMENTS / n_segments) ** 2, 1.0) * USUAL_DECAY, MOST_DECAY / est.learning_rate)
+    most = min(max((MANY_SEGMENTS / n_segments) ** 2, 1.0) * USUAL_DECAY, MOST_DECAY / est.learning_rate)
+    return [most ** (1 - share) * USUAL_DECAY**share for share in TOWARDS_USUAL]
 
 
 def settings(est: Any, decay: float) -> TrainingSettings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
@@ -23,10 +24,23 @@ from skneuro.exceptions import NonFiniteLossError
 from skneuro.nn import NeuroformerConfig
 from skneuro.training.evaluation import set_ceiling
 from skneuro.training.fitted import FittedModel
-from skneuro.training.loop import TrainingSettings, TrainingState, train
+from skneuro.training.loop import FINISHED, TrainingSettings, TrainingState, train
+from skneuro.training.modality_table import Scale
 from skneuro.training.segments import BatchBuilder, Segments
 
 MORE_EPOCHS = 4 / 3  # of a refit on all data
+CHANCE = 2.0  # nats of held-out likelihood: less is no reason for another weight decay
+
+
+@dataclass
+class Attempt:
+    """A network in training, what it is trained on and how."""
+
+    state: TrainingState
+    scales: dict[str, Scale]
+    builder: BatchBuilder
+    training: Segments
+    plan: TrainingSettings
 
 
 class Learner(CallbackSupportMixin, SpikeModel):
@@ -121,43 +135,39 @@ class Learner(CallbackSupportMixin, SpikeModel):
         else:
             training, held = _fitting.split(self, inp, self._seed)
         if going_on:
-            state, scales = self._training_state(training), self.model_.scales
+            attempt = self._going_on(inp, training)
         else:
-            state, scales = _fitting.fresh_state(self, inp, training, self._seed)
-        builder = self._builder(state, scales, inp)
+            attempt = self._attempt(inp, training)
         validate = None
         if held is not None:
-            validate = _fitting.Validation(builder, held, state.model.session.mean.double().cpu().numpy())
-        again = None
-        if validate is not None and self.refit and not going_on:
-            again = partial(self._fit_again, inp)
-        self._run(state, scales, builder, training, validate, one_epoch, (X, y), again)
+            mean = attempt.state.model.session.mean.double().cpu().numpy()
+            validate = _fitting.Validation(attempt.builder, held, mean)
+        better = None if validate is None or going_on else partial(self._better, inp, validate)
+        self._run(attempt, validate, one_epoch, (X, y), better)
 
-    def _run(self, state, scales, builder, training, validate, one_epoch, data, again) -> None:
-        plan = self._plan(training, state.model.config)
+    def _run(self, attempt: Attempt, validate, one_epoch: bool, data: tuple, better) -> None:
+        plan, state = attempt.plan, attempt.state
         n_epochs = 1 if one_epoch else plan.max_epochs
         events = FitEvents(self, n_epochs, *data)
 
         def fitted() -> dict[str, Any]:
-            return {**{k: v for k, v in vars(self).items() if k.endswith("_")}, **self._results(state, scales)}
+            return {**{k: v for k, v in vars(self).items() if k.endswith("_")}, **self._results(attempt)}
 
         origin = 0 if one_epoch else state.n_epochs
         try:
             reason = train(
-                state, builder, training, plan, validate, n_epochs, origin,
+                state, attempt.builder, attempt.training, plan, validate, n_epochs, origin,
                 events.epoch_begins, lambda: events.epoch_ends(fitted),
             )  # fmt: skip
-            if again is not None and reason in ("converged", "max_epochs"):
-                reason, *found = again(state)
-                if reason != "interrupted":  # else what was learned without the held-out data is the best there is
-                    state, scales, builder, training = found
+            if better is not None and reason in FINISHED:
+                reason, attempt = better(attempt, reason)
         except NonFiniteLossError as error:
-            self._keep(state, scales, builder, training)
+            self._keep(attempt)
             raise NonFiniteLossError(
                 f"{error}. Training stopped; the estimator holds the last good weights. A lower learning_rate "
                 f"(now {self.learning_rate}) usually helps."
             ) from None
-        self._keep(state, scales, builder, training)
+        self._keep(attempt)
         events.fit_ends(fitted)
         if reason == "interrupted":
             warnings.warn(
@@ -166,24 +176,43 @@ class Learner(CallbackSupportMixin, SpikeModel):
                 stacklevel=5,
             )
 
-    def _fit_again(self, inp: ModelInput, found: TrainingState) -> tuple:
-        """Train anew on all data, for a third more epochs than were best: how it ended, state, scales, builder, data.
+    def _attempt(self, inp: ModelInput, training: Segments, choice: int = 0) -> Attempt:
+        """An untrained network, with one of the weight decays."""
+        state, scales, plan = _fitting.fresh_state(self, inp, training, self._seed, choice)
+        return Attempt(state, scales, self._builder(state, scales, inp), training, plan)
 
-        More data overfit later. Under the same schedule: a learning rate that fell to nothing by then gave lower
-        scores.
+    def _better(self, inp: ModelInput, validate: _fitting.Validation, first: Attempt, reason: str) -> tuple:
+        """Try other weight decays where data are few, then train on all of them: how it ended, and what is kept.
+
+        What was learned without the held-out data is kept where Ctrl-C ends what comes after.
         """
-        n_best = int(np.argmax(found.validation_scores)) + 1
+        found, choice = first, 0
+        decays = _fitting.weight_decays(self, first.training, first.state.model.config)
+        if decays[0] > _fitting.WORTH_TRYING * decays[-1]:
+            for number in range(1, len(decays)):
+                other = self._attempt(inp, first.training, number)
+                if self._in_silence(other, validate, self.max_epochs) == "interrupted":
+                    return "interrupted", found
+                gain = max(other.state.validation_scores) - max(found.state.validation_scores)
+                if gain * validate.n_spikes * math.log(2) > CHANCE:
+                    found, choice = other, number
+        if not self.refit:
+            return reason, found
+        again = self._attempt(inp, _fitting.whole_trials(np.diff(inp.spikes.ptr)), choice)
+        n_best = int(np.argmax(found.state.validation_scores)) + 1
+        # More data overfit later. Under the same schedule: a rate that fell to nothing by then gave lower scores.
         n_epochs = min(math.ceil(MORE_EPOCHS * n_best), self.max_epochs)
-        training = _fitting.whole_trials(np.diff(inp.spikes.ptr))
-        state, scales = _fitting.fresh_state(self, inp, training, self._seed)
-        builder = self._builder(state, scales, inp)
-        plan = self._plan(training, state.model.config)
-        reason = train(state, builder, training, plan, None, n_epochs, 0, lambda: None, lambda: False)
-        state.validation_scores = list(found.validation_scores)
-        return reason, state, scales, builder, training
+        reason = self._in_silence(again, None, n_epochs)
+        again.state.validation_scores = list(found.state.validation_scores)
+        return reason, found if reason == "interrupted" else again
 
-    def _plan(self, training: Segments, config: NeuroformerConfig) -> TrainingSettings:
-        return _fitting.settings(self, _fitting.weight_decay(self, training, config))
+    @staticmethod
+    def _in_silence(attempt: Attempt, validate: _fitting.Validation | None, n_epochs: int) -> str:
+        """Train without telling callbacks of it."""
+        return train(
+            attempt.state, attempt.builder, attempt.training, attempt.plan, validate, n_epochs, 0,
+            lambda: None, lambda: False,
+        )  # fmt: skip
 
     def _builder(self, state: TrainingState, scales: dict, inp: ModelInput) -> BatchBuilder:
         """Batches to train on, with the behaviour that is told."""
@@ -198,39 +227,43 @@ class Learner(CallbackSupportMixin, SpikeModel):
             return without_behaviour(inp, behaviour_names(self))
         return without_behaviour(inp, [name for name, _ in self.model_.network.config.behaviour])
 
-    def _keep(self, state: TrainingState, scales: dict, builder: BatchBuilder, training: Segments) -> None:
+    def _keep(self, attempt: Attempt) -> None:
         """Take over what was learned, under the ceilings of its training data."""
-        set_ceiling(state.average, builder, training)
-        self.__dict__.update(self._results(state, scales))
+        set_ceiling(attempt.state.average, attempt.builder, attempt.training)
+        self.__dict__.update(self._results(attempt))
 
     def _rows_at_once(self) -> int | None:
         return None if self.inference_batch_size == "auto" else self.inference_batch_size
 
-    def _results(self, state: TrainingState, scales: dict) -> dict[str, Any]:
-        scores = list(state.validation_scores)
+    def _results(self, attempt: Attempt) -> dict[str, Any]:
+        state, scores = attempt.state, list(attempt.state.validation_scores)
         return {
-            "model_": FittedModel(state.average, scales, self.device, self.precision),
+            "model_": FittedModel(state.average, attempt.scales, self.device, self.precision),
             "_state": state,
+            "weight_decay_": attempt.plan.weight_decay,
             "n_iter_": state.n_epochs,
             "loss_curve_": list(state.loss_curve),
             "validation_scores_": scores,
             "best_validation_score_": max(scores, default=None),
         }
 
-    def _training_state(self, training: Segments) -> TrainingState:
-        """The state that training goes on from; a loaded model starts a new optimiser at its weights.
+    def _going_on(self, inp: ModelInput, training: Segments) -> Attempt:
+        """What training goes on from; a loaded model starts a new optimiser at its weights.
 
         A copy: should training fail, the fitted model is as it was.
         """
         network = copy.deepcopy(self.model_.network)
-        plan = self._plan(training, network.config)
+        decay = self.weight_decay_ if self.weight_decay == "auto" else float(self.weight_decay)
+        plan = _fitting.settings(self, decay)
         before = getattr(self, "_state", None)
         if before is None:
             state = TrainingState.resume(network, plan, self._seed, self.n_iter_)
             state.loss_curve, state.validation_scores = list(self.loss_curve_), list(self.validation_scores_)
-            return state
-        arrays = before if isinstance(before, dict) else before.to_arrays()  # a dict where it was unpickled
-        return TrainingState.from_arrays(arrays, network, plan)
+        else:
+            arrays = before if isinstance(before, dict) else before.to_arrays()  # a dict where it was unpickled
+            state = TrainingState.from_arrays(arrays, network, plan)
+        scales = self.model_.scales
+        return Attempt(state, scales, self._builder(state, scales, inp), training, plan)
 
     def _remember(self, inp: ModelInput) -> None:
         n_bins = np.diff(inp.spikes.ptr)

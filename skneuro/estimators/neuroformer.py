@@ -116,8 +116,9 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     weight_decay : float or "auto", default="auto"
         AdamW's weight decay, on matrices. "auto" is 0.5 where the training data are cut into 270 segments (of about
         100 bins) or more, and grows inversely as the square of their number where they are fewer, up to
-        ``0.03 / learning_rate``: few segments are few steps to decay in, and easily overfitted. What reads the
-        modalities keeps 0.5.
+        ``0.03 / learning_rate``: few segments are few steps to decay in, and easily overfitted. Where that is above 1
+        and early stopping holds data out, 0.5 and the geometric mean are tried too, for three times the time, and
+        taken if they score better there by two nats. What reads the modalities keeps 0.5.
     early_stopping : bool or "auto", default="auto"
         Whether part of the data is held out to stop by, and the best weights are kept. Whole trials where there are
         at least ten, else time blocks with a gap, else one of the trials; one trial that is too short for blocks is
@@ -173,6 +174,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         Number of units; names of the columns, where X was a DataFrame.
     n_iter_ : int
         Epochs of training so far.
+    weight_decay_ : float
+        The weight decay that the model was trained with.
     loss_curve_ : list of float
         Training loss of each epoch, in nats per token; with the weighted losses of alignment and behaviour.
     validation_scores_ : list of float

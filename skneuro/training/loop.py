@@ -23,6 +23,7 @@ AVERAGE_DECAY = 0.99
 CLIP_NORM = 0.1
 DRIVE_PENALTY = 5.0
 NOT_DECAYED = ("repeat_table", "coupling", "same_bin")
+FINISHED = ("converged", "max_epochs")  # how training ends when nobody stops it
 OF_MODALITIES = ("session.filters", "fusion.encoders", "drives", "alignment")
 
 

@@ -6,7 +6,7 @@ from scipy.stats import poisson
 
 from skneuro import NeuroformerEstimator
 from skneuro.data import Modalities, SpikeTrains, TimeSeries, Video, read_input
-from skneuro.estimators import _fitting
+from skneuro.estimators import _fitting, _learner
 from skneuro.persistence import load
 from skneuro.training.segments import Segments
 
@@ -154,14 +154,34 @@ def test_as_much_is_held_out_as_tells_epochs_apart(make, monkeypatch):
 
 
 def test_few_segments_are_decayed_more(make):
-    """0.5 from 270 segments on, four times that at half as many, at most 3 % a step, or what the user says."""
+    """0.5 from 270 segments on, four times that at half, at most 3 % a step; and down to 0.5 again to choose from."""
     inp = read_input(np.random.default_rng(0).poisson(0.5, (300, 100, 2)), bin_width=0.05)
     config = _fitting.make_config(make(), inp, 3)
 
     def decay(n_trials, **parameters):
         trials = Segments(np.arange(n_trials), np.zeros(n_trials, dtype=int), np.full(n_trials, 100))
-        return _fitting.weight_decay(make(**{"learning_rate": 3e-3, **parameters}), trials, config)
+        return _fitting.weight_decays(make(**{"learning_rate": 3e-3, **parameters}), trials, config)
 
-    assert [decay(300), decay(270), decay(135), decay(10)] == pytest.approx([0.5, 0.5, 2.0, 10.0])
-    assert decay(10, learning_rate=3e-2) == pytest.approx(1.0)
-    assert decay(10, weight_decay=0.1) == 0.1
+    assert decay(300) == decay(270) == pytest.approx([0.5, 0.5, 0.5])
+    assert decay(135) == pytest.approx([2.0, 1.0, 0.5])
+    assert decay(10) == pytest.approx([10.0, 5**0.5, 0.5])
+    assert decay(10, learning_rate=3e-2)[0] == pytest.approx(1.0)
+    assert decay(10, weight_decay=0.1) == [0.1]
+
+
+def test_held_out_data_choose_the_weight_decay_where_data_are_few(make, monkeypatch):
+    """Of the three candidates the one that scores best, if by more than chance; every one is what the user could set."""
+    rate = np.exp(1.5 * np.sin(np.arange(60) / 5))[:, None] * [0.2, 0.6, 0.3]
+    spikes = SpikeTrains.from_counts(np.random.default_rng(0).poisson(rate, (20, 60, 3)), bin_width=0.05)
+    settings = {"early_stopping": True, "refit": False, "max_epochs": 4, "validation_fraction": 0.2, "d_model": 16}
+    first = make(weight_decay="auto", **settings)
+    monkeypatch.setattr(_learner, "CHANCE", np.inf)
+    law = first.fit(spikes).weight_decay_
+    assert law > 1
+    alone = {d: make(weight_decay=d, **settings).fit(spikes) for d in (law, (0.5 * law) ** 0.5, 0.5)}
+    scores = {d: est.best_validation_score_ for d, est in alone.items()}
+    assert first.best_validation_score_ == pytest.approx(scores[law], abs=1e-6)
+    monkeypatch.setattr(_learner, "CHANCE", 0.0)
+    chosen = make(weight_decay="auto", **settings).fit(spikes)
+    assert chosen.best_validation_score_ == pytest.approx(max(scores.values()), abs=1e-6)
+    assert chosen.weight_decay_ == pytest.approx(max(scores, key=scores.get))
