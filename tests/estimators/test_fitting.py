@@ -170,7 +170,7 @@ def test_few_segments_are_decayed_more(make):
 
 
 def test_held_out_data_choose_the_weight_decay_where_data_are_few(make, monkeypatch):
-    """Of the three candidates the one that scores best, if by more than chance; every one is what the user could set."""
+    """Of the three candidates the one that scores best, if by more than chance; each is one that could be set."""
     rate = np.exp(1.5 * np.sin(np.arange(60) / 5))[:, None] * [0.2, 0.6, 0.3]
     spikes = SpikeTrains.from_counts(np.random.default_rng(0).poisson(rate, (20, 60, 3)), bin_width=0.05)
     settings = {"early_stopping": True, "refit": False, "max_epochs": 4, "validation_fraction": 0.2, "d_model": 16}
