@@ -22,11 +22,13 @@ def estimator(**parameters) -> NeuroformerEstimator:
     return NeuroformerEstimator(**{"random_state": 0, **parameters})
 
 
-def one_epoch(model: NeuroformerEstimator, spikes: SpikeTrains, stimuli: Video | None) -> NeuroformerEstimator:
-    """Train for one pass over the data."""
+def train(
+    model: NeuroformerEstimator, spikes: SpikeTrains, stimuli: Video | None, n_epochs: int = 1
+) -> NeuroformerEstimator:
+    """Train for some passes over all of the data."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # gamma without a modality
-        return model.partial_fit(spikes, stimuli)
+        return model.set_params(max_epochs=n_epochs, early_stopping=False).fit(spikes, stimuli)
 
 
 def n_tokens(spikes: SpikeTrains, model: NeuroformerEstimator) -> int:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 from _machine import arguments, interleave, keep, provenance, show
-from _product import containers, estimator, one_epoch
+from _product import containers, estimator, train
 from released.network import ReleasedConfig
 from released.windows import SimulatedRecording, fast_batch, plain_batch
 
@@ -38,7 +38,7 @@ def product(recording: SimulatedRecording, *, video: bool) -> dict:
     tokenizer = SpikeTokenizer(bin_width=0.01, window_bins=5).fit(spikes)
     n_windows = tokenizer.transform(spikes).n_windows
     few = None if stimuli is None else stimuli[:1]
-    model = one_epoch(estimator(coupling=False, d_model=16), spikes[:1], few)
+    model = train(estimator(coupling=False, d_model=16), spikes[:1], few)
     builder = model.model_.builder(read_input(spikes, stimuli, bin_width=0.01))
     trial = np.arange(8) % len(spikes)
     starts = [np.full(8, 100 + 20 * k) for k in range(N_BATCHES)]

@@ -15,7 +15,7 @@ import time
 
 import torch
 from _machine import arguments, interleave, keep, matrix_peak, provenance, show
-from _product import containers, estimator, one_epoch
+from _product import containers, estimator, train
 from released.choosing import Forced, RejectionNucleus, SortedNucleus
 from released.fast import FastNetwork
 from released.fast_sampling import FastSampler
@@ -102,7 +102,7 @@ def on_s1(seed: int, *, quick: bool) -> list[dict]:
 
     spikes = fetch_s1_reaching().spikes
     model = estimator(bin_width=0.05, window_bins=1, gamma=0.0, mu=0.5, random_state=seed)
-    one_epoch(model, spikes[:2] if quick else spikes, None)
+    train(model, spikes[:2] if quick else spikes, None)
     rows = [1, 8] if quick else [1, 32, 128, 512]
     return [product(f"S1, 52 units, 50 ms bins, rows: {n}", model, None, n, 2.0 if quick else 8.0, seed) for n in rows]
 
@@ -111,7 +111,7 @@ def with_video(seed: int, seconds: float, *, quick: bool) -> list[dict]:
     """20 trials of 300 units that see a video of 64 x 112 pixels, after one epoch on two of them."""
     recording = SimulatedRecording.make(300, DENSE, seed, n_trials=20, duration=32.0)
     spikes, video = containers(recording, video=True)
-    model = one_epoch(estimator(random_state=seed), spikes[:2], video[:2])
+    model = train(estimator(random_state=seed), spikes[:2], video[:2])
     few = (1, 0.5) if quick else (20, seconds)
     return [product(f"300 units, video, 10 ms bins, rows: {few[0]}", model, video[: few[0]], 1, few[1], seed)]
 

@@ -7,7 +7,8 @@ spikes, drawn as events, default parameters but for the one that is swept. CPU t
 resident size grew by, at its largest, in each part, and "live" what of it was allocated and not freed holes; the whole
 process holds the data and everything imported, too. The last column of a
 sweep is the exponent of the cost's growth between the point and the one before it: 1 is linear. Single runs:
-neighbouring exponents scatter by 0.2.
+neighbouring exponents scatter by 0.2. The longer a process trains, the more of its memory are holes: `memory, equal
+steps` goes over a shorter recording as many times more often.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import warnings
 
 import numpy as np
 from _machine import arguments, growth_of, in_own_process, keep, provenance, show
-from _product import estimator, n_tokens, one_epoch
+from _product import estimator, n_tokens, train
 from released.windows import FRAME_RATE
 
 from skneuro.data import SpikeTrains, Video
 
 # Duration is chosen so that the longest point takes about a minute.
 BASE = {"n_units": 100, "rate": 5.0, "window_bins": 5, "n_trials": 8, "duration": 8.0, "frame": 0, "coupling": True}
+DURATIONS = [30.0, 120.0, 480.0, 1920.0]
 N_UNITS = [50, 100, 200, 500, 1000, 2000]
 SAMPLED = 0.25  # s
 SMALL = {**BASE, "n_units": 4, "n_trials": 2, "duration": 1.0}
@@ -35,7 +37,8 @@ SWEEPS = {
     "window": ("window_bins", [1, 2, 5, 10, 20], {}),
     "video": ("frame", [8, 16, 32, 64, 128], {"duration": 4.0}),
     "trials": ("n_trials", [4, 8, 16, 32, 64], {"duration": 4.0}),
-    "memory": ("duration", [30.0, 120.0, 480.0, 1920.0], {"n_units": 50, "n_trials": 1}),
+    "memory": ("duration", DURATIONS, {"n_units": 50, "n_trials": 1}),
+    "memory, equal steps": ("duration", DURATIONS, {"n_units": 50, "n_trials": 1, "trained_on": DURATIONS[-1]}),
 }
 
 
@@ -58,8 +61,9 @@ def costs(point: dict, seed: int, parts: tuple[str, ...]) -> dict:
         row[f"{name}, CPU s"] = time.process_time() - start
 
     warnings.simplefilter("ignore", UserWarning)
-    measured("epoch", lambda: one_epoch(model, spikes, video))
-    row["tokens/s"] = row["tokens"] / row["epoch, CPU s"]
+    n_epochs = max(round(point.get("trained_on", 0.0) / point["duration"]), 1)
+    measured("epoch", lambda: train(model, spikes, video, n_epochs))
+    row["tokens/s"] = n_epochs * row["tokens"] / row["epoch, CPU s"]
     if "score" in parts:
         measured("score", lambda: model.score(spikes, video))
     if "sample" in parts:
@@ -89,7 +93,7 @@ def recording(point: dict, seed: int) -> tuple[SpikeTrains, Video | None]:
 def sweep(name: str, seed: int, *, quick: bool) -> list[dict]:
     """All points of a sweep."""
     parameter, values, changed = SWEEPS[name]
-    parts = ("score",) if name == "memory" else ("score", "sample")
+    parts = ("score",) if parameter == "duration" else ("score", "sample")
     if quick:
         values, changed = values[:2], {**changed, "duration": 1.0}
         values = [1.0, 2.0] if parameter == "duration" else values

@@ -37,6 +37,13 @@ def pointer(lengths: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(np.asarray(lengths, dtype=np.int64))]).astype(np.int64)
 
 
+def consecutive(rows: np.ndarray, ptr: np.ndarray) -> slice | None:
+    """What ragged rows hold, where one follows the other: a slice is a view. None where they do not."""
+    if len(rows) and (np.diff(rows) == 1).all():
+        return slice(int(ptr[rows[0]]), int(ptr[rows[-1] + 1]))
+    return None
+
+
 def row_indices(key: Any, n_rows: int, owner: str, what: str = "trial") -> np.ndarray:
     """Turn an index key (int, slice, integers, boolean mask) into an int64 array of rows."""
     if isinstance(key, slice):

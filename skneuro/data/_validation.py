@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from skneuro.data.observation import Observation
     from skneuro.data.spike_trains import SpikeTrains
 
+SPIKES_AT_ONCE = 2**18
 # A border this close (in bins or blocks) counts as reached: 0.3 / 0.1 is three bins, 6.9999999 bins is bin 7.
 TOLERANCE = 1e-6
 
@@ -32,6 +33,15 @@ def check_width(value: Any, name: str, resolution: float | None = None, unit: st
                 f"{resolution:g} s. Got {width:g} s instead."
             )
     return width
+
+
+def own(values: Any, *dtypes: type) -> np.ndarray:
+    """A copy of the first of `dtypes`, so that later changes to the user's array do not reach into a container.
+
+    What is mapped from a file for reading only stays there, if it is of any of them.
+    """
+    in_file = isinstance(values, np.memmap) and not values.flags.writeable and values.flags.c_contiguous
+    return np.asarray(values) if in_file and values.dtype in dtypes else np.array(values, dtype=dtypes[0])
 
 
 def as_times(values: Any, what: str) -> np.ndarray:
@@ -107,11 +117,10 @@ def check_layout(times: Any, units: Any, ptr: Any, t_start: Any, t_stop: Any) ->
     """Check types and lengths of the flat arrays; returns them as arrays of the container's own."""
     if isinstance(times, dict):
         raise TypeError("times must be an array. Got a dict; use SpikeTrains.from_unit_times(dict, epochs=...).")
-    # Copied, so that later changes to the user's array do not reach into an immutable container.
-    times = as_times(times, "times").copy()
-    units = np.array(units)
-    if units.size == 0:
-        units = units.astype(np.int32)
+    as_times(times, "times")
+    times = own(times, np.float64)
+    columns = np.asarray(units)
+    units = own(units, np.int32 if columns.size == 0 else columns.dtype.type)
     if units.ndim != 1 or units.dtype.kind not in "iu":
         raise ValueError("units must be a 1-D array of column indices (ints). For unit ids use from_events.")
     ptr = np.array(ptr)
@@ -141,8 +150,14 @@ def check_spikes(
             f"units must be column indices 0 .. {n_units - 1} ({n_units} unit ids). "
             f"Got {units.min()} .. {units.max()}; for unit ids use from_events."
         )
-    lengths = np.diff(ptr)
-    outside = np.flatnonzero((times < np.repeat(t_start, lengths)) | (times >= np.repeat(t_stop, lengths)))
+    outside, descends = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    for low in range(0, len(times), SPIKES_AT_ONCE):
+        part = times[low : low + SPIKES_AT_ONCE + 1]
+        trial = np.searchsorted(ptr, np.arange(low, low + len(part)), side="right") - 1
+        is_out = ((part < t_start[trial]) | (part >= t_stop[trial]))[:SPIKES_AT_ONCE]
+        back = (np.diff(part) < 0) & (np.diff(trial) == 0)
+        outside = np.append(outside, low + np.flatnonzero(is_out))
+        descends = np.append(descends, low + np.flatnonzero(back))
     if len(outside):
         first = outside[0]
         k = np.searchsorted(ptr, first, side="right") - 1
@@ -151,11 +166,8 @@ def check_spikes(
             f"{unit_ids[units[first]]!s} at {times[first]:.9g} s in trial {k}, [{t_start[k]:.9g}, {t_stop[k]:.9g}) s. "
             "Correct the borders or the unit of time (seconds), or use from_events, which clips and reports."
         )
-    descends = np.diff(times) < 0
-    borders = ptr[1:-1]
-    descends[borders[(borders > 0) & (borders < len(times))] - 1] = False
-    if descends.any():
-        first = np.flatnonzero(descends)[0]
+    if len(descends):
+        first = descends[0]
         k = np.searchsorted(ptr, first, side="right") - 1
         raise ValueError(
             f"times must ascend within a trial. Trial {k} has {times[first + 1]:.9g} s after {times[first]:.9g} s; use "

@@ -13,6 +13,8 @@ from skneuro.data._rows import RowContainer
 if TYPE_CHECKING:
     from skneuro.data.binning import BinnedSpikes
 
+ROWS_AT_ONCE = 2**18
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -169,8 +171,8 @@ def same_rows(values: np.ndarray) -> np.ndarray:
 
 def known_moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means and standard deviations (d,) of values (n, d) without NaN; 1 for a constant."""
-    known = ~np.isnan(values)
-    n_known = np.maximum(known.sum(0), 1)
-    mean = np.where(known, values, 0).sum(0) / n_known
-    sd = np.sqrt(np.where(known, (values - mean) ** 2, 0).sum(0) / n_known)
+    parts = [slice(low, low + ROWS_AT_ONCE) for low in range(0, len(values), ROWS_AT_ONCE)]
+    n_known = np.maximum(sum((~np.isnan(values[part])).sum(0) for part in parts), 1) * np.ones(values.shape[1])
+    mean = sum(np.nansum(values[part], 0, dtype=np.float64) for part in parts) / n_known
+    sd = np.sqrt(sum(np.nansum((values[part] - mean) ** 2, 0) for part in parts) / n_known)
     return mean, np.where(sd > 0, sd, 1.0)

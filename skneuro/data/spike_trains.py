@@ -13,7 +13,7 @@ import pandas as pd
 
 from skneuro.data._flatten import block_edges, spikes_between
 from skneuro.data._forms import SpikeTrainsForms
-from skneuro.data._rows import check_ids, concatenated_ranges, frozen, pointer, row_indices
+from skneuro.data._rows import check_ids, concatenated_ranges, consecutive, frozen, pointer, row_indices
 from skneuro.data._validation import (
     check_context,
     check_layout,
@@ -37,9 +37,10 @@ class SpikeTrains(SpikeTrainsForms):
     Parameters
     ----------
     times : array-like of shape (n_spikes,), in seconds
-        Spike times, ascending within a trial; trials one after the other.
+        Spike times, ascending within a trial; trials one after the other. A float64 array that is mapped from a
+        file for reading only (``np.load(path, mmap_mode="r")``) is not read into memory as a whole.
     units : array-like of shape (n_spikes,)
-        Column index of the unit, ``0 .. n_units - 1``.
+        Column index of the unit, ``0 .. n_units - 1``; int32 may be mapped, too.
     ptr : array-like of shape (n_trials + 1,)
         The spikes of trial ``k`` are ``ptr[k]:ptr[k + 1]``.
     t_start, t_stop : float or array-like of shape (n_trials,), in seconds
@@ -198,9 +199,8 @@ class SpikeTrains(SpikeTrainsForms):
 
     def _take(self, rows: np.ndarray) -> Self:
         lengths = np.diff(self.ptr)[rows]
-        if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
-            flat: Any = slice(self.ptr[rows[0]], self.ptr[rows[-1] + 1])
-        else:
+        flat: Any = consecutive(rows, self.ptr)
+        if flat is None:
             flat = concatenated_ranges(self.ptr[rows], lengths)
         observation = None if self._observation is None else self._observation._take(rows)
         return self._replace(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skneuro.data._rows import concatenated_ranges, frozen, pointer
-from skneuro.data._validation import TOLERANCE, as_times, check_width, per_trial
-from skneuro.data.modality import Modality, Samples, known_moments, same_rows
+from skneuro.data._rows import concatenated_ranges, consecutive, frozen, pointer
+from skneuro.data._validation import TOLERANCE, as_times, check_width, own, per_trial
+from skneuro.data.modality import ROWS_AT_ONCE, Modality, Samples, known_moments, same_rows
 
 if TYPE_CHECKING:
     from skneuro.data.binning import BinnedSpikes
@@ -28,9 +28,10 @@ class TimeSeries(Modality):
     Parameters
     ----------
     values : array-like of shape (n_samples, d) or (n_samples,)
-        Samples of all trials, one trial after the other; NaN where missing.
+        Samples of all trials, one trial after the other; NaN where missing. A float64 or float32 array that is mapped
+        from a file for reading only (``np.load(path, mmap_mode="r")``) is not read into memory as a whole.
     timestamps : array-like of shape (n_samples,), in seconds
-        Time of each sample, strictly ascending within a trial, on the clock of the spikes.
+        Time of each sample, strictly ascending within a trial, on the clock of the spikes; float64 may be mapped, too.
     ptr : array-like of shape (n_trials + 1,)
         The samples of trial ``k`` are ``ptr[k]:ptr[k + 1]``.
     names : sequence of d str, default=None
@@ -41,7 +42,7 @@ class TimeSeries(Modality):
     Attributes
     ----------
     values, timestamps, ptr, names, missing
-        As the parameters; `values` has shape (n_samples, d), float64.
+        As the parameters; `values` has shape (n_samples, d), float64 (float32 where mapped).
     interval : ndarray of shape (n_trials,), in seconds
         Median sampling interval of each trial; inf where a trial has fewer than two samples.
 
@@ -77,10 +78,11 @@ class TimeSeries(Modality):
         names: Sequence[str] | None = None,
         missing: str = "mask",
     ) -> None:
-        values = np.array(values, dtype=np.float64)
+        values = own(values, np.float64, np.float32)
         if values.ndim == 1:
             values = values[:, None]
-        times = as_times(timestamps, "timestamps").copy()
+        as_times(timestamps, "timestamps")
+        times = own(timestamps, np.float64)
         ptr = np.array(ptr, dtype=np.int64)
         if values.ndim != 2 or len(values) != len(times):
             raise ValueError(
@@ -89,7 +91,7 @@ class TimeSeries(Modality):
             )
         if ptr.ndim != 1 or len(ptr) < 1 or ptr[0] != 0 or ptr[-1] != len(times) or (np.diff(ptr) < 0).any():
             raise ValueError(f"ptr must ascend from 0 to the number of samples, {len(times)}. Got {ptr!r:.80}.")
-        if np.isinf(values).any():
+        if any(np.isinf(values[low : low + ROWS_AT_ONCE]).any() for low in range(0, len(values), ROWS_AT_ONCE)):
             raise ValueError("values must be finite, or NaN where missing. Got infinity.")
         if missing not in ("mask", "hold"):
             raise ValueError(f"missing must be 'mask' or 'hold'. Got {missing!r} instead.")
@@ -206,9 +208,12 @@ class TimeSeries(Modality):
 
     def _take(self, rows: np.ndarray) -> Self:
         lengths = np.diff(self.ptr)[rows]
-        return self._gather(concatenated_ranges(self.ptr[rows], lengths), lengths, self.interval[rows])
+        samples = consecutive(rows, self.ptr)
+        if samples is None:
+            samples = concatenated_ranges(self.ptr[rows], lengths)
+        return self._gather(samples, lengths, self.interval[rows])
 
-    def _gather(self, samples: np.ndarray, lengths: np.ndarray, interval: np.ndarray) -> Self:
+    def _gather(self, samples: Any, lengths: np.ndarray, interval: np.ndarray) -> Self:
         new = object.__new__(type(self))
         new._set(
             values=frozen(self.values[samples]),
@@ -377,7 +382,7 @@ class TimeSeries(Modality):
             low, high = self.ptr[one], self.ptr[one + 1]
             times = self.timestamps[low:high]
             inside[low:high] |= (times >= begin) & (times < end)
-        if not inside.any():
+        if inside.all() or not inside.any():
             return self
         lengths = np.diff(np.concatenate([[0], np.cumsum(inside)])[self.ptr])
         return self._gather(np.flatnonzero(inside), lengths, self.interval)
