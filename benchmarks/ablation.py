@@ -8,6 +8,7 @@ it adds to those before it; `skneuro.metrics.modality_contribution` asks for the
 
 ``past + nothing`` adds a modality that carries nothing to ``past``: the stimulus of the set with its trials exchanged.
 ``all + nothing`` does so to the model with everything but alignment. Their loss is shown relative to the model without.
+``+ video, in tubelets`` is ``+ video`` with frames that enter in boxes and not whole (simulation only).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ OBSERVED_NOISE = 0.5  # of the behaviour that stands for the shared gain, in its
 UNALIGNED, ALIGNED = {"gamma": 0.0, "mu": 0.5}, {"gamma": 0.1, "mu": 0.45}
 # The same epochs for all: where training stops by held-out trials, a step would also change when it stops.
 TRAINING = {"d_model": 32, "max_epochs": 12, "early_stopping": False}
+TUBELETS = {"tubelet_size": (3, 4, 4), "tubelet_stride": (2, 4, 4)}
 NO_PAST = {"context": 0.0, "recent_context": 0.0, "coupling": False}
 
 
@@ -105,10 +107,11 @@ STEPS: dict[str, tuple[tuple[str, ...], dict]] = {
     "+ video": (("video",), UNALIGNED),
     "+ behaviour": (("video", "behaviour"), UNALIGNED),
     "+ contrastive": (("video", "behaviour"), ALIGNED),
+    "+ video, in tubelets": (("video",), UNALIGNED | TUBELETS),
     "past + nothing": (("nothing",), UNALIGNED),
     "all + nothing": (("video", "behaviour", "nothing"), UNALIGNED),
 }
-WITHOUT = {"past + nothing": "past", "all + nothing": "+ behaviour"}
+WITHOUT = {"+ video, in tubelets": "past", "past + nothing": "past", "all + nothing": "+ behaviour"}
 
 
 def measure(name: str, step: str, seed: int, more: dict) -> dict:
@@ -170,6 +173,8 @@ def main() -> None:
     for name in options.sets:
         for seed in options.seeds[:1] if options.quick else options.seeds:
             for step in options.steps:
+                if name != "simulation" and "tubelet_size" in STEPS[step][1]:
+                    continue  # there are no frames
                 found.append(measure(name, step, seed, more))
                 if options.write:
                     keep("ablation", found[-1:], ["set", "step", "seed"])

@@ -32,7 +32,7 @@ CASES = [
 def product(recording: SimulatedRecording, *, video: bool) -> dict:
     """Functions that tokenize the recording and that build a training batch, and the windows that each makes."""
     from skneuro.data import read_input
-    from skneuro.training.segments import Segments
+    from skneuro.training.stretches import Segments
 
     spikes, stimuli = containers(recording, video=video)
     tokenizer = SpikeTokenizer(bin_width=0.01, window_bins=5).fit(spikes)

@@ -95,7 +95,7 @@ def match_rates(
         if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name} must be an int of at least 1. Got {value!r} instead.")
     if not tol > 0:
-        raise ValueError(f"tol must be a positive float. Got {tol!r} instead.")
+        raise ValueError(f"tol must be a positive float. Got {tol!r:.80} instead.")
     if not isinstance(estimator, SpikeModel):
         raise TypeError(f"estimator must be a model of spikes, not a pipeline or search around one. Got {estimator!r}.")
     inp = estimator._read(X, y, reset=False)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from skneuro.baselines.gru import GRUModel
 
 _STEPS_PER_CHECK = 50
+_DECAYS, _MANY_BINS = (0.5, 2.0, 8.0), 27_000  # with more bins to learn from the first was always best
 # Beside the network the linear path has less to explain than alone, and a stronger penalty suits it.
 _ALPHA_FACTOR = 5.0
 
@@ -34,7 +35,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "weight_decay": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"}), "array-like"],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
     "chunk_bins": [Interval(Integral, 1, None, closed="left")],
     "max_steps": [Interval(Integral, 1, None, closed="left")],
@@ -64,11 +65,25 @@ def network_config(model: GRUModel) -> GRUConfig:
     )
 
 
-def training_schedule(model: GRUModel, stop_after: int) -> Schedule:
+def weight_decays(model: GRUModel, n_bins: int) -> list[float]:
+    """Weight decays to choose from, with `n_bins` bins of training data."""
+    if isinstance(model.weight_decay, str):
+        return list(_DECAYS if n_bins < _MANY_BINS else _DECAYS[:1])
+    decays = np.atleast_1d(np.asarray(model.weight_decay, dtype=np.float64))
+    if decays.ndim != 1 or not len(decays) or not (np.isfinite(decays) & (decays >= 0)).all():
+        raise ValueError(
+            f"The 'weight_decay' parameter of GRUModel must be 'auto', a float of at least 0 or a sequence of them. "
+            f"Got {model.weight_decay!r:.80} instead."
+        )
+    return decays.tolist()
+
+
+def training_schedule(model: GRUModel, stop_after: int, weight_decay: float) -> Schedule:
     """How long and how fast to train, of which `stop_after` steps are taken."""
-    names = ("max_steps", "batch_size", "chunk_bins", "learning_rate", "weight_decay", "n_iter_no_change")
+    names = ("max_steps", "batch_size", "chunk_bins", "learning_rate", "n_iter_no_change")
     return Schedule(
         **{name: getattr(model, name) for name in names},
+        weight_decay=weight_decay,
         stop_after=stop_after,
         alpha=model.alpha_,
         tol=model.tol,

@@ -239,7 +239,7 @@ def simulate(
         ``n_samples`` simulations of the first trial, then of the second, ...
     """
     if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
-        raise ValueError(f"n_samples must be an int of at least 1. Got {n_samples!r} instead.")
+        raise ValueError(f"n_samples must be an int of at least 1. Got {n_samples!r:.80} instead.")
     trial = np.repeat(np.arange(plan.bins.n_trials), n_samples)
     seeds = entropy(random_state).spawn(len(trial))
     length = np.diff(plan.bins.ptr)[trial]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from skneuro.data._rows import concatenated_ranges
+from skneuro.training.split import hold_out, whole_trials
+
 _N_BLOCKS = 10
 
 
@@ -43,6 +46,36 @@ def held_out_bins(ptr: np.ndarray, fraction: float, gap: int = 0) -> tuple[np.nd
         return ~none, none
     train = ~_widen(held, ptr, min(gap, int(period / 4)))
     return (train, held) if train.any() else (~none, none)
+
+
+def spread_bins(ptr: np.ndarray, fraction: float, gap: int, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Hold out trials, or blocks of long ones, as the Neuroformer does, but evenly spread over the recording.
+
+    Parameters
+    ----------
+    ptr : ndarray of shape (n_trials + 1,)
+        Bins of each trial.
+    fraction : float
+        Share to hold out; 0 holds out none.
+    gap : int
+        Bins next to a block that belong to neither part.
+    groups : ndarray of shape (n_trials,) or None
+        Trials that stay together.
+
+    Returns
+    -------
+    train, held_out : ndarray of shape (n_bins,), bool
+        Disjoint. `held_out` is empty where the data are too short to be split.
+    """
+    n_bins = np.diff(ptr)
+    parts = hold_out(n_bins, fraction, gap, None, groups) if fraction else (whole_trials(n_bins), None)
+    masks = []
+    for part in parts:
+        mask = np.zeros(ptr[-1], dtype=bool)
+        if part is not None:
+            mask[concatenated_ranges(ptr[part.trial] + part.start, part.stop - part.start)] = True
+        masks.append(mask)
+    return masks[0], masks[1]
 
 
 def _widen(held: np.ndarray, ptr: np.ndarray, gap: int) -> np.ndarray:

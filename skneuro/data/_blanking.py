@@ -30,9 +30,9 @@ def blanked(
         raise ValueError(f"The spikes must be of the same {n_trials} trials as the pulses. Got {len(spikes)} trials.")
     for name, value in (("before", before), ("after", after)):
         if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < np.inf:
-            raise ValueError(f"{name} must be a number of seconds, at least 0. Got {value!r} instead.")
+            raise ValueError(f"{name} must be a number of seconds, at least 0. Got {value!r:.80} instead.")
     if not isinstance(edges, (bool, np.bool_)):
-        raise ValueError(f"edges must be True or False. Got {edges!r} instead.")
+        raise ValueError(f"edges must be True or False. Got {edges!r:.80} instead.")
     if edges and before == 0 and after == 0:
         raise ValueError("With edges=True, before or after must be above 0 seconds, or nothing is blanked.")
     if edges:

@@ -308,7 +308,7 @@ def block_edges(spikes: SpikeTrains, duration: float, context: float) -> tuple[n
     """Trial, start, start of what is scored, and stop of consecutive blocks of every trial."""
     duration = check_width(duration, "duration", spikes.resolution)
     if isinstance(context, Real) and context < 0:
-        raise ValueError(f"context must be 0 or more seconds. Got {context!r} instead.")
+        raise ValueError(f"context must be 0 or more seconds. Got {context!r:.80} instead.")
     if context != 0:
         context = check_width(context, "context", spikes.resolution)
     t_start, t_stop = spikes.t_start, spikes.t_stop

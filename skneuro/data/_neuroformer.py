@@ -180,7 +180,7 @@ class _damage:
 def _number(value: Any, name: str) -> float:
     array = np.asarray(value)
     if array.size != 1 or array.dtype.kind not in "iuf":
-        raise ValueError(f"{name} must be one number of seconds. Got {value!r} instead.")
+        raise ValueError(f"{name} must be one number of seconds. Got {value!r:.80} instead.")
     return float(array.ravel()[0])
 
 

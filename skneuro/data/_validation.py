@@ -23,7 +23,7 @@ TOLERANCE = 1e-6
 def check_width(value: Any, name: str, resolution: float | None = None, unit: str = "seconds") -> float:
     """Return a positive number that is a multiple of `resolution`, where there is one."""
     if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(float(value)) or float(value) <= 0:
-        raise ValueError(f"{name} must be a positive number of {unit}. Got {value!r} instead.")
+        raise ValueError(f"{name} must be a positive number of {unit}. Got {value!r:.80} instead.")
     width = float(value)
     if resolution is not None:
         ratio = width / resolution
@@ -84,7 +84,7 @@ def trial_borders(t_start: Any, t_stop: Any, n_trials: int) -> tuple[np.ndarray,
 def whole_counts(array: np.ndarray, counts: str, owner: str) -> np.ndarray:
     """Return whole, non-negative counts; `counts` says whether others are rounded or refused."""
     if counts not in ("round", "strict"):
-        raise ValueError(f"counts must be 'round' or 'strict'. Got {counts!r} instead.")
+        raise ValueError(f"counts must be 'round' or 'strict'. Got {counts!r:.80} instead.")
     if array.dtype.kind not in "iufb":
         try:
             array = array.astype(np.float64)

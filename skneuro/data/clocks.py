@@ -204,7 +204,7 @@ def align_clocks(
     for name, value in (("tolerance", tolerance), ("max_drift", max_drift)):
         if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(value) or value < 0:
             raise ValueError(
-                f"The '{name}' parameter of align_clocks must be a finite number >= 0. Got {value!r} instead."
+                f"The '{name}' parameter of align_clocks must be a finite number >= 0. Got {value!r:.80} instead."
             )
     rate = max_drift * 1e-6
     if len(source) == len(target) and _intervals_agree(source, target, tolerance, rate):

@@ -188,7 +188,7 @@ class Events(Modality):
         if borders.ndim != 2 or borders.shape[1] != 2:
             raise ValueError(f"epochs must be of shape (n_trials, 2): start and stop, seconds. Got {borders.shape}.")
         if not before >= 0:
-            raise ValueError(f"before must be at least 0 seconds. Got {before!r} instead.")
+            raise ValueError(f"before must be at least 0 seconds. Got {before!r:.80} instead.")
         parts = {str(name): np.sort(as_times(one, f"the times of {name!r}")) for name, one in times.items()}
         flat = np.concatenate([np.empty(0), *parts.values()])
         label = np.repeat(np.arange(len(parts)), [len(one) for one in parts.values()])

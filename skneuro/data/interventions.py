@@ -124,7 +124,7 @@ def read_interventions(
     if clamp is not None and not isinstance(clamp, SpikeTrains):
         raise TypeError(f"clamp must be SpikeTrains of the units to clamp. Got {type(clamp).__name__}.")
     if silence is not None and (isinstance(silence, (str, bytes)) or np.ndim(silence) != 1):
-        raise ValueError(f"silence must be a list of unit ids. Got {silence!r}.")
+        raise ValueError(f"silence must be a list of unit ids. Got {silence!r:.80}.")
     if stimulate is not None and not isinstance(stimulate, Mapping):
         raise TypeError(f"stimulate must be a dict of unit id to rate in hertz. Got {type(stimulate).__name__}.")
     clamped = [] if clamp is None else clamp.unit_ids.tolist()
@@ -155,7 +155,7 @@ def read_interventions(
 
 def _rate(unit: Any, rate: Any) -> float:
     if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= float(rate) < np.inf:
-        raise ValueError(f"stimulate must give a rate of at least 0 Hz. Got {rate!r} for unit {unit!r}.")
+        raise ValueError(f"stimulate must give a rate of at least 0 Hz. Got {rate!r:.80} for unit {unit!r}.")
     return float(rate)
 
 

@@ -173,7 +173,7 @@ class Pulses(Modality):
         if borders.ndim != 2 or borders.shape[1] != 2:
             raise ValueError(f"epochs must be of shape (n_trials, 2): start and stop, seconds. Got {borders.shape}.")
         if not before >= 0:
-            raise ValueError(f"before must be at least 0 seconds. Got {before!r} instead.")
+            raise ValueError(f"before must be at least 0 seconds. Got {before!r:.80} instead.")
         found = table["target"].astype(str).to_numpy() if "target" in table else np.full(len(table), "light")
         listed = tuple(sorted(set(found.tolist())) or ["light"]) if names is None else tuple(names)
         unknown = sorted(set(found.tolist()) - set(listed))

@@ -94,9 +94,9 @@ class TimeSeries(Modality):
         if any(np.isinf(values[low : low + ROWS_AT_ONCE]).any() for low in range(0, len(values), ROWS_AT_ONCE)):
             raise ValueError("values must be finite, or NaN where missing. Got infinity.")
         if missing not in ("mask", "hold"):
-            raise ValueError(f"missing must be 'mask' or 'hold'. Got {missing!r} instead.")
+            raise ValueError(f"missing must be 'mask' or 'hold'. Got {missing!r:.80} instead.")
         if names is not None and (isinstance(names, str) or len(names) != values.shape[1]):
-            raise ValueError(f"names must have one name for each of {values.shape[1]} columns. Got {names!r}.")
+            raise ValueError(f"names must have one name for each of {values.shape[1]} columns. Got {names!r:.80}.")
         step = np.diff(times)
         within = np.ones(len(step), dtype=bool)
         borders = ptr[1:-1]
@@ -208,7 +208,7 @@ class TimeSeries(Modality):
 
     def _take(self, rows: np.ndarray) -> Self:
         lengths = np.diff(self.ptr)[rows]
-        samples = consecutive(rows, self.ptr)
+        samples: Any = consecutive(rows, self.ptr)
         if samples is None:
             samples = concatenated_ranges(self.ptr[rows], lengths)
         return self._gather(samples, lengths, self.interval[rows])

@@ -59,9 +59,9 @@ def check_extra_drive(extra_drive: Any, n_units: int, sorted_badly: int) -> None
         raise ValueError("extra_drive needs units that are single cells: n_merged=0 and n_split=0.")
     for unit, millivolts in extra_drive.items():
         if isinstance(unit, bool) or not isinstance(unit, Integral) or not 0 <= int(unit) < n_units:
-            raise ValueError(f"extra_drive must name units 0 .. {n_units - 1}. Got {unit!r}.")
+            raise ValueError(f"extra_drive must name units 0 .. {n_units - 1}. Got {unit!r:.80}.")
         if isinstance(millivolts, bool) or not isinstance(millivolts, Real) or not np.isfinite(float(millivolts)):
-            raise ValueError(f"extra_drive must be a finite number of mV. Got {millivolts!r} for unit {unit!r}.")
+            raise ValueError(f"extra_drive must be a finite number of mV. Got {millivolts!r:.80} for unit {unit!r}.")
 
 
 def check_faults(

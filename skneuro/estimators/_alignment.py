@@ -46,7 +46,7 @@ def _asked(align: Any, modalities: dict[str, Modality]) -> tuple[str, ...]:
     if unknown or SPIKES not in given or len(set(given)) != len(given) or len(given) < 2:
         raise ValueError(
             f"The 'align' parameter must be 'auto', None, one of the modalities {list(modalities)}, or a sequence of "
-            f"{SPIKES!r} and some of them, each once. Got {align!r} instead."
+            f"{SPIKES!r} and some of them, each once. Got {align!r:.80} instead."
         )
     return tuple(name for name in given if name != SPIKES)
 

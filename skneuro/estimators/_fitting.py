@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from skneuro.data import BinnedSpikes, Modality, ModelInput, Video
+from skneuro.data import BinnedSpikes, Modality, ModelInput
 from skneuro.estimators._alignment import aligned_modalities
 from skneuro.estimators._told import behaviour_moments, behaviour_names, behaviour_sizes
 from skneuro.metrics.likelihood import bits_per_spike, poisson_log_pmf
@@ -17,8 +17,9 @@ from skneuro.training.evaluation import stretch_log_likelihood
 from skneuro.training.fitted import DTYPES, build_network, count_statistics, pick_device
 from skneuro.training.loop import TrainingSettings, TrainingState
 from skneuro.training.modality_table import Scale, describe
-from skneuro.training.segments import BatchBuilder, Segments, cut_segments, segment_bins
-from skneuro.training.split import hold_out, whole_trials
+from skneuro.training.segments import BatchBuilder, cut_segments, segment_bins
+from skneuro.training.split import hold_out, shown_clips, whole_trials
+from skneuro.training.stretches import Segments
 
 FIRST_TEMPERATURE = 0.1  # from which a learned one starts
 SHORTEST_LAG, BINS_OF_LAG = 0.1, 10  # seconds, bins
@@ -61,16 +62,10 @@ def split(est: Any, inp: ModelInput, seed: int) -> tuple[Segments, Segments | No
     fraction = est.validation_fraction
     if fraction == "auto":
         fraction = min(max(ENOUGH_SPIKES / max(n_spikes, 1), LEAST_FRACTION), USUAL_FRACTION)
-    training, held = hold_out(n_bins, float(fraction), gap, rng, _shown_clips(inp))
+    training, held = hold_out(n_bins, float(fraction), gap, rng, shown_clips(inp.modalities))
     if held is not None and not _has_spikes(inp.spikes, held):
         return whole_trials(n_bins), None
     return training, held
-
-
-def _shown_clips(inp: ModelInput) -> np.ndarray | None:
-    """Clip of each trial, where trials share a video."""
-    videos = [m for _, m in inp.modalities.items() if isinstance(m, Video)] if inp.modalities is not None else []
-    return videos[0].clip_ids if videos else None
 
 
 def _has_spikes(binned: BinnedSpikes, stretches: Segments) -> bool:

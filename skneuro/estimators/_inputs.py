@@ -22,7 +22,7 @@ def positive_integer(name: str, value: Any) -> int:
         If it is not a positive whole number.
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"The '{name}' parameter must be an int >= 1. Got {value!r} instead.")
+        raise ValueError(f"The '{name}' parameter must be an int >= 1. Got {value!r:.80} instead.")
     return int(value)
 
 

@@ -26,7 +26,8 @@ from skneuro.training.evaluation import set_ceiling
 from skneuro.training.fitted import FittedModel
 from skneuro.training.loop import FINISHED, TrainingSettings, TrainingState, train
 from skneuro.training.modality_table import Scale
-from skneuro.training.segments import BatchBuilder, Segments
+from skneuro.training.segments import BatchBuilder
+from skneuro.training.stretches import Segments
 
 MORE_EPOCHS = 4 / 3  # of a refit on all data
 CHANCE = 2.0  # nats of held-out likelihood: less is no reason for another weight decay

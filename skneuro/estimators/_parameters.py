@@ -94,7 +94,7 @@ def _check_device(est: Any) -> None:
     except (RuntimeError, AssertionError) as error:  # not a device; a build of torch without it
         raise InvalidParameterError(
             f"The 'device' parameter of {type(est).__name__} must be 'auto', 'cpu', or what this machine has of "
-            f"'cuda', 'cuda:1', 'mps'. Got {est.device!r} instead."
+            f"'cuda', 'cuda:1', 'mps'. Got {est.device!r:.80} instead."
         ) from error
 
 
@@ -105,14 +105,14 @@ def _check_tubelets(est: Any) -> None:
         if isinstance(value, (tuple, list)) and not (len(value) == 3 and all(map(_is_positive_int, value))):
             raise InvalidParameterError(
                 f"The {parameter!r} parameter of {name} must be three ints >= 1: frames, rows and columns (pixels). "
-                f"Got {value!r} instead."
+                f"Got {value!r:.80} instead."
             )
     size, stride = est.tubelet_size, est.tubelet_stride
     if isinstance(stride, (tuple, list)):
         if size is None:
             raise InvalidParameterError(
                 f"The 'tubelet_stride' parameter of {name} must be 'auto' with tubelet_size=None: whole frames have no "
-                f"stride. Got {stride!r} instead."
+                f"stride. Got {stride!r:.80} instead."
             )
         if isinstance(size, (tuple, list)) and any(step > n for step, n in zip(stride, size, strict=True)):
             raise InvalidParameterError(

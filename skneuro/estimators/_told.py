@@ -11,7 +11,7 @@ import numpy as np
 from skneuro._sklearn_compat import InvalidParameterError
 from skneuro.data import Modalities, ModelInput, Video
 from skneuro.data.modality import known_moments
-from skneuro.training.segments import Segments
+from skneuro.training.stretches import Segments
 
 
 def behaviour_names(est: Any) -> tuple[str, ...]:
@@ -34,12 +34,12 @@ def check_behaviour(est: Any) -> None:
     ):
         raise InvalidParameterError(
             f"The 'behaviour' parameter of {type(est).__name__} must be None or different names of modalities, such as "
-            f"'speed' or ('speed', 'gaze'). Got {est.behaviour!r} instead."
+            f"'speed' or ('speed', 'gaze'). Got {est.behaviour!r:.80} instead."
         )
     if names and est.context == 0:
         raise InvalidParameterError(
             f"The 'behaviour' parameter of {type(est).__name__} must be None with context=0: behaviour is read from "
-            f"the state of the long past. Got {est.behaviour!r} instead; set context (seconds) above 0."
+            f"the state of the long past. Got {est.behaviour!r:.80} instead; set context (seconds) above 0."
         )
 
 

@@ -17,7 +17,8 @@ from skneuro.nn import Neuroformer
 from skneuro.nn.batch import Batch
 from skneuro.training.contexts import context_batches, log_odds, states_at
 from skneuro.training.own_frames import Buckets
-from skneuro.training.segments import BatchBuilder, Segments
+from skneuro.training.segments import BatchBuilder
+from skneuro.training.stretches import Segments
 
 VALUES_AT_ONCE = 4_000_000  # pixels of all the frames that a batch of contexts sees
 

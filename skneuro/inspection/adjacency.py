@@ -187,7 +187,7 @@ def _positions(order: Any, matrix: np.ndarray) -> np.ndarray:
         return np.arange(len(matrix))
     if isinstance(order, str):
         if order not in _ORDERS:
-            raise ValueError(f"The 'order' parameter must be one of {_ORDERS} or positions. Got {order!r} instead.")
+            raise ValueError(f"The 'order' parameter must be one of {_ORDERS} or positions. Got {order!r:.80} instead.")
         if order == "hubs":
             return np.argsort(-np.abs(size).sum(axis=0), kind="stable")
         profiles = np.hstack([size, size.T])

@@ -109,7 +109,7 @@ class LossWeightDisplay:
         results = search.cv_results_
         if f"mean_test_{metric}" not in results:
             known = sorted(key.removeprefix("mean_test_") for key in results if key.startswith("mean_test_"))
-            raise ValueError(f"The 'metric' parameter must be one of {known}. Got {metric!r} instead.")
+            raise ValueError(f"The 'metric' parameter must be one of {known}. Got {metric!r:.80} instead.")
         gamma, mu = _searched(results, "gamma"), _searched(results, "mu")
         score = np.asarray(results[f"mean_test_{metric}"], dtype=float)
         rank = np.where(np.isnan(score), -np.inf, score)

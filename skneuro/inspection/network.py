@@ -109,7 +109,7 @@ class NetworkDisplay:
         """
         strength = self._strength()
         if max_edges < 0:
-            raise ValueError(f"The 'max_edges' parameter must be 0 or more. Got {max_edges!r} instead.")
+            raise ValueError(f"The 'max_edges' parameter must be 0 or more. Got {max_edges!r:.80} instead.")
         self.figure_, self.ax_ = one_axes(ax, "NetworkDisplay.plot", figsize=(5.5, 5.5))
         from matplotlib.patches import FancyArrowPatch
 

@@ -70,7 +70,7 @@ def whitened_sta(
     check_width(span, "span")
     candidates = np.asarray(shrinkage, dtype=float)
     if candidates.ndim != 1 or not len(candidates) or not (candidates > 0).all():
-        raise ValueError(f"shrinkage must be positive numbers. Got {shrinkage!r} instead.")
+        raise ValueError(f"shrinkage must be positive numbers. Got {shrinkage!r:.80} instead.")
     binned = spikes.bin(bin_width)
     interval = float(np.median(video.frame_interval))
     total = n_values(video, span)

@@ -213,13 +213,13 @@ class StimulusAttentionDisplay:
         ids = self.maps.unit_ids.tolist()
         if isinstance(units, str):
             if units != "population":
-                raise ValueError(f"units must be ids, 'population' or None. Got {units!r} instead.")
+                raise ValueError(f"units must be ids, 'population' or None. Got {units!r:.80} instead.")
             size = np.sqrt((self.maps.maps**2).mean(axis=(1, 2, 3), keepdims=True))
             scaled = np.divide(self.maps.maps, size, out=np.zeros_like(self.maps.maps), where=size > 0)
             return {f"{len(ids)} units": np.sqrt((scaled**2).mean(axis=0))}
         wanted = ids[:4] if units is None else np.asarray(units).tolist()
         if not isinstance(wanted, list) or not wanted or not set(wanted) <= set(ids):
-            raise ValueError(f"units must be ids among {ids[:10]}, 'population' or None. Got {units!r} instead.")
+            raise ValueError(f"units must be ids among {ids[:10]}, 'population' or None. Got {units!r:.80} instead.")
         return {f"unit {unit}": self.maps.maps[ids.index(unit)] for unit in wanted}
 
 

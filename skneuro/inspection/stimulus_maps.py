@@ -243,18 +243,18 @@ def stimulus_maps(
 def check_patch(patch: Any, shape: tuple[int, int]) -> None:
     """Refuse a side of squares that do not fit into frames of this height and width."""
     if isinstance(patch, bool) or not isinstance(patch, Integral) or int(patch) not in range(1, min(shape) + 1):
-        raise ValueError(f"patch must be an int from 1 to {min(shape)}, in pixels. Got {patch!r} instead.")
+        raise ValueError(f"patch must be an int from 1 to {min(shape)}, in pixels. Got {patch!r:.80} instead.")
 
 
 def _check_choice(name: str, value: Any, known: Sequence[str]) -> None:
     if value not in known:
-        raise ValueError(f"The {name!r} parameter must be one of {list(known)}. Got {value!r} instead.")
+        raise ValueError(f"The {name!r} parameter must be one of {list(known)}. Got {value!r:.80} instead.")
 
 
 def check_positive(name: str, value: Any) -> None:
     """Refuse what is not an int of at least 1."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name} must be an int of at least 1. Got {value!r} instead.")
+        raise ValueError(f"{name} must be an int of at least 1. Got {value!r:.80} instead.")
 
 
 def _read(estimator: Any, spikes: Any, stimuli: Any) -> tuple[Any, ModelInput]:
@@ -288,7 +288,7 @@ def _positions(units: Sequence[Any] | None, unit_ids: np.ndarray) -> np.ndarray:
     place = {unit: k for k, unit in enumerate(unit_ids.tolist())}
     asked = np.asarray(units).tolist()
     if not isinstance(asked, list) or not asked or len(set(asked)) < len(asked) or not set(asked) <= set(place):
-        raise ValueError(f"units must be different ids among {list(place)[:10]}. Got {units!r} instead.")
+        raise ValueError(f"units must be different ids among {list(place)[:10]}. Got {units!r:.80} instead.")
     return np.array([place[unit] for unit in asked])
 
 

@@ -16,7 +16,7 @@ def check_spikes(spikes: Any, name: str = "spikes") -> SpikeTrains:
     if not isinstance(spikes, SpikeTrains):
         raise TypeError(f"{name} must be SpikeTrains. Got {type(spikes).__name__}; convert with as_spike_trains.")
     if 0 in spikes.shape:
-        raise ValueError(f"{name} must hold at least one trial and one unit. Got {spikes!r}.")
+        raise ValueError(f"{name} must hold at least one trial and one unit. Got {spikes!r:.80}.")
     return spikes
 
 

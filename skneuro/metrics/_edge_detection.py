@@ -189,7 +189,7 @@ def precision_at_k(adjacency: ArrayLike, true_adjacency: ArrayLike, k: int | Non
         if k == 0:
             return float("nan")
     if isinstance(k, bool) or not isinstance(k, Integral) or not 1 <= k <= len(edge):
-        raise ValueError(f"k must be a whole number from 1 to the number of pairs, {len(edge)}. Got {k!r} instead.")
+        raise ValueError(f"k must be a whole number from 1 to the number of pairs, {len(edge)}. Got {k!r:.80} instead.")
     strength = np.abs(strength)
     border = np.partition(strength, -k)[-k]
     above, tied = strength > border, strength == border

@@ -74,10 +74,10 @@ def retrieval(
     size = n_segments if pool_size is None else pool_size
     if not isinstance(size, Integral) or not 2 <= size <= n_segments:
         raise ValueError(
-            f"The 'pool_size' parameter must be an int from 2 to {n_segments} segments. Got {pool_size!r} instead."
+            f"The 'pool_size' parameter must be an int from 2 to {n_segments} segments. Got {pool_size!r:.80} instead."
         )
     if not len(top) or any(not isinstance(k, Integral) or k < 1 for k in top):
-        raise ValueError(f"The 'top' parameter must hold ints >= 1. Got {top!r}.")
+        raise ValueError(f"The 'top' parameter must hold ints >= 1. Got {top!r:.80}.")
     similarity = _unit(activity, "neural") @ _unit(shown, "stimulus").T  # [activity, stimulus]
     own = similarity.diagonal()
     first = np.unique(ids, return_index=True)[1]  # one sample of each segment stands for its stimulus

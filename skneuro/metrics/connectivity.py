@@ -213,6 +213,6 @@ def _columns(hubs: ArrayLike, n_units: int) -> np.ndarray:
     whole = columns.ndim == 1 and columns.dtype.kind in "iu"
     if not whole or columns.min() < 0 or columns.max() >= n_units or len(np.unique(columns)) < len(columns):
         raise ValueError(
-            f"hubs must be columns of the adjacency, from 0 to {n_units - 1} and each once. Got {hubs!r} instead."
+            f"hubs must be columns of the adjacency, from 0 to {n_units - 1} and each once. Got {hubs!r:.80} instead."
         )
     return columns

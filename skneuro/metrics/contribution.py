@@ -315,7 +315,7 @@ def _least_shift(min_shift: float | None, spikes: SpikeTrains) -> float:
         return 0.1
     if min_shift >= seconds / 2:
         raise ValueError(
-            f"The 'min_shift' parameter must be below half of the {seconds:g} s of all trials. Got {min_shift!r}."
+            f"The 'min_shift' parameter must be below half of the {seconds:g} s of all trials. Got {min_shift!r:.80}."
         )
     return min_shift / seconds
 

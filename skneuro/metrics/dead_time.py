@@ -57,7 +57,7 @@ def dead_time_score(estimator: Any, X: Any, y: Any = None, *, dead_time: float |
     True
     """
     if dead_time is not None and not (isinstance(dead_time, Real) and 0 <= dead_time < np.inf):
-        raise ValueError(f"The 'dead_time' parameter must be a number of seconds >= 0, or None. Got {dead_time!r}.")
+        raise ValueError(f"The 'dead_time' parameter must be a number of seconds >= 0, or None. Got {dead_time!r:.80}.")
     inp = read_input(X, y, bin_width=estimator.bin_width, estimator="dead_time_score")
     if dead_time is None:
         dead_time = lookahead(inp.trials)

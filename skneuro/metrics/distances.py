@@ -53,7 +53,7 @@ def spike_train_distance(
     array([0.])
     """
     if kind not in ("victor_purpura", "van_rossum"):
-        raise ValueError(f"The 'kind' parameter must be 'victor_purpura' or 'van_rossum'. Got {kind!r} instead.")
+        raise ValueError(f"The 'kind' parameter must be 'victor_purpura' or 'van_rossum'. Got {kind!r:.80} instead.")
     check_width(time_scale, "time_scale")
     check_same_units(a, b)
     if len(a) != len(b) or np.abs(a.duration - b.duration).max() > 1e-6:

@@ -116,7 +116,7 @@ def evaluate_generation(
     """
     if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 2:
         raise ValueError(
-            f"n_samples must be an int of at least 2: one simulated train is not a rate. Got {n_samples!r} instead."
+            f"n_samples must be an int of at least 2: one simulated train is not a rate. Got {n_samples!r:.80} instead."
         )
     recorded = _read(spikes, stimuli, stimulus_ids, "spikes")
     reference = None if train is None else _read(train, train_stimuli, None, "train")

@@ -233,7 +233,7 @@ def shared_variance(spikes: SpikeTrains, bin_width: float, n_components: int = 1
     from sklearn.decomposition import FactorAnalysis
 
     if isinstance(n_components, bool) or not isinstance(n_components, Integral) or n_components < 1:
-        raise ValueError(f"n_components must be an int of at least 1. Got {n_components!r} instead.")
+        raise ValueError(f"n_components must be an int of at least 1. Got {n_components!r:.80} instead.")
     counts = observed_counts(check_spikes(spikes).bin(bin_width))
     counts = counts[np.isfinite(counts).all(axis=1)]
     counts = counts[:, counts.std(axis=0) > 0] if len(counts) else counts

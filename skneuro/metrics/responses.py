@@ -188,7 +188,7 @@ def _spearman_brown(reliability: np.ndarray, factor: float) -> np.ndarray:
 
 def _check_int(value: Any, name: str) -> None:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name} must be an int of at least 1. Got {value!r} instead.")
+        raise ValueError(f"{name} must be an int of at least 1. Got {value!r:.80} instead.")
 
 
 def explainable_variance(recorded: Any) -> np.ndarray:

@@ -73,7 +73,7 @@ def two_sample_accuracy(
     check_same_units(recorded, sampled)
     n_bins = bins_of_window(window, bin_width)
     if isinstance(n_folds, bool) or not isinstance(n_folds, Integral) or n_folds < 2:
-        raise ValueError(f"n_folds must be an int of at least 2. Got {n_folds!r} instead.")
+        raise ValueError(f"n_folds must be an int of at least 2. Got {n_folds!r:.80} instead.")
     if groups is None:
         groups = np.arange(len(recorded)), np.arange(len(sampled))
     for ids, spikes, name in zip(groups, (recorded, sampled), ("recorded", "sampled"), strict=True):

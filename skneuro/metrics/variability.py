@@ -188,7 +188,7 @@ def autocorrelation(spikes: SpikeTrains, bin_width: float, n_lags: int = 20) -> 
     array([[-1.,  1.]])
     """
     if isinstance(n_lags, bool) or not isinstance(n_lags, Integral) or n_lags < 1:
-        raise ValueError(f"n_lags must be an int of at least 1. Got {n_lags!r} instead.")
+        raise ValueError(f"n_lags must be an int of at least 1. Got {n_lags!r:.80} instead.")
     binned = check_spikes(spikes).bin(bin_width)
     trial, _ = trial_and_place(binned)
     counts = observed_counts(binned)

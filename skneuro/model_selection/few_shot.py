@@ -273,7 +273,7 @@ def _seeds(seeds: Any) -> list[int]:
     listed = list(values) if isinstance(values, (range, list, tuple, np.ndarray)) else []
     if not listed or any(not isinstance(seed, Integral) or seed < 0 for seed in listed):
         raise ValueError(
-            f"The 'seeds' parameter must be a positive int, or a sequence of ints from 0 on. Got {seeds!r} instead."
+            f"The 'seeds' parameter must be a positive int, or a sequence of ints from 0 on. Got {seeds!r:.80} instead."
         )
     return [int(seed) for seed in listed]
 

@@ -20,7 +20,8 @@ from skneuro.nn.batch import Batch
 from skneuro.nn.behaviour import BehaviourNetwork, Lags, NeuralState
 from skneuro.training.evaluation import walk
 from skneuro.training.fitted import BUILDING
-from skneuro.training.segments import BatchBuilder, Segments, cut_segments, segment_bins, shuffled_batches
+from skneuro.training.segments import BatchBuilder, cut_segments, segment_bins, shuffled_batches
+from skneuro.training.stretches import Segments
 
 CHUNK_BINS = 4_000
 AVERAGE_DECAY = 0.98

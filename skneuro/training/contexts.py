@@ -15,7 +15,8 @@ from skneuro.nn.keys import ModalityKeys, TimedKeys
 from skneuro.nn.layout import known_until
 from skneuro.nn.softmax_heads import all_prefixes
 from skneuro.nn.windows import window_tokens
-from skneuro.training.segments import BatchBuilder, Segments
+from skneuro.training.segments import BatchBuilder
+from skneuro.training.stretches import Segments
 
 ROWS = 256  # contexts at once
 

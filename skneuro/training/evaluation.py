@@ -15,7 +15,8 @@ from skneuro.nn import Neuroformer, NeuroformerConfig
 from skneuro.nn.batch import Batch
 from skneuro.nn.layout import Layout, latest_samples
 from skneuro.nn.neuroformer import Output
-from skneuro.training.segments import BatchBuilder, Segments, cut_segments
+from skneuro.training.segments import BatchBuilder, cut_segments
+from skneuro.training.stretches import Segments
 
 PIECE_BINS, SHORTEST_PIECE = 400, 100
 TRUSTED = 0.999  # share of the training intensities that a ceiling leaves alone

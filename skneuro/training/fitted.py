@@ -15,7 +15,8 @@ from skneuro.nn import Neuroformer, NeuroformerConfig
 from skneuro.nn.config import N_COMPONENTS, ModalityConfig, Tubelets
 from skneuro.training import evaluation
 from skneuro.training.modality_table import Scale, describe, modality_tables
-from skneuro.training.segments import BatchBuilder, Segments
+from skneuro.training.segments import BatchBuilder
+from skneuro.training.stretches import Segments
 
 CELLS_AT_ONCE = 2**17  # of counts
 BUILDING = threading.Lock()  # initial weights come from a global generator, which threads would share

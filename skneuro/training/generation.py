@@ -16,7 +16,8 @@ from skneuro.nn.batch import Batch, block_bins
 from skneuro.nn.sampling import ClosedLoop, ModalityView, Streams
 from skneuro.training.evaluation import walk
 from skneuro.training.fitted import FittedModel
-from skneuro.training.segments import BatchBuilder, Segments
+from skneuro.training.segments import BatchBuilder
+from skneuro.training.stretches import Segments
 
 CELLS_AT_ONCE = 50_000
 HISTORY_CELLS = 2_000_000  # (row, bin, unit) cells of the past that rows which are simulated together may hold

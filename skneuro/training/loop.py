@@ -15,7 +15,8 @@ from skneuro._memory import Holes
 from skneuro.exceptions import NonFiniteLossError
 from skneuro.nn import Neuroformer
 from skneuro.nn.batch import Batch
-from skneuro.training.segments import BatchBuilder, Segments, cut_segments, segment_bins, shuffled_batches
+from skneuro.training.segments import BatchBuilder, cut_segments, segment_bins, shuffled_batches
+from skneuro.training.stretches import Segments
 
 WARM_UP_STEPS = 50
 FINAL_RATE = 0.02

@@ -12,7 +12,8 @@ from torch import Tensor
 from skneuro.data import Video
 from skneuro.nn.batch import Batch, block_bins
 from skneuro.nn.keys import ModalityKeys
-from skneuro.training.segments import BatchBuilder, Segments
+from skneuro.training.segments import BatchBuilder
+from skneuro.training.stretches import Segments
 
 
 @dataclass(frozen=True)

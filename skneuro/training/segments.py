@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,25 +15,10 @@ from skneuro.nn.keys import ModalityKeys
 from skneuro.nn.layout import Layout
 from skneuro.nn.moving import moved
 from skneuro.training.modality_table import ModalityTable
+from skneuro.training.stretches import Segments
 
 SEGMENT_BINS = 100
 POOL = 8
-
-
-@dataclass(frozen=True)
-class Segments:
-    """Scored stretches of trials: bins ``start`` to ``stop`` of ``trial``, counted from the trial's first bin."""
-
-    trial: np.ndarray
-    start: np.ndarray
-    stop: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.trial)
-
-    def take(self, index: np.ndarray) -> Segments:
-        """Some of them."""
-        return Segments(self.trial[index], self.start[index], self.stop[index])
 
 
 def segment_bins(config: NeuroformerConfig) -> int:

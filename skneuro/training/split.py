@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from skneuro.training.segments import Segments
+from skneuro.data import Modalities, Video
+from skneuro.training.stretches import Segments
 
 N_BLOCKS = 10
 
@@ -16,7 +17,7 @@ def whole_trials(n_bins: np.ndarray) -> Segments:
 
 
 def hold_out(
-    n_bins: np.ndarray, fraction: float, gap: int, rng: np.random.Generator, groups: np.ndarray | None = None
+    n_bins: np.ndarray, fraction: float, gap: int, rng: np.random.Generator | None, groups: np.ndarray | None = None
 ) -> tuple[Segments, Segments | None]:
     """Split off a validation set.
 
@@ -32,6 +33,8 @@ def hold_out(
         Share of the data to hold out.
     gap : int
         Bins that a model remembers.
+    rng : Generator or None
+        Draws what is held out; None spreads it evenly over the recording.
     groups : ndarray of shape (n_trials,), default=None
         Trials that must stay together; every trial for itself where None, or where all are in one group.
 
@@ -49,7 +52,7 @@ def hold_out(
         if borders[1] <= 2 * gap or borders[1] < 10:
             kept.append((trial, 0, n_bins[trial]))
             continue
-        blocks = np.sort(rng.permutation(N_BLOCKS)[:held_blocks])
+        blocks = np.sort(_some(N_BLOCKS, held_blocks, rng))
         free = np.ones(n_bins[trial], dtype=bool)
         for block in blocks:
             held_out.append((trial, borders[block], borders[block + 1]))
@@ -62,15 +65,25 @@ def hold_out(
 
 
 def _hold_out_trials(
-    whole: Segments, fraction: float, rng: np.random.Generator, groups: np.ndarray | None
+    whole: Segments, fraction: float, rng: np.random.Generator | None, groups: np.ndarray | None
 ) -> tuple[Segments, Segments]:
     group = np.arange(len(whole))
     if groups is not None and len(np.unique(groups[whole.trial])) > 1:
         group = np.unique(groups[whole.trial], return_inverse=True)[1]
     n_groups = int(group.max()) + 1
-    chosen = rng.permutation(n_groups)[: min(max(round(fraction * n_groups), 1), n_groups - 1)]
+    chosen = _some(n_groups, min(max(round(fraction * n_groups), 1), n_groups - 1), rng)
     held = np.isin(group, chosen)
     return whole.take(np.flatnonzero(~held)), whole.take(np.flatnonzero(held))
+
+
+def _some(n: int, k: int, rng: np.random.Generator | None) -> np.ndarray:
+    return ((np.arange(k) + 0.5) * n / k).astype(np.int64) if rng is None else rng.permutation(n)[:k]
+
+
+def shown_clips(modalities: Modalities | None) -> np.ndarray | None:
+    """Clip of each trial, where trials share a video: `groups` of :func:`hold_out`."""
+    videos = [m for _, m in modalities.items() if isinstance(m, Video)] if modalities is not None else []
+    return videos[0].clip_ids if videos else None
 
 
 def _segments(rows: list[tuple[int, int, int]]) -> Segments:

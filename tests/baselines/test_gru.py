@@ -21,6 +21,7 @@ QUICK = {
     "max_steps": 80,
     "learning_rate": 1e-2,
     "chunk_bins": 30,
+    "weight_decay": 0.5,
     "refit": False,
     "random_state": 0,
 }
@@ -257,3 +258,19 @@ def test_dropout_keeps_the_mean_and_does_nothing_in_evaluation():
     x = torch.ones(100_000)
     assert np.isclose(dropout.train()(x).mean(), 1.0, atol=0.01)
     assert torch.equal(dropout.eval()(x), x)
+
+
+def test_of_several_weight_decays_the_held_out_data_choose(population):
+    alone = {decay: GRUModel(**{**QUICK, "weight_decay": decay}).fit(population) for decay in (0.0, 30.0)}
+    best = {decay: model.validation_scores_.max() for decay, model in alone.items()}
+    model = GRUModel(**{**QUICK, "weight_decay": [0.0, 30.0]}).fit(population)
+    assert model.weight_decay_ == max(best, key=best.get)
+    np.testing.assert_allclose(model.validation_scores_, alone[model.weight_decay_].validation_scores_, rtol=1e-5)
+    blind = GRUModel(**{**QUICK, "weight_decay": [30.0, 0.0], "validation_fraction": 0.0}).fit(population)
+    assert blind.weight_decay_ == 30.0
+
+
+@pytest.mark.parametrize("decay", [[], [-1.0], [[0.5]], [np.nan]])
+def test_weight_decays_are_numbers_from_zero_on(population, decay):
+    with pytest.raises(ValueError, match="weight_decay.*float of at least 0 or a sequence"):
+        GRUModel(**{**QUICK, "weight_decay": decay}).fit(population)

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skneuro.baselines._split import held_out_bins, runs
+from skneuro.baselines._split import held_out_bins, runs, spread_bins
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=30)
 
@@ -48,3 +48,24 @@ def test_runs_are_the_selected_bins_and_cross_no_trial(lengths, seed):
         covered[start:stop] += 1
         assert np.searchsorted(ptr, start, side="right") == np.searchsorted(ptr, stop - 1, side="right")
     assert (covered == selected).all()
+
+
+def test_what_the_network_stops_by_is_spread_over_the_recording():
+    ptr = np.arange(0, 2010, 10)  # 200 trials
+    train, held = spread_bins(ptr, 0.1, 3, None)
+    assert (train ^ held).all()
+    assert np.flatnonzero(held[::10]).tolist() == list(range(5, 200, 10))
+
+
+def test_repeats_of_a_clip_are_held_out_together():
+    ptr, clip = np.arange(0, 201, 10), np.arange(20) % 5
+    train, held = spread_bins(ptr, 0.2, 0, clip)
+    assert set(clip[held[::10]]) == {2} and held.sum() == 40 and (train ^ held).all()
+
+
+def test_one_trial_is_stopped_by_a_block_with_gaps():
+    ptr = np.array([0, 1000])
+    train, held = spread_bins(ptr, 0.1, 20, None)
+    assert runs(held, ptr).tolist() == [[500, 600]]
+    assert runs(train, ptr).tolist() == [[0, 480], [620, 1000]]
+    assert not spread_bins(ptr, 0.0, 20, None)[1].any()

@@ -76,7 +76,7 @@ def test_contexts_that_miss_a_units_spikes_at_some_lags_are_named():
 def test_deletion_is_what_a_loop_over_spikes_finds():
     """One context and one spike at a time, through the network's own likelihood; past, recent spikes and coupling."""
     from skneuro.training.contexts import log_odds
-    from skneuro.training.segments import Segments
+    from skneuro.training.stretches import Segments
 
     model = fit(window_bins=1, context=0.05, recent_context=0.05, coupling=True)
     X = counts(3)[:1, :60]

@@ -9,7 +9,7 @@ from skneuro import NeuroformerEstimator
 from skneuro.data import Covariates, Modalities, Recording, SpikeTrains, TimeSeries, Video
 from skneuro.exceptions import IncompatibleModalityError
 from skneuro.metrics import retrieval
-from skneuro.training.segments import Segments
+from skneuro.training.stretches import Segments
 
 BIN = 0.05
 ALL = ("spikes", "video", "speed")

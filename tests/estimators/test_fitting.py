@@ -8,7 +8,7 @@ from skneuro import NeuroformerEstimator
 from skneuro.data import Modalities, SpikeTrains, TimeSeries, Video, read_input
 from skneuro.estimators import _fitting, _learner
 from skneuro.persistence import load
-from skneuro.training.segments import Segments
+from skneuro.training.stretches import Segments
 
 
 def test_seconds_are_covered_by_whole_bins():

@@ -7,7 +7,7 @@ import torch
 from skneuro import NeuroformerEstimator, SpikeTrains
 from skneuro.baselines import ConstantMarginal
 from skneuro.training.fitted import build_network, count_statistics
-from skneuro.training.segments import Segments
+from skneuro.training.stretches import Segments
 
 WIDTH = 0.05
 

@@ -16,7 +16,7 @@ from skneuro.estimators._told import behaviour_on_bins, without_behaviour
 from skneuro.exceptions import IncompatibleModalityError
 from skneuro.nn.told import ToldBehaviour
 from skneuro.persistence import load
-from skneuro.training.segments import Segments
+from skneuro.training.stretches import Segments
 
 BIN = 0.05
 

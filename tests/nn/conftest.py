@@ -11,7 +11,8 @@ from skneuro.data import BinnedSpikes, Modalities, TimeSeries, Video
 from skneuro.nn import ModalityConfig, Neuroformer, NeuroformerConfig
 from skneuro.nn.config import Tubelets
 from skneuro.training.modality_table import Scale, modality_tables
-from skneuro.training.segments import BatchBuilder, Segments
+from skneuro.training.segments import BatchBuilder
+from skneuro.training.stretches import Segments
 
 BIN_WIDTH = 0.05
 SPEED = ModalityConfig("speed", 2)

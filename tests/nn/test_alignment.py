@@ -8,7 +8,7 @@ from skneuro.data import Modalities, TimeSeries, Video
 from skneuro.nn import neuroformer
 from skneuro.nn.alignment import Alignment, contrastive_loss
 from skneuro.nn.config import N_COMPONENTS
-from skneuro.training.segments import Segments
+from skneuro.training.stretches import Segments
 
 DURATION = 0.25
 

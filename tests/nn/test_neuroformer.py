@@ -12,7 +12,7 @@ from skneuro.data import Modalities, TimeSeries, Video
 from skneuro.estimators._fitting import settings
 from skneuro.nn import NeuroformerConfig
 from skneuro.training.loop import batch_loss
-from skneuro.training.segments import Segments
+from skneuro.training.stretches import Segments
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 

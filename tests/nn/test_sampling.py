@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from skneuro.nn.sampling import ClosedLoop, Streams, draw
-from skneuro.training.segments import Segments
+from skneuro.training.stretches import Segments
 
 N_UNITS = 2
 

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from skneuro.data import Recording, SpikeTrains
 from skneuro.training import evaluation
-from skneuro.training.segments import Segments
+from skneuro.training.stretches import Segments
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 LENGTHS = (7, 64, 0, 23, 64, 1)

@@ -9,7 +9,7 @@ import torch
 
 from skneuro.data import BinnedSpikes
 from skneuro.training.fitted import FittedModel, build_network, count_statistics
-from skneuro.training.segments import Segments
+from skneuro.training.stretches import Segments
 
 
 def test_one_seed_is_one_network_whatever_the_precision(tiny):

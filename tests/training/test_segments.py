@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skneuro.nn.moving import moved
-from skneuro.training.segments import Segments, cut_segments, segment_bins, shuffled_batches
+from skneuro.training.segments import cut_segments, segment_bins, shuffled_batches
+from skneuro.training.stretches import Segments
 
 
 def stretches_of(rows):
