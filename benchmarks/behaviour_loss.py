@@ -60,14 +60,11 @@ def measure(recording: str, weight: float, share: float, seed: int, data: tuple,
     labelled = train[labelled_trials(spikes.duration[train], share, seed, "block")]
     names = [name for name, _ in behaviour.items()]
     model = NeuroformerEstimator(
-        bin_width=BIN_WIDTH, window_bins=1, gamma=0.0, mu=0.5, behaviour=names if weight else None,
-        behaviour_weight=weight, random_state=seed,
+        bin_width=BIN_WIDTH, window_bins=1, gamma=0.0, mu=0.5, behaviour=names, behaviour_weight=weight,
+        random_state=seed,
     ).set_params(**more)  # fmt: skip
     start = time.process_time()
-    if weight:
-        model.fit(spikes[train], known_in(behaviour, labelled)[train])
-    else:
-        model.fit(spikes[train])
+    model.fit(spikes[train], known_in(behaviour, labelled)[train])
     seconds = time.process_time() - start
     decoder = NeuroformerRegressor(FrozenEstimator(model), mode="frozen", causal=True, random_state=seed)
     decoder.fit(spikes[labelled], behaviour[labelled])
