@@ -55,9 +55,7 @@ def full() -> str:
     rows = rows_of("decoding")
     body = []
     for name in ORDER:
-        cells = [
-            cell(scores(rows, task=task, input=side, labels="100%", decoder=name)) for task, side in FULL
-        ]
+        cells = [cell(scores(rows, task=task, input=side, labels="100%", decoder=name)) for task, side in FULL]
         if any(cells):
             body.append([NAMES.get(name, name), *cells])
     return markdown(["decoder", *(f"{task}, {side}" for task, side in FULL)], body)

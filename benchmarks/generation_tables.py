@@ -67,8 +67,7 @@ def reached(case: str) -> str:
     for source in distinct(rows, "source"):
         mine = [row for row in rows if row["source"] == source]
         psth, bits, rates, accuracy = (
-            [row for row in mine if row["metric"] == metric]
-            for metric in (*RESPONSE, "rate_rmse", CLASSIFIER)
+            [row for row in mine if row["metric"] == metric] for metric in (*RESPONSE, "rate_rmse", CLASSIFIER)
         )
         realism = [row for row in mine if row["metric"] not in (*RESPONSE, CLASSIFIER, SHORT)]
         realism = [row for row in realism if np.isfinite(number(row["value"])) and number(row["floor"]) > 0]

@@ -23,7 +23,7 @@ from functools import cached_property
 
 import numpy as np
 from _machine import arguments, keep, kept, provenance, show
-from _recordings import RECORDINGS, Session
+from _recordings import GRU_STEPS, RECORDINGS, Session
 
 from skneuro import NeuroformerEstimator
 from skneuro.baselines import ConstantMarginal, CoupledGLM, GRUModel
@@ -125,6 +125,8 @@ class Fold:
         made = [None if make is None else make(self.seed) for make in BASELINES[name]]
         if name == "constant counts":
             bins.pop("window_bins")
+        if name.startswith("GRU"):
+            bins["max_steps"] = self.session.gru_steps
         return tuple(model if model is None else model.set_params(**bins) for model in made)
 
     def rows(self, recording: str, found: dict[str, dict]) -> list[dict]:
@@ -211,7 +213,9 @@ def main() -> None:
             show(f"{recording}, fold {fold}", rows)
             if options.write:
                 width = f"{1e3 * session.bin_width:g} ms"
-                told = provenance("fold", f"bins of {width}, windows of {session.window_bins}, gamma=0, else default")
+                longer = "" if session.gru_steps == GRU_STEPS else f", GRU of {session.gru_steps} steps"
+                settings = f"bins of {width}, windows of {session.window_bins}, gamma=0{longer}, else default"
+                told = provenance("fold", settings)
                 keep("likelihood", [{**rounded(r), **told} for r in rows], ["recording", "fold", "model"])
 
 

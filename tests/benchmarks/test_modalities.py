@@ -52,7 +52,11 @@ def test_every_step_but_the_last_leaves_the_contrastive_loss_out(script):
     assert [step for step, (_, settings) in steps.items() if settings["gamma"]] == ["+ contrastive"]
     for step, without in script("ablation").WITHOUT.items():
         names, settings = steps[step]
-        assert names == (*steps[without][0], "nothing") and settings == steps[without][1]
+        if names[-1] == "nothing":
+            assert names == (*steps[without][0], "nothing") and settings == steps[without][1]
+    whole_names, whole_frames = steps["+ video"]
+    names, tubelets = steps["+ video, in tubelets"]
+    assert names == whole_names and tubelets.items() > whole_frames.items()
 
 
 def test_the_page_shows_the_result_files_as_they_are(script):
