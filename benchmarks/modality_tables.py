@@ -1,4 +1,4 @@
-"""Puts the results of `ablation.py` and `alignment.py` into the page on modalities: run it after they have written.
+"""Puts the results of ablation, alignment and behaviour as a loss into the page on modalities: run it after them.
 
     python benchmarks/modality_tables.py
 
@@ -48,7 +48,17 @@ def alignment() -> str:
     return markdown(["gamma", *COLUMNS.values()], body)
 
 
-TABLES = {"ablation": ablation, "alignment": alignment}
+def told() -> str:
+    """One row a recording, share of labels and weight of the loss."""
+    rows = rows_of("behaviour_loss")
+    body = []
+    for key in dict.fromkeys((row["recording"], row["labels"], row["weight"]) for row in rows):
+        mine = [row for row in rows if (row["recording"], row["labels"], row["weight"]) == key]
+        body.append([*key, *(cell([float(row[name]) for row in mine]) for name in ("R2", "bits per spike"))])
+    return markdown(["recording", "labels", "behaviour_weight", "R2", "bits per spike"], body)
+
+
+TABLES = {"ablation": ablation, "alignment": alignment, "told": told}
 
 
 def filled(text: str) -> str:
