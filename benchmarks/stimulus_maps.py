@@ -40,8 +40,8 @@ def population(seed: int, quick: bool):
 
 def fit(spikes, video, seed: int, quick: bool, tubelets) -> NeuroformerEstimator:
     model = NeuroformerEstimator(
-        bin_width=FRAME, window_bins=1, gamma=0.0, mu=0.5, context=0.5, stimulus_context=0.4, early_stopping=False,
-        max_epochs=1 if quick else 10, tubelet_size=tubelets, n_threads=1, random_state=seed,
+        bin_width=FRAME, window_bins=1, gamma=0.0, mu=0.5, context=0.5, stimulus_context=0.4,
+        max_epochs=1 if quick else 30, tubelet_size=tubelets, n_threads=1, random_state=seed,
     )  # fmt: skip
     return model.fit(spikes, video)
 
