@@ -6,6 +6,7 @@ input, the null model and the scores are the same for all of them, so that their
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -227,6 +228,7 @@ class SpikeModel(DensityMixin, BaseEstimator):
         """Read input; with ``reset=True`` remember what it is like, otherwise compare with what `fit` saw."""
         if not reset:
             check_is_fitted(self)
+            self._check_bin_width()
         inp = read_input(X, y, bin_width=self.bin_width, counts=self._rounding, estimator=type(self).__name__)
         inp = self._set_apart(inp, reset)
         if inp.layout != "trials":
@@ -236,11 +238,8 @@ class SpikeModel(DensityMixin, BaseEstimator):
         check_n_features(self, inp.spikes.n_units, reset=reset)
         names = () if inp.modalities is None else inp.modalities.names
         if reset:
-            if not inp.spikes.unit_counts().any():
-                raise ValueError(
-                    f"{type(self).__name__} needs at least one observed spike to fit. Got none in "
-                    f"{inp.spikes.n_bins} bins of {inp.spikes.n_units} units."
-                )
+            self._check_spikes(inp)
+            self._fitted_bin_width = float(self.bin_width)
             self.unit_ids_ = np.array(inp.spikes.unit_ids)
             self.modalities_ = names
             self.base_rate_ = homogeneous_rates(inp.spikes)
@@ -249,6 +248,22 @@ class SpikeModel(DensityMixin, BaseEstimator):
             check_unit_ids(inp.spikes.unit_ids, self.unit_ids_)
         self._check_modalities(names)
         return inp
+
+    def _check_bin_width(self) -> None:
+        """Refuse a width that was set after `fit`: the model knows nothing of other bins."""
+        if not math.isclose(self.bin_width, self._fitted_bin_width):
+            raise ValueError(
+                f"{type(self).__name__} was fitted with bin_width={self._fitted_bin_width:g} s, and it is "
+                f"{self.bin_width:g} s now. Fit again, or set it back."
+            )
+
+    def _check_spikes(self, inp: ModelInput) -> None:
+        """Refuse to learn from nothing."""
+        if not inp.spikes.unit_counts().any():
+            raise ValueError(
+                f"{type(self).__name__} needs at least one observed spike to fit. Got none in "
+                f"{inp.spikes.n_bins} bins of {inp.spikes.n_units} units."
+            )
 
     def _set_apart(self, inp: ModelInput, reset: bool) -> ModelInput:
         """The input without what the model is not to see; with ``reset=True`` in `fit`."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import warnings
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
 from skneuro._base import SpikeModel
+from skneuro._random import random_numbers
 from skneuro.metrics._simulated import simulate_trials
 from skneuro.metrics.likelihood import homogeneous_rates
 
@@ -94,7 +94,7 @@ def match_rates(
     for name, value in (("n_samples", n_samples), ("max_rounds", max_rounds)):
         if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name} must be an int of at least 1. Got {value!r} instead.")
-    if not tol > 0:
+    if isinstance(tol, bool) or not isinstance(tol, Real) or not tol > 0:
         raise ValueError(f"tol must be a positive float. Got {tol!r:.80} instead.")
     if not isinstance(estimator, SpikeModel):
         raise TypeError(f"estimator must be a model of spikes, not a pipeline or search around one. Got {estimator!r}.")
@@ -105,7 +105,7 @@ def match_rates(
             f"SpikeTrains.from_counts(X, bin_width)."
         )
     matched = copy.deepcopy(estimator)
-    rng = check_random_state(random_state)
+    rng = random_numbers(random_state)
     recorded = homogeneous_rates(inp.spikes)
     gain, missing = _FIRST_GAIN, []
     moved = 0.0

@@ -100,6 +100,7 @@ class Baseline(SpikeModel):
             unknown or named twice.
         """
         check_is_fitted(self)
+        self._check_bin_width()
         training = TrainingTrials(**self.training_trials_)
         generator = self._generator()
         if history is not None:

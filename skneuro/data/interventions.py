@@ -131,7 +131,7 @@ def read_interventions(
     silent = [] if silence is None else np.asarray(silence).tolist()
     driven = [] if stimulate is None else list(stimulate)
     for name, units in (("clamp", clamped), ("silence", silent), ("stimulate", driven)):
-        unknown = [unit for unit in units if unit not in column]
+        unknown = [unit for unit in units if unit not in column or isinstance(unit, bool)]
         if unknown:
             raise ValueError(f"{name} names units that were not seen in fit: {unknown[:5]}. Give ids of unit_ids_.")
     every = [*clamped, *silent, *driven]
@@ -183,22 +183,27 @@ def _clamped_counts(clamp: SpikeTrains, t_start: np.ndarray, n_bins: np.ndarray,
     return counts
 
 
-def check_history(history: Any, unit_ids: np.ndarray, n_trials: int | None, needed: float) -> SpikeTrains:
-    """The recorded past in which simulations start: one row a trial, or one for all.
+def check_history(
+    history: Any, unit_ids: np.ndarray, n_trials: int | None, needed: float, *, gaps: bool = False
+) -> SpikeTrains:
+    """The recorded past in which simulations start: one row a trial, or one for all; with `gaps`, observed in part.
 
     Raises
     ------
     TypeError
         If it is no SpikeTrains.
     ValueError
-        If its units or trials differ, or it is shorter than `needed` seconds.
+        If its units or trials differ, it is shorter than `needed` seconds, or has gaps that the model cannot leave out.
     """
     if not isinstance(history, SpikeTrains):
         raise TypeError(f"history must be SpikeTrains. Got {type(history).__name__}; convert with as_spike_trains.")
     if not np.array_equal(history.unit_ids, unit_ids):
         raise ValueError("history must have the units seen in fit. Use history.select_units(model.unit_ids_).")
     if len(history) == 0 or (n_trials is not None and len(history) not in (1, n_trials)):
-        raise ValueError(f"history must have one trial, or one for each of {n_trials} trials. Got {len(history)}.")
+        others = "" if n_trials is None else f", or one for each of {n_trials} trials"
+        raise ValueError(f"history must have one trial{others}. Got {len(history)}.")
+    if history.observation is not None and not gaps:
+        raise ValueError("history must have been observed all the time. Begin it after its last gap.")
     short = history.duration < needed - 1e-6
     if short.any():
         raise ValueError(

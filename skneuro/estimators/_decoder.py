@@ -11,9 +11,9 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_random_state
 
 from skneuro._base import check_unit_ids
+from skneuro._random import random_numbers
 from skneuro._sklearn_compat import (
     HasMethods,
     Interval,
@@ -26,7 +26,7 @@ from skneuro._sklearn_compat import (
 from skneuro._threads import torch_threads
 from skneuro.data import ModelInput, read_input
 from skneuro.estimators._fitting import bins_of, fresh_state
-from skneuro.estimators._targets import Targets, read_targets
+from skneuro.estimators._targets import Targets, in_order, read_targets
 from skneuro.estimators.neuroformer import NeuroformerEstimator
 from skneuro.nn import NeuroformerConfig
 from skneuro.nn.behaviour import BehaviourNetwork, Lags
@@ -129,10 +129,21 @@ class BehaviourDecoder(BaseEstimator):
         ValueError
             If units differ from those of the pretrained estimator, lengths disagree, or labels cannot be used.
         """
+        before = dict(self.__dict__)
+        try:
+            self._fit(X, y)
+        except BaseException:  # nothing half-fitted: old weights must not be read with new labels
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        return self
+
+    def _fit(self, X: Any, y: Any) -> None:
+        self.__dict__.pop("alpha_", None)
         source = self._source()
         inp = self._read(X, source.estimator)
         if source.fitted:
-            self._check_units(inp, source.estimator)
+            self._check_units(X, inp, source.estimator)
         targets = read_targets(y, inp, numeric=self._numeric, estimator=type(self).__name__)
         values = self._encode(targets)
         check_n_features(self, inp.spikes.n_units, reset=True)
@@ -140,9 +151,8 @@ class BehaviourDecoder(BaseEstimator):
         with torch_threads(self.n_threads):
             self._learn(source, inp, behaviour.Labels(values, targets.place, targets.per_trial))
         self.unit_ids_ = np.array(inp.spikes.unit_ids)
-        self.per_trial_, self._flat = targets.per_trial, targets.flat
+        self.per_trial_, self._flat, self.target_names_ = targets.per_trial, targets.flat, targets.names
         self._encoder_bin_width, self._rounding = float(source.estimator.bin_width), source.estimator.counts
-        return self
 
     # ---- the parts of fit ------------------------------------------------------------------------------------
 
@@ -165,6 +175,7 @@ class BehaviourDecoder(BaseEstimator):
                 f"train an encoder on the labels alone."
             )
         check_is_fitted(inner)
+        given.estimator._check_bin_width()
         return Source(given.estimator, fitted=True)
 
     def _read(self, X: Any, source: NeuroformerEstimator | None = None) -> ModelInput:
@@ -173,7 +184,7 @@ class BehaviourDecoder(BaseEstimator):
         inp = read_input(X, bin_width=bin_width, counts=counts, estimator=type(self).__name__)
         return replace(inp, modalities=None)
 
-    def _check_units(self, inp: ModelInput, source: NeuroformerEstimator) -> None:
+    def _check_units(self, X: Any, inp: ModelInput, source: NeuroformerEstimator) -> None:
         if inp.spikes.n_units != source.n_features_in_:
             raise ValueError(
                 f"X has {inp.spikes.n_units} units, but the pretrained estimator was fitted with "
@@ -181,9 +192,11 @@ class BehaviourDecoder(BaseEstimator):
             )
         if inp.trials is not None:
             check_unit_ids(inp.spikes.unit_ids, source.unit_ids_)
+        else:
+            check_feature_names(source, X, reset=False)
 
     def _learn(self, source: Source, inp: ModelInput, labels: behaviour.Labels) -> None:
-        random = check_random_state(self.random_state)
+        random = random_numbers(self.random_state)
         seed = int(random.randint(2**31 - 1))
         binned = inp.spikes
         if source.fitted:
@@ -284,6 +297,7 @@ class BehaviourDecoder(BaseEstimator):
         return values if self.per_trial_ else inp.rows(values)
 
     def _targets_like_fit(self, inp: ModelInput, y: Any) -> Targets:
+        y = in_order(y, self.target_names_)
         targets = read_targets(y, inp, numeric=self._numeric, estimator=type(self).__name__)
         if targets.per_trial != self.per_trial_:
             kinds = ("one a bin", "one a trial")

@@ -35,6 +35,9 @@ def check_draw(temperature: Any, top_p: Any, duration: Any) -> None:
         If one is out of range.
     """
     problems = []
+    for name, value in (("temperature", temperature), ("top_p", top_p), ("duration", duration)):
+        if isinstance(value, bool):
+            problems.append(f"'{name}' must be a number, got {value!r}")
     if not isinstance(temperature, _NUMBER) or not 0 < temperature < np.inf:
         problems.append(f"'temperature' must be a positive number, got {temperature!r}")
     if not isinstance(top_p, _NUMBER) or not 0 < top_p <= 1:

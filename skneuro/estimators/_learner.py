@@ -10,10 +10,11 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
+import torch
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
 from skneuro._base import SpikeModel
+from skneuro._random import random_numbers
 from skneuro._sklearn_compat import CallbackSupportMixin, FitEvents, fit_context
 from skneuro._threads import torch_threads
 from skneuro.data import ModelInput
@@ -21,6 +22,7 @@ from skneuro.estimators import _fitting
 from skneuro.estimators._parameters import check_together
 from skneuro.estimators._told import behaviour_names, behaviour_on_bins, check_told, without_behaviour
 from skneuro.exceptions import NonFiniteLossError
+from skneuro.metrics.likelihood import homogeneous_rates
 from skneuro.nn import NeuroformerConfig
 from skneuro.training.evaluation import set_ceiling
 from skneuro.training.fitted import FittedModel
@@ -42,6 +44,7 @@ class Attempt:
     builder: BatchBuilder
     training: Segments
     plan: TrainingSettings
+    least_ceiling: torch.Tensor | None = None  # of units that were more active in what this training goes on from
 
 
 class Learner(CallbackSupportMixin, SpikeModel):
@@ -123,13 +126,15 @@ class Learner(CallbackSupportMixin, SpikeModel):
         inp = self._read(X, y, reset=not going_on)
         self.max_tokens_ = self._check_tokens(inp)
         if going_on:
+            self._check_spikes(inp)
             _fitting.check_same_structure(self, inp, self.model_.network.config)
             check_told(self, inp)
+            self._remember_more(inp, all_new=not one_epoch)
         else:
             check_told(self, inp)
             _fitting.warn_about_gamma(self.gamma, inp)
             self._remember(inp)
-            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+            seed = int(random_numbers(self.random_state).randint(2**31 - 1))
             self._seed = seed
         if one_epoch:
             training, held = _fitting.whole_trials(np.diff(inp.spikes.ptr)), None
@@ -229,8 +234,11 @@ class Learner(CallbackSupportMixin, SpikeModel):
         return without_behaviour(inp, [name for name, _ in self.model_.network.config.behaviour])
 
     def _keep(self, attempt: Attempt) -> None:
-        """Take over what was learned, under the ceilings of its training data."""
+        """Take over what was learned, under the ceilings of all its training data."""
+        session = attempt.state.average.session
         set_ceiling(attempt.state.average, attempt.builder, attempt.training)
+        if attempt.least_ceiling is not None:
+            session.ceiling.copy_(torch.maximum(session.ceiling, attempt.least_ceiling))
         self.__dict__.update(self._results(attempt))
 
     def _rows_at_once(self) -> int | None:
@@ -264,12 +272,29 @@ class Learner(CallbackSupportMixin, SpikeModel):
             arrays = before if isinstance(before, dict) else before.to_arrays()  # a dict where it was unpickled
             state = TrainingState.from_arrays(arrays, network, plan)
         scales = self.model_.scales
-        return Attempt(state, scales, self._builder(state, scales, inp), training, plan)
+        largest = inp.spikes.counts.max(axis=0).toarray()
+        state.model.session.go_on_with(largest)
+        least = state.average.session.go_on_with(largest)
+        return Attempt(state, scales, self._builder(state, scales, inp), training, plan, least)
 
     def _remember(self, inp: ModelInput) -> None:
         n_bins = np.diff(inp.spikes.ptr)
         self.trial_duration_ = float(np.median(n_bins[n_bins > 0])) * self.bin_width
         self.unit_info_ = None if inp.trials is None else inp.trials.unit_info
+        self.exposure_ = inp.spikes.exposure()
+
+    def _remember_more(self, inp: ModelInput, all_new: bool) -> None:
+        """The constant rates of the data of a further `fit` (`all_new`), or of all that `partial_fit` was given."""
+        rates = homogeneous_rates(inp.spikes)
+        if all_new:
+            self._remember(inp)
+            self.base_rate_ = rates
+            return
+        exposure = inp.spikes.exposure()
+        total = self.exposure_ + exposure
+        share = np.divide(exposure, total, out=np.zeros_like(total), where=total > 0)
+        self.base_rate_ = self.base_rate_ + share * (rates - self.base_rate_)
+        self.exposure_ = total
 
     def _check_tokens(self, inp: ModelInput) -> int:
         largest = _fitting.largest_window(inp.spikes, self.window_bins)
@@ -293,7 +318,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
     def _from_state(self, tensors: dict[str, np.ndarray], state: dict[str, Any]) -> None:
         config = NeuroformerConfig.from_dict(state["config"])
         self.model_ = FittedModel.from_arrays(config, tensors, self.device, self.precision)
-        self._seed = state["seed"]
+        self._seed, self._fitted_bin_width = state["seed"], config.bin_width
         for name, value in state["fitted"].items():
             if not name.endswith("_") or name.startswith("_"):
                 raise ValueError(f"{name!r} is not the name of a fitted attribute")

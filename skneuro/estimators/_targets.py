@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, check_consistent_length
 
@@ -37,12 +38,30 @@ class Targets:
         Which of the two.
     flat : bool
         Whether a single output was given without an axis of its own.
+    names : tuple of str or None
+        Of the parts, where y was `Modalities`.
     """
 
     values: np.ndarray
     place: np.ndarray
     per_trial: bool
     flat: bool
+    names: tuple[str, ...] | None = None
+
+
+def in_order(y: Any, names: tuple[str, ...] | None) -> Any:
+    """`y` with its parts in the order of `names`, those of `fit`.
+
+    Raises
+    ------
+    ValueError
+        If the names are others.
+    """
+    if names is None or not isinstance(y, Modalities):
+        return y
+    if set(y.names) != set(names):
+        raise ValueError(f"y must have the parts seen in fit, {list(names)}. Got {list(y.names)}.")
+    return Modalities(**{name: y[name] for name in names})
 
 
 def read_targets(y: Any, inp: ModelInput, *, numeric: bool, estimator: str) -> Targets:
@@ -78,7 +97,8 @@ def read_targets(y: Any, inp: ModelInput, *, numeric: bool, estimator: str) -> T
         known &= inp.spikes.bin_observed
     if not known.any():
         raise ValueError(f"{estimator} needs at least one label. Every value of y is missing, or in unobserved time.")
-    return Targets(values[known], np.flatnonzero(known), per_trial, flat)
+    names = tuple(y.names) if isinstance(y, Modalities) else None
+    return Targets(values[known], np.flatnonzero(known), per_trial, flat, names)
 
 
 def _of_series(y: Any, inp: ModelInput) -> tuple[np.ndarray, bool, bool]:
@@ -112,6 +132,13 @@ def _of_arrays(y: Any, inp: ModelInput, numeric: bool) -> tuple[np.ndarray, bool
     check_consistent_length(rows, array)
     if array.ndim > 2:
         raise ValueError(f"{_FORMS} Got an array of shape {array.shape}.")
+    if per_trial and array.ndim == 2 and array.shape[1] > 1 and (np.diff(binned.ptr) == array.shape[1]).all():
+        warnings.warn(
+            f"y of shape {array.shape} is read as {array.shape[1]} values of each trial, as many as its bins. If "
+            f"it has one value a bin, give list(y).",
+            UserWarning,
+            stacklevel=5,
+        )
     if not numeric and array.ndim == 2 and array.shape[1] == 1:
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,), "
@@ -144,8 +171,9 @@ def _joined(y: Any, inp: ModelInput) -> np.ndarray:
 def _checked(y: Any, numeric: bool) -> np.ndarray:
     if not numeric:
         array = np.asarray(y)
-        if array.dtype.kind == "f" and np.isnan(array).any():
-            raise ValueError(f"Input y contains NaN in {np.isnan(array).sum()} labels. {_MASK}")
+        missing = pd.isna(array)
+        if missing.any():
+            raise ValueError(f"Input y contains NaN in {missing.sum()} labels. {_MASK}")
         return array
     array = check_array(
         y, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite="allow-nan", input_name="y"

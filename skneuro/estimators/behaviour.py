@@ -66,6 +66,8 @@ class NeuroformerRegressor(RegressorMixin, BehaviourDecoder):
         Mean and standard deviation of the labels.
     per_trial_ : bool
         Whether labels were one a trial, and not one a bin.
+    target_names_ : tuple of str or None
+        Parts of the labels, in the order of the columns, where y was `Modalities`.
     alpha_ : float
         Penalty of the linear readout; not there where training went on from it.
     loss_curve_, validation_loss_curve_ : list of float
@@ -225,6 +227,8 @@ class NeuroformerClassifier(ClassifierMixin, BehaviourDecoder):
         Labels seen in `fit`, sorted; a list with an entry for each output where y had several.
     per_trial_ : bool
         Whether labels were one a trial, and not one a bin.
+    target_names_ : tuple of str or None
+        Parts of the labels, in the order of the columns, where y was `Modalities`.
     alpha_ : float, or ndarray of shape (n_outputs,)
         Penalty of the linear readout, of each output's where y had several; not there where training went on from it.
     loss_curve_, validation_loss_curve_ : list of float, in nats a label

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
 
+from skneuro._random import random_numbers
 from skneuro._sklearn_compat import check_is_fitted
 from skneuro._threads import torch_threads
 from skneuro.data import BinnedSpikes, ModelInput, SpikeTrains
@@ -168,8 +168,9 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         What was known of them; given on to sampled spikes.
     modalities_ : tuple of str
         Modalities seen in `fit`.
-    base_rate_ : ndarray of shape (n_units,), in hertz
-        Rates of the null model of `score`.
+    base_rate_, exposure_ : ndarray of shape (n_units,), in hertz and seconds
+        Rates of the null model of `score`, and the observed time that they are of: the data of the last `fit`, and
+        all that `partial_fit` was given since.
     n_features_in_, feature_names_in_ : int, ndarray
         Number of units; names of the columns, where X was a DataFrame.
     n_iter_ : int
@@ -486,7 +487,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         if history is not None:
             n_trials = None if stimuli is None else len(stimuli)
             needed = self._working_model().network.config.history_bins * self.bin_width
-            starts_at = check_history(history, self.unit_ids_, n_trials, needed).t_stop
+            starts_at = check_history(history, self.unit_ids_, n_trials, needed, gaps=True).t_stop
         inp = sampling_input(self, stimuli, duration, starts_at)
         interventions = read_interventions(
             clamp, silence, stimulate, unit_ids=self.unit_ids_, t_start=inp.spikes.t_start,
@@ -497,7 +498,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
                 f"clamp, silence and stimulate need temperature=1 and top_p=1, the model's own chances. Got "
                 f"{temperature=}, {top_p=}."
             )
-        seed = np.random.SeedSequence(int(check_random_state(random_state).randint(2**31 - 1)))
+        seed = np.random.SeedSequence(int(random_numbers(random_state).randint(2**31 - 1)))
         with torch_threads(self.n_threads):
             drawn = generation.sample(
                 self._working_model(), inp, n_samples, seed, temperature, top_p,

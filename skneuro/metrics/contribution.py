@@ -12,8 +12,8 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
-from sklearn.utils import check_random_state
 
+from skneuro._random import random_numbers
 from skneuro._sklearn_compat import HasMethods, Interval, StrOptions, validate_parameter_constraints
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.modality import Modality
@@ -136,14 +136,15 @@ def modality_contribution(
     """
     _check_parameters(dict(locals()))
     spikes, modalities = _read(X, y)
-    rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+    rng = np.random.default_rng(random_numbers(random_state).randint(2**31 - 1))
     splits = [tuple(map(np.asarray, split)) for split in check_cv(cv).split(spikes, groups=groups)]
     least = _least_shift(min_shift, spikes)
     model = clone(estimator)
     if random_state is not None and "random_state" in model.get_params(deep=False):
         model.set_params(random_state=int(rng.integers(2**31 - 1)))
+    shifts = int(rng.integers(2**31 - 1))  # one seed: shift k is the same for all units, which "all" adds up
     if control is None:
-        gains, n_spikes = _gains(model, spikes, [modalities] * len(splits), splits, n_shifts, least, rng, n_jobs)
+        gains, n_spikes = _gains(model, spikes, [modalities] * len(splits), splits, n_shifts, least, shifts, n_jobs)
         return _table(gains, n_spikes, tuple(modalities), n_shifts, spikes.unit_ids)
     if control in modalities:
         raise ValueError(f"There is a modality called {control!r} already: rename it, or use another control.")
@@ -154,7 +155,7 @@ def modality_contribution(
             modalities | {control: as_series(_state(binned, control, column, train, n_latents), binned)}
             for train, _ in splits
         ]
-        parts.append(_gains(model, spikes.select_units([unit]), given, splits, n_shifts, least, rng, n_jobs))
+        parts.append(_gains(model, spikes.select_units([unit]), given, splits, n_shifts, least, shifts, n_jobs))
     joined = {key: np.concatenate([gains[key] for gains, _ in parts]) for key in parts[0][0]}
     n_spikes = np.concatenate([n for _, n in parts])
     return _table(joined, n_spikes, (*modalities, control), n_shifts, spikes.unit_ids)
@@ -165,7 +166,7 @@ def modality_contribution(
 
 def _gains(
     model: Any, spikes: SpikeTrains, given: list[dict[str, Modality]], splits: list, n_shifts: int, least: float,
-    rng: np.random.Generator, n_jobs: int | None,
+    seed: int, n_jobs: int | None,
 ) -> tuple[dict[Condition, np.ndarray], np.ndarray]:  # fmt: skip
     """Held-out bits of each unit under each condition, summed over folds, and the spikes that were held out.
 
@@ -173,9 +174,10 @@ def _gains(
     ----------
     given : list of dict
         The modalities of each fold.
+    seed : int
+        Of the shifts.
     """
     conditions = _conditions(tuple(given[0]), n_shifts)
-    seed = int(rng.integers(2**31 - 1))
     jobs = []
     for modalities, (train, test) in zip(given, splits, strict=True):
         versions = {(name, TRUE): modality for name, modality in modalities.items()}
@@ -203,9 +205,7 @@ def _pair(names: tuple[str, ...], name: str, kind: str, shift: int) -> tuple[Con
     return others | {(name, shift)}, others
 
 
-def _chosen(
-    versions: dict[tuple[str, int], Modality], order: Iterable[str], condition: Condition
-) -> Modalities | None:
+def _chosen(versions: dict[tuple[str, int], Modality], order: Iterable[str], condition: Condition) -> Modalities | None:
     chosen = {name: versions[name, shift] for name in order for other, shift in condition if other == name}
     return Modalities(**chosen) if chosen else None
 

@@ -109,10 +109,15 @@ class ClosedLoop:
         self.step = 0
         self._calls = 0
 
-    def remember(self, counts: Tensor, observed: Tensor) -> None:
-        """Take a past (R, T, N) that was recorded, before the first window."""
-        self._advance(counts, observed)
-        self.step = 0
+    def remember(self, counts: Tensor, observed: Tensor, length: Tensor) -> None:
+        """Take a past (R, T, N) that was recorded, before the first window; `length` (R,) bins of it, the last ones."""
+        if self.hidden is not None:
+            x = self.model.session.standardise(counts, observed)
+            for n_bins in length.unique().tolist():  # the long past begins where the row's recording does
+                rows = (length == n_bins).nonzero()[:, 0]
+                recent = x[rows, x.shape[1] - n_bins :]
+                self.hidden[rows] = self.model.past(self.model.session, recent, self.hidden[rows])[:, -1]
+        self._append(counts, observed)
 
     def keep(self, going: Tensor) -> None:
         """Drop the rows that are finished; `going` (R,) is a mask over the present rows."""
@@ -198,10 +203,14 @@ class ClosedLoop:
         if self.hidden is not None:
             x = self.model.session.standardise(counts, observed)
             self.hidden = self.model.past(self.model.session, x, self.hidden)[:, -1]
-        n_history, n_bins = self.counts.shape[1], counts.shape[1]
+        self._append(counts, observed)
+        self.step += counts.shape[1]
+
+    def _append(self, counts: Tensor, observed: Tensor) -> None:
+        """Take bins into the recent past."""
+        n_history = self.counts.shape[1]
         self.counts = torch.cat([self.counts, counts], dim=1)[:, -n_history:]
         self.observed = torch.cat([self.observed, observed], dim=1)[:, -n_history:]
-        self.step += n_bins
 
     def _uniform(self, rows: Tensor, n: int) -> Tensor:
         drawn = self.streams.uniform(self.rows[rows], n, self.counts, self._calls)

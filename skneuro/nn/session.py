@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -128,6 +129,16 @@ class SessionUnits(nn.Module):
     def standardise(self, counts: Tensor, observed: Tensor, units: slice | Tensor = slice(None)) -> Tensor:
         """Counts in standard deviations from the mean, at most the largest of training; 0 where not observed."""
         return (torch.minimum(counts, self.most[units]) - self.mean[units]) / self.sd[units] * observed
+
+    def go_on_with(self, counts: np.ndarray) -> Tensor:
+        """Trust the largest counts (n_units,) of data that training goes on with.
+
+        Returns the ceiling that is not to be lowered: those of the units that were more active before.
+        """
+        largest = torch.from_numpy(counts.ravel()).to(self.most)
+        least = torch.where(largest < self.most, self.ceiling, float("-inf"))
+        self.most.copy_(torch.maximum(self.most, largest))
+        return least
 
     def loosen(self) -> None:
         """Put the ceiling where it hardly binds: at twice one more than the largest count of training."""

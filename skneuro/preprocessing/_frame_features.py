@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 from sklearn.decomposition import PCA
-from sklearn.utils import check_random_state
+
+from skneuro._random import random_numbers
 
 MOST_PATCHES = 20_000
 CYCLES_IN_SPACE, CYCLES_IN_TIME = 0.4, 0.5  # standard deviation of a Gabor's envelope, in periods
@@ -63,7 +64,7 @@ class PatchPCA:
         self.size = min(p.patch_size, *frames.shape[1:])
         self.grid = frames.shape[1] // self.size, frames.shape[2] // self.size
         patches = self._patches(frames).reshape(-1, self.size**2)
-        rng = check_random_state(p.random_state)
+        rng = random_numbers(p.random_state)
         if len(patches) > MOST_PATCHES:
             patches = patches[rng.choice(len(patches), MOST_PATCHES, replace=False)]
         self.pca = PCA(min(p.n_components, *patches.shape), svd_solver="full").fit(patches)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from skneuro.data import BinnedSpikes, ModelInput, SpikeTrains
+from skneuro.data._rows import pointer
+from skneuro.data._validation import TOLERANCE
 from skneuro.data.interventions import Interventions, RowInterventions
 from skneuro.nn import Neuroformer
 from skneuro.nn.batch import Batch, block_bins
@@ -38,7 +40,7 @@ def predict(fitted: FittedModel, inp: ModelInput, n_samples: int) -> np.ndarray:
 
 
 def past_log_likelihood(fitted: FittedModel, inp: ModelInput, n_samples: int) -> np.ndarray:
-    """Log-likelihood of every cell given earlier bins only, (n_bins, n_units) in nats; 0 where not observed.
+    """Log-likelihood of every cell given earlier bins only, (n_bins, n_units) in nats; 0 where nothing is scored.
 
     The mean over `n_samples` draws of the other units of the bin; its logarithm is a little low, by about half the
     relative variance of that mean.
@@ -47,7 +49,8 @@ def past_log_likelihood(fitted: FittedModel, inp: ModelInput, n_samples: int) ->
     def likelihood(loop: ClosedLoop, counts: Tensor, observed: Tensor) -> Tensor:
         return loop.past_window(counts, observed)
 
-    return _draw_windows(fitted, inp, n_samples, likelihood, lambda draws: draws.logsumexp(1) - math.log(n_samples))
+    found = _draw_windows(fitted, inp, n_samples, likelihood, lambda draws: draws.logsumexp(1) - math.log(n_samples))
+    return found * inp.spikes.mask()  # the past of a block, and a bin that is not whole, were recorded all the same
 
 
 def _draw_windows(
@@ -170,9 +173,7 @@ def sample(
         part = slice(low, low + at_once)
         past = None if history is None else _past(history, row_trial[part], binned.bin_width)
         done = None if interventions is None else interventions.rows(row_trial[part], seeds[part])
-        for row, *event in _sample_rows(
-            network, builder, row_trial[part], seeds[part], temperature, top_p, past, done
-        ):
+        for row, *event in _sample_rows(network, builder, row_trial[part], seeds[part], temperature, top_p, past, done):
             found.append((row + low, *event))
     return _gather(found, binned, row_trial)
 
@@ -184,7 +185,7 @@ def _sample_rows(
     seeds: list[np.random.SeedSequence],
     temperature: float,
     top_p: float,
-    past: tuple[np.ndarray, np.ndarray] | None,
+    past: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
     interventions: RowInterventions | None,
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Row, bin, unit and count of the occupied cells of each window of some rows that advance together."""
@@ -201,8 +202,8 @@ def _sample_rows(
             None if interventions is None else _forced(interventions, device, dtype),
         )  # fmt: skip
         if past is not None:
-            counts, observed = (torch.from_numpy(part).to(device) for part in past)
-            loop.remember(counts.to(dtype), observed)
+            counts, observed, length = (torch.from_numpy(part).to(device) for part in past)
+            loop.remember(counts.to(dtype), observed, length)
         loop.keep(loop.n_bins > 0)
         while len(loop.rows):
             first = loop.step
@@ -213,8 +214,11 @@ def _sample_rows(
             loop.keep(loop.n_bins > loop.step)
 
 
-def _past(history: SpikeTrains, row_trial: np.ndarray, bin_width: float) -> tuple[np.ndarray, np.ndarray]:
-    """Counts of the rows' recorded past and what was observed of it, (R, T, N); it ends where the rows begin."""
+def _past(history: SpikeTrains, row_trial: np.ndarray, bin_width: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Counts of the rows' recorded past and what was observed of it, (R, T, N), and its bins (R,).
+
+    It ends where the rows begin, and is not observed before its own beginning.
+    """
     # Bins count back from the end, so that the last one is whole.
     n_bins = np.floor(history.duration / bin_width + 1e-6).astype(np.int64)
     longest = int(n_bins.max())
@@ -223,9 +227,16 @@ def _past(history: SpikeTrains, row_trial: np.ndarray, bin_width: float) -> tupl
     tick = longest - np.ceil((history.t_stop[trial] - history.times) / bin_width - 1e-6).astype(np.int64)
     inside = (tick >= 0) & (tick < longest)
     np.add.at(counts, (trial[inside], tick[inside], history.units[inside]), 1)
-    observed = np.broadcast_to((np.arange(longest) >= longest - n_bins[:, None])[..., None], counts.shape).copy()
+    there = np.arange(longest) >= longest - n_bins[:, None]
+    observed = np.broadcast_to(there[..., None], counts.shape).copy()
+    if history.observation is not None:
+        start, n_units = history.t_stop - n_bins * bin_width, history.shape[1]
+        masks = history.observation.bin_masks(start, pointer(n_bins), bin_width, n_units, TOLERANCE)
+        for mask in masks:
+            if mask is not None:
+                observed[there] &= mask.reshape(len(mask), -1)
     rows = row_trial if len(history) > 1 else np.zeros(len(row_trial), dtype=np.int64)
-    return counts[rows] * observed[rows], observed[rows]
+    return counts[rows] * observed[rows], observed[rows], n_bins[rows]
 
 
 def _forced(

@@ -4,6 +4,7 @@ import copy
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.exceptions import NotFittedError
@@ -352,3 +353,51 @@ def test_modalities_of_a_recording_are_not_looked_at(running):
     spikes, speed, _, _, frozen = running
     fitted = decoder(frozen).fit(Recording(spikes, Modalities(speed=speed)), speed)
     np.testing.assert_array_equal(fitted.predict(Recording(spikes))[3], fitted.predict(spikes)[3])
+
+
+@pytest.mark.parametrize("mode", ["frozen", "finetune"])
+def test_a_refit_that_fails_leaves_the_decoder_as_it_was(running, monkeypatch, mode):
+    spikes, speed, _, values, frozen = running
+    fitted = decoder(frozen, mode=mode).fit(spikes[:16], speed[:16])
+    before = fitted.predict(spikes[16:])
+    monkeypatch.setattr(type(fitted), "_learn", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        fitted.fit(spikes[:16], TimeSeries.from_lists(list(1000 * values[:16]), rate=1 / WIDTH))
+    assert all(np.array_equal(a, b) for a, b in zip(before, fitted.predict(spikes[16:]), strict=True))
+    fresh = decoder(frozen, mode=mode)
+    with pytest.raises(KeyboardInterrupt):
+        fresh.fit(spikes[:16], speed[:16])
+    with pytest.raises(NotFittedError):
+        fresh.predict(spikes[16:])
+
+
+def test_the_penalty_of_an_earlier_fit_does_not_stay(running):
+    spikes, _, _, values, frozen = running
+    training = {"max_epochs": 30, "learning_rate": 1e-2, "batch_size": 2, "n_iter_no_change": 30}
+    fitted = decoder(frozen, **training).fit(spikes[:16], list(np.abs(values[:16])))
+    assert hasattr(fitted, "alpha_")
+    assert not hasattr(fitted.set_params(mode="finetune").fit(spikes[:16], list(np.abs(values[:16]))), "alpha_")
+
+
+def test_columns_of_a_frame_in_another_order_than_the_encoders_are_refused(make):
+    frame = pd.DataFrame(np.random.default_rng(0).poisson(0.5, (200, 3)), columns=list("abc"))
+    frozen = FrozenEstimator(make(max_epochs=1).fit(frame))
+    with pytest.raises(ValueError, match="feature names should match"):
+        decoder(frozen).fit(frame[list("cba")], np.arange(200.0))
+
+
+def test_parts_of_the_labels_are_matched_by_name(running):
+    spikes, speed, _, values, frozen = running
+    turned = TimeSeries.from_lists(list(-3 * values), rate=1 / WIDTH)
+    fitted = decoder(frozen).fit(spikes[:16], Modalities(speed=speed, turned=turned)[:16])
+    assert fitted.target_names_ == ("speed", "turned")
+    one, two = Modalities(speed=speed, turned=turned), Modalities(turned=turned, speed=speed)
+    assert fitted.score(spikes[16:], one[16:]) == fitted.score(spikes[16:], two[16:])
+    with pytest.raises(ValueError, match="parts seen in fit"):
+        fitted.score(spikes[16:], Modalities(speed=speed, other=turned)[16:])
+
+
+def test_as_many_values_a_trial_as_it_has_bins_get_a_warning(running):
+    _, _, counts, values, frozen = running
+    with pytest.warns(UserWarning, match="as many as its bins"):
+        assert decoder(frozen).fit(counts[:16], values[:16]).per_trial_

@@ -316,3 +316,39 @@ def test_ten_minutes_in_closed_loop_stay_in_the_recorded_range():
     assert recorded.min() - 4 * recorded.std() < simulated.min()
     assert simulated.max() < recorded.max() + 4 * recorded.std()
     assert simulated[-20:].mean() == pytest.approx(simulated[:20].mean(), rel=0.05)
+
+
+def test_a_history_that_is_longer_in_another_row_changes_nothing(spikes):
+    """The long past of a row begins where its own history does, not where the longest one begins."""
+    model = NeuroformerEstimator(
+        bin_width=BIN, window_bins=1, context=0.5, recent_context=0.1, d_model=16, n_heads=2, max_epochs=6, gamma=0,
+        mu=0.5, learning_rate=1e-2, random_state=0,
+    ).fit(spikes)  # fmt: skip
+    empty = {"times": [], "units": [], "unit_ids": spikes.unit_ids}
+    alone = SpikeTrains(**empty, ptr=[0, 0], t_start=[0.0], t_stop=[0.2])
+    beside = SpikeTrains(**empty, ptr=[0, 0, 0], t_start=[0.0, -9.8], t_stop=[0.2, 0.2])
+    one, two = (model.sample(history=h, duration=1.0, n_samples=200, random_state=0) for h in (alone, beside))
+    assert np.array_equal(counts(one), counts(two)[:200])
+    assert not np.array_equal(counts(two)[:200], counts(two)[200:])
+
+
+@pytest.mark.parametrize("gaps", [[[0.0, 2.5]], {"a": [[0.0, 2.5]], "b": [[0.0, 2.9]]}], ids=["of all", "of some"])
+def test_gaps_of_a_history_are_masked_as_they_are_in_predict(fitted, spikes, gaps):
+    trial = spikes[:1]
+    past = np.array(trial.to_counts(BIN)[0])
+    past[round(2.5 / BIN) :] = 0
+    whole = SpikeTrains.from_counts(np.vstack([past, np.zeros((2, N), dtype=int)]), BIN, unit_ids=trial.unit_ids)
+    watched = [(*row,) for row in [[0.0, 2.5], [3.0, 3.0 + 2 * BIN]]]
+    if isinstance(gaps, dict):
+        watched = {unit: [*rows, [3.0, 3.0 + 2 * BIN]] for unit, rows in gaps.items()}
+    given = {"unit_ids": trial.unit_ids}
+    silent = SpikeTrains.from_counts(past, BIN, **given)
+    history = SpikeTrains(silent.times, silent.units, silent.ptr, silent.t_start, silent.t_stop, observed=gaps, **given)
+    whole = SpikeTrains(whole.times, whole.units, whole.ptr, whole.t_start, whole.t_stop, observed=watched, **given)
+    model = fitted["neuroformer"]
+    drawn = counts(model.sample(n_samples=3000, duration=2 * BIN, history=history, random_state=0))
+    assert np.allclose(drawn.mean(0), model.predict(whole, n_samples=500)[0][-2:], atol=0.06)
+    silence = counts(model.sample(n_samples=3000, duration=2 * BIN, history=silent, random_state=0))
+    assert not np.array_equal(drawn, silence)
+    with pytest.raises(ValueError, match="observed all the time"):
+        fitted["glm"].sample(history=history, duration=1.0)

@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils import check_random_state
 
 import skneuro
 from skneuro import NeuroformerEstimator
 from skneuro.data import SpikeTrains
 from skneuro.estimators import _fitting
+from skneuro.metrics import homogeneous_rates
 from skneuro.training import loop
 
 HEADS = ("hazard", "chained", "independent")
@@ -347,7 +350,7 @@ def test_training_does_not_go_on_with_another_network(change):
     small = {"d_model": 8, "n_heads": 2, "max_epochs": 1, "gamma": 0.0, "mu": 0.5, "random_state": 0, "bin_width": 0.05}
     model = NeuroformerEstimator(**small).fit(counts)
     before = model.score(counts)
-    with pytest.raises(ValueError, match="Training cannot go on"):
+    with pytest.raises(ValueError, match="Training cannot go on|was fitted with bin_width"):
         model.set_params(**change).partial_fit(counts)
     assert model.set_params(**small, head="hazard", context_width="auto").score(counts) == before
 
@@ -368,3 +371,57 @@ def test_the_long_past_is_wider_where_spikes_are_many(monkeypatch):
     assert width(model.partial_fit(counts)) == 16
     assert width(NeuroformerEstimator(**small, early_stopping=False).fit(counts)) == 24
     assert width(NeuroformerEstimator(**small, context_width=5).fit(counts)) == 5
+
+
+# ---- going on with other data ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def active_then_quiet():
+    """Trials of one second: eight that are active and eight that are nearly silent."""
+    rng = np.random.default_rng(0)
+    return [SpikeTrains.from_counts(rng.poisson(mean, (8, 20, 3)), 0.05) for mean in (2.0, 0.1)]
+
+
+@pytest.mark.parametrize("how", ["partial_fit", "fit"])
+def test_going_on_with_quiet_trials_does_not_cut_the_rates_of_the_active_ones(make, active_then_quiet, how):
+    active, quiet = active_then_quiet
+    model = make(max_epochs=6, learning_rate=1e-2, warm_start=True).fit(active)
+    ceiling = model.model_.network.session.ceiling.clone()
+    getattr(model.set_params(max_epochs=1), how)(quiet)
+    assert bool((model.model_.network.session.ceiling >= ceiling).all())
+
+
+def test_the_null_model_is_of_the_last_fits_data_or_of_all_that_partial_fit_was_given(make, active_then_quiet):
+    active, quiet = active_then_quiet
+    rates = [homogeneous_rates(part.bin(0.05)) for part in (active, quiet, active[:2])]
+    model = make(max_epochs=1, warm_start=True).fit(active).fit(quiet)
+    assert_allclose(model.base_rate_, rates[1])
+    model.partial_fit(active[:2])
+    assert_allclose(model.base_rate_, (8 * rates[1] + 2 * rates[2]) / 10)
+    assert_allclose(model.exposure_, 10.0)
+
+
+@pytest.mark.parametrize("how", ["partial_fit", "fit"])
+def test_nothing_is_learned_from_no_spikes(make, world, how):
+    model = make(max_epochs=1, warm_start=True).fit(world.spikes)
+    before = model.score(world.spikes)
+    silent = SpikeTrains.from_counts(np.zeros((2, 20, 3), dtype=int), world.BIN_WIDTH, unit_ids=["a", "b", "c"])
+    for nothing in (world.spikes[:0], silent):
+        with pytest.raises(ValueError, match="at least one observed spike"):
+            getattr(model, how)(nothing)
+    assert (model.n_iter_, model.score(world.spikes)) == (1, before)
+
+
+def test_a_bin_width_that_was_changed_after_fit_is_refused(make, world):
+    model = make(max_epochs=1).fit(world.spikes)
+    model.set_params(bin_width=0.1)
+    for use in (model.score, model.predict, lambda X: model.sample(duration=1.0), model.partial_fit):
+        with pytest.raises(ValueError, match=r"fitted with bin_width=0.05 s, and it is 0.1 s now"):
+            use(world.spikes)
+
+
+def test_without_a_seed_the_global_generator_is_left_alone(make, world):
+    before = check_random_state(None).get_state()[1].copy()
+    make(max_epochs=1, random_state=None).fit(world.spikes).sample(duration=0.5)
+    assert (check_random_state(None).get_state()[1] == before).all()

@@ -264,3 +264,21 @@ def test_modalities_that_do_not_fit_are_refused(driven):
         modality_contribution(MODEL, spikes[:1], known["speed"][:1])
     with pytest.raises(ValueError, match="called 'population' already"):
         modality_contribution(MODEL, spikes, Modalities(population=known["speed"]), control="population")
+
+
+def test_with_a_control_all_units_are_moved_alike(monkeypatch):
+    """Shift k of "all" is the sum of what shift k does to each unit: it must be one and the same shift."""
+    from skneuro.metrics import contribution
+
+    seeds, of_one = [], contribution._gains
+
+    def gains(*given):
+        seeds.append(given[-2])
+        return of_one(*given)
+
+    monkeypatch.setattr(contribution, "_gains", gains)
+    rng = np.random.default_rng(0)
+    spikes = SpikeTrains.from_counts(rng.poisson(1.0, (6, 20, 3)), WIDTH)
+    speed = Modalities(speed=series(rng.normal(size=(6, 20))))
+    modality_contribution(MODEL, spikes, speed, control="population", cv=2, n_shifts=1, random_state=0)
+    assert len(seeds) == 3 and len(set(seeds)) == 1

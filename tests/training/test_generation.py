@@ -227,3 +227,11 @@ def test_the_likelihood_from_the_past_knows_gaps_and_borders(tiny):
     together = generation.past_log_likelihood(fitted, tiny.read(spikes), 3)
     np.testing.assert_allclose(together, np.concatenate(alone), rtol=0, atol=1e-9)
     assert (together < 0).all()
+    # The past that a block carries, and a bin that is not whole, are seen and not scored.
+    width = tiny.BIN_WIDTH
+    parts = (spikes.times, spikes.units, spikes.ptr, spikes.t_start)
+    longer = SpikeTrains(*parts, spikes.t_stop + 0.4 * width, unit_ids=spikes.unit_ids, context=2 * width)
+    cut = tiny.read(longer)
+    found, mask = generation.past_log_likelihood(fitted, cut, 3), cut.spikes.mask()
+    assert (found[~mask] == 0).all() and (found[mask] < 0).all()
+    assert mask.sum() == together.size - 3 * 2 * spikes.shape[1]
