@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 MIN_LOG_INTENSITY, MAX_LOG_INTENSITY = -16.0, 6.0
-CLAMP = 5.0  # of a learned shift of the log odds, so that every run of repeats ends
+CLAMP = 5.0  # of learned shifts of log odds, so that every run of repeats ends
 FIRST_REPEATS, MAX_REPEATS = 8, 10_000  # the second is reached only where top_p makes every repeat certain
 
 
@@ -66,9 +66,18 @@ def poisson_repeat_log_odds(log_rate: Tensor, k: Tensor) -> Tensor:
     return _PoissonRepeatLogOdds.apply(log_rate, k)
 
 
+def bounded_shift(shift: Tensor, poisson: Tensor) -> Tensor:
+    """A shift of Poisson's log odds, within +-5, or above as long as the shifted odds stay below even.
+
+    Units that are rarely active and then fire in bursts need more than 5, and still end their bursts.
+    """
+    return torch.minimum(shift.clamp_min(-CLAMP), (-poisson).clamp_min(CLAMP))
+
+
 def repeat_log_odds(log_rate: Tensor, k: Tensor, shift: Tensor) -> Tensor:
-    """Log odds of a repeat: Poisson's, plus a learned shift (clamped)."""
-    return poisson_repeat_log_odds(log_rate, k) + shift.clamp(-CLAMP, CLAMP)
+    """Log odds of a repeat: Poisson's, plus a learned shift (bounded)."""
+    poisson = poisson_repeat_log_odds(log_rate, k)
+    return poisson + bounded_shift(shift, poisson)
 
 
 def silent_log_probability(log_intensity: Tensor) -> Tensor:
@@ -124,7 +133,8 @@ def repeat_log_probabilities(log_rate: Tensor, shift: Tensor, temperature: float
     temperature, top_p : float
         The odds are flattened, and a choice that `top_p` of the mass does not need is never taken.
     """
-    odds = poisson_repeat_table(log_rate, len(shift)) + shift.clamp(-CLAMP, CLAMP)
+    poisson = poisson_repeat_table(log_rate, len(shift))
+    odds = poisson + bounded_shift(shift, poisson)
     again = F.logsigmoid(odds / temperature)
     if top_p < 1:
         p = again.exp()

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skneuro.nn.config import N_COMPONENTS, NeuroformerConfig
-from skneuro.nn.counts import CLAMP, poisson_repeat_log_odds
+from skneuro.nn.count_shape import marginal_start
+from skneuro.nn.counts import CLAMP
 
 SAME_BIN_WIDTH = 24
 N_BASIS = 5
@@ -31,34 +32,6 @@ def lag_basis(n_bins: int) -> Tensor:
     position = (n_basis - 1) * lags.log() / math.log(n_bins)  # 0 .. n_basis - 1
     distance = (position[None, :] - torch.arange(n_basis, dtype=torch.float64)[:, None]).clamp(-1, 1)
     return 0.5 * (1 + torch.cos(torch.pi * distance))
-
-
-def marginal_start(histogram: Tensor, log_rate: Tensor) -> tuple[Tensor, Tensor]:
-    """Log intensity and repeat shifts under which a cell's count is distributed as in training.
-
-    One pseudo-observation at Poisson's odds stands in for each number of spikes, so that a count which was seen
-    once or never does not get extreme odds.
-
-    Parameters
-    ----------
-    histogram : Tensor of shape (N, max_count + 1)
-    log_rate : Tensor of shape (N,)
-
-    Returns
-    -------
-    bias : Tensor of shape (N,)
-    table : Tensor of shape (N, max_count), within +-5
-    """
-    histogram = histogram.double()
-    silent = (histogram[:, 0] + 0.5) / (histogram.sum(1) + 1)
-    bias = (-silent.log()).log()
-    exactly = histogram[:, 1:]  # k spikes, k = 1 ..
-    more = exactly.flip(1).cumsum(1).flip(1) - exactly
-    k = torch.arange(1, histogram.shape[1]).expand_as(exactly)
-    poisson = poisson_repeat_log_odds(bias[:, None].expand_as(exactly), k)
-    again = torch.sigmoid(poisson)
-    odds = ((more + again) / (exactly + 1 - again)).log()
-    return bias, (odds - poisson).clamp(-CLAMP, CLAMP)
 
 
 class _SumBefore(torch.autograd.Function):
@@ -94,7 +67,7 @@ class SessionUnits(nn.Module):
         self.embedding = nn.Parameter(torch.randn(n_units, d_model) * d_model**-0.5)  # tied to the ID head
         bias, table = mean.clamp_min(1e-6).log(), torch.zeros(n_units, max(config.max_count, 1))
         if histogram is not None:
-            bias, table = marginal_start(histogram, bias)
+            bias, table = marginal_start(histogram)
         self.bias = nn.Parameter(bias.to(self.embedding.dtype))
         self.repeat_table = nn.Parameter(table.to(self.embedding.dtype))
         # What training never saw is not trusted: a closed loop must not be able to feed itself ever more spikes.

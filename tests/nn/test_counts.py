@@ -76,6 +76,20 @@ def test_a_cell_with_any_shifts_is_a_distribution(cell):
     assert p.sum() == pytest.approx(1.0, abs=1e-10)
 
 
+@settings(max_examples=40, deadline=None)
+@given(log_rate=st.floats(-14, 3), shift=st.floats(-20, 20))
+def test_a_shift_makes_bursts_and_never_endless_ones(log_rate, shift):
+    """However large: above 5 it lifts the odds to even at most."""
+    table = torch.tensor([[0.0]], dtype=torch.float64)
+    for k in (1, 2, 7):
+        plain = log_odds(np.exp(log_rate), k)
+        given_ = torch.tensor([log_rate], dtype=torch.float64), torch.tensor([float(k)], dtype=torch.float64)
+        shifted = float(counts.repeat_log_odds(*given_, torch.tensor([shift], dtype=torch.float64)))
+        assert shifted <= max(plain + 5.0, 0.0) + 1e-9
+        assert shifted == pytest.approx(min(plain + max(shift, -5.0), max(plain + 5.0, 0.0)), abs=1e-9)
+    assert pmf(log_rate, shift, table, 4000).sum() == pytest.approx(1.0, abs=1e-9)
+
+
 @settings(max_examples=12, deadline=None)
 @given(cell=cell)
 def test_the_expected_count_is_the_mean_of_the_distribution(cell):

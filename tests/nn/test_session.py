@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from skneuro.nn import counts as cell_counts
 from skneuro.nn import session as session_module
 from skneuro.nn.layout import known_until
-from skneuro.nn.session import lag_basis, marginal_start
+from skneuro.nn.session import lag_basis
 from skneuro.nn.softmax_heads import coupling_effects, spike_effects
 
 
@@ -91,33 +90,6 @@ def test_same_bin_terms_come_from_lower_units_only(tiny):
             torch.testing.assert_close(after[:, : unit + 1], before[:, : unit + 1], rtol=0, atol=1e-12)
         huge = session.same_bin_drive(1e4 * x, state)
     assert float(huge.abs().max()) <= 5.0
-
-
-def distribution(bias, row, n=60):
-    """Probabilities of 0 .. n - 1 spikes in a cell."""
-    rate, k = bias.expand(n), torch.arange(1, n + 1)
-    shifts = cell_counts.table_shift(row[None], torch.zeros(n, dtype=torch.long), k)
-    again = torch.sigmoid(cell_counts.repeat_log_odds(rate, k.double(), shifts))
-    alive = cell_counts.fired_log_probability(bias).exp() * torch.cat([torch.ones(1), again.cumprod(0)[:-1]])
-    silent = cell_counts.silent_log_probability(bias).exp()
-    return torch.cat([silent[None], (alive * (1 - again))[:-1]]).numpy()
-
-
-def test_a_model_starts_from_the_count_distributions_of_training():
-    """Overdispersed, regular, rare and silent units; the last count in the table ends it."""
-    rng = np.random.default_rng(0)
-    n = 20_000
-    counts = np.stack(
-        [rng.negative_binomial(0.5, 0.3, n), rng.binomial(3, 0.6, n), rng.poisson(0.01, n), np.zeros(n, dtype=int)]
-    )
-    histogram = torch.from_numpy(np.stack([np.bincount(row, minlength=counts.max() + 1) for row in counts])).float()
-    bias, table = marginal_start(histogram, torch.zeros(4))
-    for unit, row in enumerate(counts):
-        p = distribution(bias[unit].double(), table[unit].double())
-        assert p.sum() == pytest.approx(1.0, abs=1e-9)
-        np.testing.assert_allclose(p[:4], np.bincount(row, minlength=4)[:4] / n, atol=2e-3)
-    assert (table.abs() <= 5).all()
-    assert bool(torch.isfinite(bias).all())
 
 
 def test_a_low_rank_spike_acts_through_the_kernels_of_its_product(tiny, window_bins):
