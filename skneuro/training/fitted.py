@@ -19,6 +19,7 @@ from skneuro.training.segments import BatchBuilder
 from skneuro.training.stretches import Segments
 
 CELLS_AT_ONCE = 2**17  # of counts
+FEW, NEXT_TO_NONE = 5.0, 1e-3  # spikes in training
 BUILDING = threading.Lock()  # initial weights come from a global generator, which threads would share
 # Of the weights; with "bfloat16" the matrix products of training alone are of that precision.
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
@@ -227,11 +228,14 @@ def _kernel_shape(modality: ModalityConfig, tubelets: Tubelets, d_model: int) ->
 
 
 def count_statistics(binned: BinnedSpikes, stretches: Segments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, standard deviation and histogram of the observed counts of a bin, per unit.
+    """Mean, scale and histogram of the observed counts of a bin, per unit.
+
+    The scale is the standard deviation, enlarged where it comes from few spikes: what a unit that fired once or never
+    says of the others was not learned, and in standard deviations each of its spikes would be tens of them.
 
     Returns
     -------
-    mean, sd : ndarray of shape (n_units,)
+    mean, scale : ndarray of shape (n_units,)
     histogram : ndarray of shape (n_units, max_count + 1)
         Bins with 0, 1, ... spikes; at least two columns.
     """
@@ -250,5 +254,5 @@ def count_statistics(binned: BinnedSpikes, stretches: Segments) -> tuple[np.ndar
     n, counts = np.maximum(histogram.sum(1), 1), np.arange(used + 1)
     total, squares = histogram @ counts, histogram @ counts**2
     mean = (total + 0.5) / (n + 1)  # a unit that was silent in training has a small rate, not none
-    sd = np.sqrt(np.maximum(squares / n - (total / n) ** 2, 0.0))
-    return mean, np.maximum(sd, np.sqrt(mean)), histogram
+    sd = np.maximum(np.sqrt(np.maximum(squares / n - (total / n) ** 2, 0.0)), np.sqrt(mean))
+    return mean, sd * (total + FEW) / np.maximum(total, NEXT_TO_NONE), histogram

@@ -59,3 +59,16 @@ def test_a_closed_loop_that_would_feed_itself_stays_at_the_rates_of_training(bur
     held, free = (b.dense(0, b.n_bins).mean() for b in (held, free))
     assert free > 3 * recorded  # the couplings do explode
     assert held < 3 * recorded
+
+
+def test_what_a_unit_that_was_silent_in_training_does_changes_nothing_for_the_others(bursts):
+    """How its spikes act was not learned."""
+    counts = bursts.bin(WIDTH).dense(0, 2400).reshape(12, 200, 3)
+    fires = np.random.default_rng(1).poisson(0.2, (12, 200, 1))
+    silent, active = (
+        SpikeTrains.from_counts(np.concatenate([counts, last], axis=2), WIDTH) for last in (0 * fires, fires)
+    )
+    model = NeuroformerEstimator(
+        bin_width=WIDTH, window_bins=1, gamma=0, mu=0.5, max_epochs=2, early_stopping=False, random_state=0
+    ).fit(silent)
+    np.testing.assert_allclose(model.unit_score(active)[:3], model.unit_score(silent)[:3], atol=2e-3)
