@@ -39,3 +39,34 @@ def recordings(tmp_path_factory):
         return home
 
     return provide
+
+
+class CountingBackend:
+    """Stands in for what makes machine code: graphs are differentiated and run as they are. Counts both."""
+
+    def __init__(self, run_as_is):
+        self.run_as_is, self.graphs, self.runs = run_as_is, 0, 0
+
+    def __call__(self, graph, inputs):
+        function = self.run_as_is(graph, inputs)  # stops at first where a graph has a float, and is asked again
+        self.graphs += 1
+
+        def run(*given):
+            self.runs += 1
+            return function(*given)
+
+        return run
+
+
+@pytest.fixture
+def counting_backend(monkeypatch):
+    """Compile with a :class:`CountingBackend`, as if nothing had been compiled before."""
+    import torch
+
+    from skneuro.nn import compiled
+
+    torch.compiler.reset()
+    backend = CountingBackend(torch._dynamo.lookup_backend("aot_eager"))
+    monkeypatch.setattr(compiled, "BACKEND", backend)
+    yield backend
+    torch.compiler.reset()

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from skneuro._sklearn_compat import InvalidParameterError
 from skneuro.data import BinnedSpikes, Modality, ModelInput
 from skneuro.estimators._alignment import aligned_modalities
 from skneuro.estimators._told import behaviour_moments, behaviour_names, behaviour_sizes
 from skneuro.metrics.likelihood import bits_per_spike, poisson_log_pmf
 from skneuro.nn import Neuroformer, NeuroformerConfig
+from skneuro.nn.compiled import probe
 from skneuro.training.evaluation import stretch_log_likelihood
 from skneuro.training.fitted import DTYPES, build_network, count_statistics, pick_device
 from skneuro.training.loop import TrainingSettings, TrainingState
@@ -218,7 +220,7 @@ def settings(est: Any, decay: float) -> TrainingSettings:
         coupling_penalty=float(est.coupling_penalty), max_epochs=est.max_epochs, n_iter_no_change=est.n_iter_no_change,
         tol=float(est.tol), verbose=int(est.verbose), accumulation_steps=est.accumulation_steps,
         recompute=est.recompute_activations, half=est.precision == "bfloat16",
-        behaviour_weight=float(est.behaviour_weight),
+        behaviour_weight=float(est.behaviour_weight), compile=bool(est.compile),
     )  # fmt: skip
 
 
@@ -239,6 +241,30 @@ class Validation:
     def __call__(self, network: Neuroformer) -> float:
         total = stretch_log_likelihood(network, self.builder, self.stretches)
         return bits_per_spike(total, self.null, self.n_spikes)
+
+
+def check_compiler(est: Any) -> None:
+    """Refuse to start what cannot be compiled.
+
+    Raises
+    ------
+    InvalidParameterError
+        If compiling something small fails.
+    """
+    if not est.compile:
+        return
+    device = pick_device(est.device)
+    try:
+        probe(device, DTYPES[est.precision])
+    except Exception as error:  # of torch, the compiler that it calls, the file system, a missing package
+        trouble = " ".join(str(error).partition("Set TORCHDYNAMO")[0].split())  # without the hints for its developers
+        needed = {"cpu": "a C++ compiler (g++, clang++ or cl; CXX may name it)", "cuda": "Triton"}.get(device.type)
+        raise InvalidParameterError(
+            f"The 'compile' parameter of {type(est).__name__} must be False where torch.compile does not work; on "
+            f"{device.type!r} it needs {needed or 'a version of torch that knows how'}. Got True instead, and an "
+            f"attempt ended with '{trouble:.300}'. Install what is missing, or set compile=False: the results are the "
+            f"same."
+        ) from error
 
 
 def warn_about_gamma(gamma: float, inp: ModelInput) -> None:

@@ -75,7 +75,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         Raises
         ------
         InvalidParameterError
-            If a parameter is out of its range, or gamma + mu >= 1.
+            If a parameter is out of its range, or gamma + mu >= 1, or ``compile=True`` where nothing can be compiled.
         ValueError
             If X holds no spikes, or a window more than `max_tokens`; if counts are negative or not finite; if
             `behaviour` names what y does not have.
@@ -125,6 +125,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
     def _train(self, X: Any, y: Any, going_on: bool, one_epoch: bool) -> None:
         inp = self._read(X, y, reset=not going_on)
         self.max_tokens_ = self._check_tokens(inp)
+        _fitting.check_compiler(self)
         if going_on:
             self._check_spikes(inp)
             _fitting.check_same_structure(self, inp, self.model_.network.config)

@@ -57,6 +57,7 @@ CONSTRAINTS: dict[str, list] = {
     "random_state": ["random_state"],
     "device": [str],
     "precision": [StrOptions({"float32", "float64", "bfloat16"})],
+    "compile": ["boolean"],
     "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     "verbose": ["verbose"],
 }

@@ -149,6 +149,12 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     precision : {"float32", "float64", "bfloat16"}, default="float32"
         Floating point format of the model. "bfloat16" keeps weights and scores in float32 and trains with matrix
         products in bfloat16, which is meant for GPUs: on most CPUs it is slower.
+    compile : bool, default=False
+        Whether `fit` and `partial_fit` run the position-wise networks of the model (feed-forward networks, what is read
+        out of the long past, and what the units of a bin say of each other) compiled by torch.compile: the same weights
+        up to rounding. Meant for GPUs, where it has not been tested; on a CPU it is no faster with few units, and by a
+        quarter with 300 (:doc:`speed </background/speed>`). The first fit of a process compiles for up to a minute. It
+        needs a C++ compiler on the CPU, and Triton on an NVIDIA GPU. Everything but training runs as without.
     inference_batch_size : int or "auto", default="auto"
         Pieces of trials (of up to 400 bins) that `score` and `transform` compute at once, windows of `predict`, trials
         of `sample`. Results do not depend on it, memory does. "auto" takes what processor caches hold.
@@ -262,6 +268,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         random_state: Any = None,
         device: str = "auto",
         precision: str = "float32",
+        compile: bool = False,
         inference_batch_size: int | str = "auto",
         n_threads: int | None = 1,
         verbose: int = 0,
@@ -310,6 +317,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         self.random_state = random_state
         self.device = device
         self.precision = precision
+        self.compile = compile
         self.inference_batch_size = inference_batch_size
         self.n_threads = n_threads
         self.verbose = verbose

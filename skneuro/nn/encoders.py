@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from skneuro.nn.config import N_COMPONENTS, ModalityConfig, NeuroformerConfig
 from skneuro.nn.keys import ModalityKeys, SpikeKeys, TimedKeys
-from skneuro.nn.layers import Dropout, LagAttention, RandomSource
+from skneuro.nn.layers import Dropout, LagAttention, RandomSource, dropped
 from skneuro.nn.recurrent import states_of
 from skneuro.nn.session import SessionUnits
 from skneuro.nn.video import TubeletEncoder
@@ -35,7 +35,7 @@ class PastEncoder(nn.Module):
         self.width = config.context_width
         self.bias = nn.Parameter(torch.zeros(self.width))
         self.recurrent = nn.GRU(self.width, self.width, batch_first=True)
-        self.features = nn.Sequential(
+        self.features = PastFeatures(
             Dropout(config.dropout, source), nn.Linear(self.width, self.width), nn.GELU(),
             Dropout(config.dropout, source),
         )  # fmt: skip
@@ -57,6 +57,22 @@ class PastEncoder(nn.Module):
         """
         x = self.dropout(F.gelu(standardised @ session.input + self.bias))  # (C, T, S)
         return states_of(self.recurrent, x, first)
+
+
+class PastFeatures(nn.Sequential):
+    """What is read out of a state (..., S): dropout, a linear layer, GELU and dropout, (..., S)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, linear, _, last = self
+        rows = [x, first.keep(x), last.keep(x)]  # what comes out is as wide as what goes in
+        return first.source.at_places(past_features, rows, first.p, linear.weight, linear.bias)
+
+
+def past_features(
+    x: Tensor, keep: Tensor | None, keep_found: Tensor | None, p: float, weight: Tensor, bias: Tensor
+) -> Tensor:
+    """:class:`PastFeatures` as a function."""
+    return dropped(F.gelu(F.linear(dropped(x, keep, p), weight, bias)), keep_found, p)
 
 
 class SampleEncoder(nn.Module):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from skneuro.nn.compiled import Compiler
 from skneuro.nn.moving import to_device
 from skneuro.nn.windows import PrefixGroup
 
@@ -24,11 +25,14 @@ class RandomSource:
     recompute : bool
         Whether blocks forget what they computed in training and compute it again, with the same masks, for the
         gradient: less memory, more time.
+    compiler : Compiler or None
+        What runs position-wise networks, in training; None runs them as they are.
     """
 
     def __init__(self) -> None:
         self.generator: torch.Generator | None = None
         self.recompute = False
+        self.compiler: Compiler | None = None
 
     def run(self, function: Callable[..., Tensor], *inputs: Any) -> Tensor:
         """``function(*inputs)``, with its intermediate results kept or not."""
@@ -38,6 +42,10 @@ class RandomSource:
             function, *inputs, use_reentrant=False, preserve_rng_state=False,
             context_fn=lambda: (nullcontext(), self._again(self._state())),
         )  # fmt: skip
+
+    def at_places(self, function: Callable[..., Tensor], rows: Sequence[Tensor | None], *shared: Any) -> Tensor:
+        """``function(*rows, *shared)``, compiled or not; see :class:`~skneuro.nn.compiled.Compiler`."""
+        return function(*rows, *shared) if self.compiler is None else self.compiler(function, rows, *shared)
 
     def _state(self) -> Tensor | None:
         return None if self.generator is None else self.generator.get_state()
@@ -72,10 +80,18 @@ class Dropout(nn.Module):
         self.p, self.source = p, source
 
     def forward(self, x: Tensor) -> Tensor:
+        return dropped(x, self.keep(x), self.p)
+
+    def keep(self, like: Tensor) -> Tensor | None:
+        """A mask of the shape of `like` for :func:`dropped`; None where nothing is dropped."""
         if not self.training or self.p == 0.0:
-            return x
-        mask = self.source.keep(tuple(x.shape), self.p, x).to(x.dtype).mul_(1.0 / (1.0 - self.p))
-        return x * mask
+            return None
+        return self.source.keep(tuple(like.shape), self.p, like)
+
+
+def dropped(x: Tensor, keep: Tensor | None, p: float) -> Tensor:
+    """What dropout with chance `p` makes of `x`, where a mask says what is kept."""
+    return x if keep is None else x * keep.to(x.dtype).mul_(1.0 / (1.0 - p))
 
 
 class FeedForward(nn.Module):
@@ -89,7 +105,18 @@ class FeedForward(nn.Module):
         self.dropout = Dropout(dropout, source)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.dropout(self.down(F.gelu(self.up(self.norm(x)))))
+        weights = [p for part in (self.norm, self.up, self.down) for p in (part.weight, part.bias)]
+        rows, p = [x, self.dropout.keep(x)], self.dropout.p
+        return self.dropout.source.at_places(feed_forward, rows, p, self.norm.eps, *weights)
+
+
+def feed_forward(
+    x: Tensor, keep: Tensor | None, p: float, eps: float,
+    norm: Tensor, norm_bias: Tensor, up: Tensor, up_bias: Tensor, down: Tensor, down_bias: Tensor,
+) -> Tensor:  # fmt: skip
+    """:class:`FeedForward` as a function, (..., D) to (..., D)."""
+    inner = F.linear(F.layer_norm(x, (x.shape[-1],), norm, norm_bias, eps), up, up_bias)
+    return x + dropped(F.linear(F.gelu(inner), down, down_bias), keep, p)
 
 
 def split_heads(x: Tensor, n_heads: int) -> Tensor:

@@ -92,7 +92,7 @@ class Neuroformer(nn.Module):
         self.config = config
         self.random = RandomSource()
         d_model = config.d_model
-        self.session = SessionUnits(config, mean, sd, histogram if config.bin_clock else None)
+        self.session = SessionUnits(config, self.random, mean, sd, histogram if config.bin_clock else None)
         if config.context_bins:
             self.past = PastEncoder(config, self.random)
         else:

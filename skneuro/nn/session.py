@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from skneuro.nn.config import N_COMPONENTS, NeuroformerConfig
 from skneuro.nn.count_shape import marginal_start
 from skneuro.nn.counts import CLAMP
+from skneuro.nn.layers import RandomSource
 
 SAME_BIN_WIDTH = 24
 N_BASIS = 5
@@ -46,12 +47,19 @@ class _SumBefore(torch.autograd.Function):
         return grad.sum(-2, keepdim=True) - grad.cumsum(-2)
 
 
+def nonlinear_same_bin(start: Tensor, standardised: Tensor, embedding: Tensor, readout: Tensor) -> Tensor:
+    """What units (..., n) hear of each other through `embedding` and `readout` (n, S); all hear `start` (..., S)."""
+    terms = standardised[..., None] * embedding  # (..., n, S)
+    return (F.gelu(start[..., None, :] + _SumBefore.apply(terms)) * readout).sum(-1)
+
+
 class SessionUnits(nn.Module):
     """Embeddings, biases and couplings of the units of a session.
 
     Parameters
     ----------
     config : NeuroformerConfig
+    source : RandomSource
     mean, sd : Tensor of shape (N,)
         Mean and standard deviation of the training counts in a bin.
     histogram : Tensor of shape (N, max_count + 1), optional
@@ -59,8 +67,16 @@ class SessionUnits(nn.Module):
         mean by default.
     """
 
-    def __init__(self, config: NeuroformerConfig, mean: Tensor, sd: Tensor, histogram: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        config: NeuroformerConfig,
+        source: RandomSource,
+        mean: Tensor,
+        sd: Tensor,
+        histogram: Tensor | None = None,
+    ) -> None:
         super().__init__()
+        self.source = source
         n_units, d_model = config.n_units, config.d_model
         self.register_buffer("mean", mean)
         self.register_buffer("sd", sd)
@@ -224,9 +240,9 @@ class SessionUnits(nn.Module):
         Tensor of shape (..., n) for the n units, clamped to +-5 so that a bin's events end
         """
         before = standardised[..., : units.start or 0] @ self.same_bin_embedding[: units.start or 0]  # (..., S)
-        terms = standardised[..., units, None] * self.same_bin_embedding[units]  # (..., n, S)
-        start = (before + self.same_bin_state(state))[..., None, :]
-        nonlinear = (F.gelu(start + _SumBefore.apply(terms)) * self.same_bin_readout[units]).sum(-1)
+        rows = [before + self.same_bin_state(state), standardised[..., units]]
+        weights = self.same_bin_embedding[units], self.same_bin_readout[units]
+        nonlinear = self.source.at_places(nonlinear_same_bin, rows, *weights)
         if self.pairwise:
             nonlinear = nonlinear + standardised @ (self.same_bin * self.lower)[:, units]
         return nonlinear.clamp(-CLAMP, CLAMP)

@@ -15,6 +15,7 @@ from skneuro._memory import Holes
 from skneuro.exceptions import NonFiniteLossError
 from skneuro.nn import Neuroformer
 from skneuro.nn.batch import Batch
+from skneuro.nn.compiled import Compiler
 from skneuro.training.segments import BatchBuilder, cut_segments, segment_bins, shuffled_batches
 from skneuro.training.stretches import Segments
 
@@ -48,6 +49,7 @@ class TrainingSettings:
     recompute: bool = False
     half: bool = False
     behaviour_weight: float = 0.0
+    compile: bool = False
 
 
 @dataclass
@@ -258,6 +260,7 @@ def train(
     state.average.session.loosen()
     kept = {name: value.clone() for name, value in state.average.state_dict().items()}
     reason = "max_epochs"
+    state.model.random.compiler = Compiler() if settings.compile else None
     try:
         for _ in range(n_epochs):
             epoch_begins()
@@ -281,6 +284,7 @@ def train(
     except KeyboardInterrupt:
         reason = "interrupted"
     finally:
+        state.model.random.compiler = None
         state.average.load_state_dict(kept)
         state.average.eval()
         if settings.verbose:

@@ -49,6 +49,7 @@ def plain(make, world):
         ({"counts": "floor"}, "'counts' parameter"),
         ({"precision": "float16"}, "'precision' parameter"),
         ({"coupling": "yes"}, "'coupling' parameter"),
+        ({"compile": "yes"}, "'compile' parameter .* instance of 'bool'.*Got 'yes'"),
         ({"random_state": "zero"}, "'random_state' parameter"),
         ({"max_tokens": 0}, "'max_tokens' parameter"),
     ],
