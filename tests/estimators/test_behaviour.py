@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import cross_val_predict, cross_val_score
+from sklearn.model_selection import KFold, cross_val_predict, cross_val_score
 
 import skneuro
 from skneuro import Modalities, NeuroformerClassifier, NeuroformerRegressor, Recording, SpikeTrains, TimeSeries, Video
@@ -226,6 +226,31 @@ def test_cross_validation_never_unfits_the_encoder(running):
     mean = values.mean(axis=1)
     assert cross_val_predict(decoder(frozen), spikes, mean, cv=3).shape == (24,)
     assert hasattr(frozen.estimator, "model_")
+
+
+def test_labels_of_bins_are_cross_validated_as_labels_of_trials_are(running):
+    spikes, _, _, values, frozen = running
+    up = TimeSeries.from_lists(list((values > 0).astype(float)), rate=1 / WIDTH)
+    for y in (up, Modalities(first=up, second=up)):
+        scores = cross_val_score(decoder(frozen, NeuroformerClassifier), spikes, y, error_score="raise")
+        by_hand = cross_val_score(decoder(frozen, NeuroformerClassifier), spikes, y, cv=KFold(5), error_score="raise")
+        np.testing.assert_array_equal(scores, by_hand)
+
+
+def test_labels_that_are_faster_than_the_bins_stay_labels(running):
+    spikes, _, _, values, frozen = running
+    rng = np.random.default_rng(5)
+    labels = [rng.choice([0.0, 4.0, 9.0, np.nan], 160) for _ in values]  # four a bin; a mean of 0 and 4 is none of them
+    latest = np.full((24, 40), np.nan)
+    for trial, samples in enumerate(labels):
+        for k, label in enumerate(samples):
+            if not np.isnan(label):
+                latest[trial, k // 4] = label
+    fast = TimeSeries.from_lists(labels, rate=4 / WIDTH)
+    fitted = decoder(frozen, NeuroformerClassifier).fit(spikes, fast)
+    assert fitted.classes_.tolist() == [0.0, 4.0, 9.0]
+    slow = TimeSeries.from_lists(list(latest), rate=1 / WIDTH)
+    assert fitted.score(spikes, fast) == fitted.score(spikes, slow)
 
 
 def test_the_same_seed_gives_the_same_decoder_and_the_global_generators_are_left_alone(running):
