@@ -442,12 +442,14 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
 
         Parameters
         ----------
-        stimuli : Modalities, Video, TimeSeries, array-like or None, default=None
-            One row for each trial to simulate. None simulates one trial without stimuli.
+        stimuli : Modalities, Recording, Video, TimeSeries, array-like or None, default=None
+            One row for each trial to simulate, from the start of the stimuli, which may be before that of the recorded
+            trial; of a `Recording` over the time of its trials. None simulates one trial without stimuli.
         n_samples : int, default=1
             Samples of each trial.
         duration : float, in seconds, default=None
-            Length of the trials; None takes the stimuli's, or the training trials' median without stimuli.
+            Length of the trials; None takes the stimuli's (or the recorded trials'), or the training trials' median
+            without stimuli.
         random_state : int, RandomState or None, default=None
             Seed; every row has a generator of its own, so that its spikes do not depend on the rows beside it.
         temperature : float, default=1.0
