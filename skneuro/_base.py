@@ -237,6 +237,8 @@ class SpikeModel(DensityMixin, BaseEstimator):
             del self.feature_names_in_
         check_n_features(self, inp.spikes.n_units, reset=reset)
         names = () if inp.modalities is None else inp.modalities.names
+        if self._uses_modalities:
+            self._warn_of_nothing_known(inp)
         if reset:
             self._check_spikes(inp)
             self._fitted_bin_width = float(self.bin_width)
@@ -248,6 +250,16 @@ class SpikeModel(DensityMixin, BaseEstimator):
             check_unit_ids(inp.spikes.unit_ids, self.unit_ids_)
         self._check_modalities(names)
         return inp
+
+    def _warn_of_nothing_known(self, inp: ModelInput) -> None:
+        for name, modality in () if inp.modalities is None else inp.modalities.items():
+            if modality._nothing_known:
+                warnings.warn(
+                    f"Every sample of the modality {name!r} lacks a value (NaN): {type(self).__name__} can make little "
+                    f"or nothing of it. Leave out the columns that are always missing, or the modality.",
+                    MissingModalityWarning,
+                    stacklevel=4,
+                )
 
     def _check_bin_width(self) -> None:
         """Refuse a width that was set after `fit`: the model knows nothing of other bins."""

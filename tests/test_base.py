@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from skneuro._base import SpikeModel
-from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries
+from skneuro.data import Covariates, Modalities, Recording, SpikeTrains, TimeSeries
 from skneuro.exceptions import IncompatibleModalityError, MissingModalityWarning
 
 
@@ -109,6 +109,22 @@ def test_modalities_missing_warn_and_new_ones_are_refused(counts):
         with_speed.score(counts, Modalities(speed=speed(), pupil=speed()))
     with pytest.raises(IncompatibleModalityError, match="fitted with none"):
         Fixed().fit(counts).score(counts, Modalities(speed=speed()))
+
+
+@pytest.mark.parametrize("column", [[0, 1], [1]])
+def test_a_modality_that_is_never_known_in_whole_is_pointed_out(counts, column):
+    values = np.ones((len(counts), 2))
+    known = Modalities(pose=TimeSeries(values, 0.1 * np.arange(len(counts)), [0, len(counts)]))
+    values = values.copy()
+    values[:, column] = np.nan
+    never = Modalities(pose=TimeSeries(values, 0.1 * np.arange(len(counts)), [0, len(counts)]))
+    with pytest.warns(MissingModalityWarning, match="'pose' lacks a value"):
+        Fixed().fit(counts, never)
+    model = Fixed().fit(counts, known)
+    with pytest.warns(MissingModalityWarning, match="'pose' lacks a value"):
+        model.score(counts, never)
+    with pytest.warns(MissingModalityWarning, match="'trial' lacks a value"):
+        Fixed().fit(counts, Modalities(trial=Covariates({"contrast": [np.nan]})))
 
 
 def test_a_recording_is_its_spikes_and_modalities(counts):

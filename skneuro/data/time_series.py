@@ -9,7 +9,7 @@ import numpy as np
 
 from skneuro.data._rows import concatenated_ranges, consecutive, frozen, pointer
 from skneuro.data._validation import TOLERANCE, as_times, check_width, own, per_trial
-from skneuro.data.modality import ROWS_AT_ONCE, Modality, Samples, known_moments, same_rows
+from skneuro.data.modality import ROWS_AT_ONCE, Modality, Samples, known_moments, none_complete, same_rows
 
 if TYPE_CHECKING:
     from skneuro.data.binning import BinnedSpikes
@@ -198,6 +198,10 @@ class TimeSeries(Modality):
     @property
     def _static(self) -> bool:
         return bool((np.diff(self.ptr) <= 1).all())
+
+    @property
+    def _nothing_known(self) -> bool:
+        return none_complete(self.values)
 
     def _identity(self) -> np.ndarray:
         if not self._static:
