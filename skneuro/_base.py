@@ -63,6 +63,17 @@ def held_out_units(held_out: Any, unit_ids: np.ndarray) -> np.ndarray:
     return found
 
 
+def warn_of_lookahead(inp: ModelInput) -> None:
+    """Say that a score counts what events know of their signal's future."""
+    if ahead := lookahead(inp.trials):
+        warnings.warn(
+            f"The events of X know up to {ahead:.3g} s of the future, and this score counts what they know. Use "
+            f"skneuro.metrics.dead_time_score, which keeps away from it.",
+            AcausalEventsWarning,
+            stacklevel=3,
+        )
+
+
 class SpikeModel(DensityMixin, BaseEstimator):
     """Base class of models that give a probability to the spikes of a population.
 
@@ -126,13 +137,7 @@ class SpikeModel(DensityMixin, BaseEstimator):
             If X holds events that know their signal's future (`CalciumEvents`).
         """
         inp = self._read(X, y, reset=False)
-        if ahead := lookahead(inp.trials):
-            warnings.warn(
-                f"The events of X know up to {ahead:.3g} s of the future, and this score counts what they know. Use "
-                f"skneuro.metrics.dead_time_score, which keeps away from it.",
-                AcausalEventsWarning,
-                stacklevel=2,
-            )
+        warn_of_lookahead(inp)
         total = self._unit_log_likelihood(inp).sum()
         null = unit_null_log_likelihood(inp.spikes, self.base_rate_).sum()
         return bits_per_spike(total, null, int(inp.spikes.unit_counts().sum()))
@@ -154,8 +159,14 @@ class SpikeModel(DensityMixin, BaseEstimator):
         -------
         ndarray of shape (n_units,), in bits per spike
             NaN for a unit without an observed spike.
+
+        Warns
+        -----
+        AcausalEventsWarning
+            As `score`.
         """
         inp = self._read(X, y, reset=False)
+        warn_of_lookahead(inp)
         gain = self._unit_log_likelihood(inp) - unit_null_log_likelihood(inp.spikes, self.base_rate_)
         n_spikes = inp.spikes.unit_counts()
         bits = gain / (np.maximum(n_spikes, 1) * np.log(2))
@@ -206,8 +217,14 @@ class SpikeModel(DensityMixin, BaseEstimator):
         ValueError
             If `held_out` names no unit, all units, or one that was not seen in `fit`; if those units have no spikes in
             X.
+
+        Warns
+        -----
+        AcausalEventsWarning
+            As `score`.
         """
         inp = self._read(X, y, reset=False)
+        warn_of_lookahead(inp)
         hidden = held_out_units(held_out, self.unit_ids_)
         cells = self._cell_log_likelihood(replace(inp, spikes=inp.spikes.hide(hidden)), inp.spikes)
         null = unit_null_log_likelihood(inp.spikes, self.base_rate_)[hidden].sum()

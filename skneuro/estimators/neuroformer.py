@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
+from skneuro._base import warn_of_lookahead
 from skneuro._random import random_numbers
 from skneuro._sklearn_compat import check_is_fitted
 from skneuro._threads import torch_threads
@@ -405,6 +406,11 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
             Before `fit`.
         ValueError
             If X holds no spikes, units or modalities differ from those seen in `fit`, or the head is not "hazard".
+
+        Warns
+        -----
+        AcausalEventsWarning
+            As `score`.
         """
         check_is_fitted(self)
         n_samples = positive_integer("n_samples", n_samples)
@@ -414,6 +420,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
                 f"with head={self.model_.network.config.head!r}."
             )
         inp = self._read(X, y, reset=False)
+        warn_of_lookahead(inp)
         with torch_threads(self.n_threads):
             cells = generation.past_log_likelihood(self._working_model(), inp, n_samples)
         null = unit_null_log_likelihood(inp.spikes, self.base_rate_).sum()
