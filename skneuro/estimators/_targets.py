@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, check_consistent_length
 
-from skneuro.data import BinnedSpikes, Events, Modalities, ModelInput, TimeSeries, Video
+from skneuro.data import BinnedSpikes, Modalities, Modality, ModelInput, TimeSeries, Video
 from skneuro.data._validation import TOLERANCE
 from skneuro.data.recording import check_coverage
 
@@ -88,7 +88,7 @@ def read_targets(y: Any, inp: ModelInput, *, numeric: bool, estimator: str) -> T
     """
     if y is None:
         raise ValueError(f"{estimator} requires y to be passed, but the target y is None. {_FORMS}")
-    if isinstance(y, (Modalities, TimeSeries, Events)):
+    if isinstance(y, (Modalities, Modality)) and not isinstance(y, Video):
         values, per_trial, flat = _of_series(y, inp, numeric)
         known = ~np.isnan(values).any(axis=1)
     else:
@@ -166,7 +166,7 @@ def _of_arrays(y: Any, inp: ModelInput, numeric: bool) -> tuple[np.ndarray, bool
 
 def _is_ragged(y: Any) -> bool:
     """Tell one array of values for each trial from one row for each."""
-    listed = isinstance(y, (list, tuple)) or (isinstance(y, np.ndarray) and y.dtype.kind == "O")
+    listed = isinstance(y, (list, tuple)) or (isinstance(y, np.ndarray) and y.dtype.kind == "O" and y.ndim == 1)
     return listed and any(isinstance(one, np.ndarray) and one.ndim > 0 for one in y)
 
 

@@ -13,6 +13,7 @@ from sklearn.model_selection import KFold, cross_val_predict, cross_val_score
 
 import skneuro
 from skneuro import Modalities, NeuroformerClassifier, NeuroformerRegressor, Recording, SpikeTrains, TimeSeries, Video
+from skneuro.data import Covariates
 from skneuro.exceptions import IncompatibleModalityError
 
 WIDTH = 0.05
@@ -235,6 +236,17 @@ def test_labels_of_bins_are_cross_validated_as_labels_of_trials_are(running):
         scores = cross_val_score(decoder(frozen, NeuroformerClassifier), spikes, y, error_score="raise")
         by_hand = cross_val_score(decoder(frozen, NeuroformerClassifier), spikes, y, cv=KFold(5), error_score="raise")
         np.testing.assert_array_equal(scores, by_hand)
+
+
+def test_a_table_of_objects_has_one_row_a_trial_and_any_kind_of_series_may_stand_alone(running):
+    spikes, _, _, values, frozen = running
+    words = np.stack([np.where(values[:, k] > 0, "up", "down") for k in (5, 20)], axis=1)
+    kind = decoder(frozen, NeuroformerClassifier)
+    as_objects = kind.fit(spikes, words.astype(object)).predict(spikes)
+    np.testing.assert_array_equal(as_objects, kind.fit(spikes, words).predict(spikes))
+    contrast = Covariates({"contrast": values.mean(1)})
+    alone = decoder(frozen).fit(spikes, contrast).score(spikes, contrast)
+    assert alone == decoder(frozen).fit(spikes, Modalities(c=contrast)).score(spikes, Modalities(c=contrast))
 
 
 def test_labels_that_are_faster_than_the_bins_stay_labels(running):
