@@ -51,7 +51,12 @@ def held_out_units(held_out: Any, unit_ids: np.ndarray) -> np.ndarray:
     ValueError
         If none or all are, or one that is not there.
     """
-    named = np.atleast_1d(np.asarray(held_out)).tolist()
+    given = np.atleast_1d(np.asarray(held_out))
+    if given.dtype == bool:  # a mask, as `select_units` takes it; True is not unit 1
+        if len(given) != len(unit_ids):
+            raise ValueError(f"held_out should name units, or be a mask of {len(unit_ids)}. Got one of {len(given)}.")
+        given = unit_ids[given]
+    named = given.tolist()
     unknown = [unit for unit in named if unit not in set(unit_ids.tolist())]
     if unknown:
         raise ValueError(f"held_out should name units that were seen in fit. Got {unknown[:5]}, which were not.")
@@ -204,7 +209,7 @@ class SpikeModel(DensityMixin, BaseEstimator):
             Held-out trials, with the spikes of all units.
         y : Modalities, Video, TimeSeries, array-like or None, default=None
             Stimuli.
-        held_out : array-like of unit ids
+        held_out : array-like of unit ids, or boolean mask of the units
             Units to be explained; at least one, and not all.
 
         Returns

@@ -141,9 +141,10 @@ def test_held_out_units_are_scored_against_their_own_rates(counts):
     n_spikes = counts[:, [0, 2]].sum(axis=0)
     expected = (model.unit_score(counts)[[0, 2]] * n_spikes).sum() / n_spikes.sum()
     assert model.co_smoothing_score(counts, held_out=[2, 0]) == pytest.approx(expected)
+    assert model.co_smoothing_score(counts, held_out=[True, False, True]) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("held_out", [[], [0, 1, 2], [7], "unit"])
+@pytest.mark.parametrize("held_out", [[], [0, 1, 2], [7], "unit", [True, False]])
 def test_held_out_units_must_be_some_of_those_seen(counts, held_out):
     with pytest.raises(ValueError, match="held_out should name"):
         Fixed().fit(counts).co_smoothing_score(counts, held_out=held_out)
