@@ -304,7 +304,7 @@ class TimeSeries(Modality):
         some = self.ptr[1:][lengths > 0] - 1
         following[some] = np.inf
         interval = np.repeat(self.interval, lengths)
-        hole = following - self.timestamps > _HOLE * interval
+        hole = following - self.timestamps > (_HOLE + TOLERANCE) * interval  # wherever the clock began
         return np.where(hole, self.timestamps + interval, following)
 
     def samples(self, binned: BinnedSpikes) -> Samples:
