@@ -51,7 +51,12 @@ def held_out_units(held_out: Any, unit_ids: np.ndarray) -> np.ndarray:
     ValueError
         If none or all are, or one that is not there.
     """
-    named = np.atleast_1d(np.asarray(held_out)).tolist()
+    given = np.atleast_1d(np.asarray(held_out))
+    if given.dtype == bool:  # a mask, as `select_units` takes it; True is not unit 1
+        if len(given) != len(unit_ids):
+            raise ValueError(f"held_out should name units, or be a mask of {len(unit_ids)}. Got one of {len(given)}.")
+        given = unit_ids[given]
+    named = given.tolist()
     unknown = [unit for unit in named if unit not in set(unit_ids.tolist())]
     if unknown:
         raise ValueError(f"held_out should name units that were seen in fit. Got {unknown[:5]}, which were not.")
@@ -61,6 +66,17 @@ def held_out_units(held_out: Any, unit_ids: np.ndarray) -> np.ndarray:
             f"held_out should name at least one unit and leave at least one. Got {found.sum()} of {len(found)}."
         )
     return found
+
+
+def warn_of_lookahead(inp: ModelInput) -> None:
+    """Say that a score counts what events know of their signal's future."""
+    if ahead := lookahead(inp.trials):
+        warnings.warn(
+            f"The events of X know up to {ahead:.3g} s of the future, and this score counts what they know. Use "
+            f"skneuro.metrics.dead_time_score, which keeps away from it.",
+            AcausalEventsWarning,
+            stacklevel=3,
+        )
 
 
 class SpikeModel(DensityMixin, BaseEstimator):
@@ -126,13 +142,7 @@ class SpikeModel(DensityMixin, BaseEstimator):
             If X holds events that know their signal's future (`CalciumEvents`).
         """
         inp = self._read(X, y, reset=False)
-        if ahead := lookahead(inp.trials):
-            warnings.warn(
-                f"The events of X know up to {ahead:.3g} s of the future, and this score counts what they know. Use "
-                f"skneuro.metrics.dead_time_score, which keeps away from it.",
-                AcausalEventsWarning,
-                stacklevel=2,
-            )
+        warn_of_lookahead(inp)
         total = self._unit_log_likelihood(inp).sum()
         null = unit_null_log_likelihood(inp.spikes, self.base_rate_).sum()
         return bits_per_spike(total, null, int(inp.spikes.unit_counts().sum()))
@@ -154,8 +164,14 @@ class SpikeModel(DensityMixin, BaseEstimator):
         -------
         ndarray of shape (n_units,), in bits per spike
             NaN for a unit without an observed spike.
+
+        Warns
+        -----
+        AcausalEventsWarning
+            As `score`.
         """
         inp = self._read(X, y, reset=False)
+        warn_of_lookahead(inp)
         gain = self._unit_log_likelihood(inp) - unit_null_log_likelihood(inp.spikes, self.base_rate_)
         n_spikes = inp.spikes.unit_counts()
         bits = gain / (np.maximum(n_spikes, 1) * np.log(2))
@@ -193,7 +209,7 @@ class SpikeModel(DensityMixin, BaseEstimator):
             Held-out trials, with the spikes of all units.
         y : Modalities, Video, TimeSeries, array-like or None, default=None
             Stimuli.
-        held_out : array-like of unit ids
+        held_out : array-like of unit ids, or boolean mask of the units
             Units to be explained; at least one, and not all.
 
         Returns
@@ -206,8 +222,14 @@ class SpikeModel(DensityMixin, BaseEstimator):
         ValueError
             If `held_out` names no unit, all units, or one that was not seen in `fit`; if those units have no spikes in
             X.
+
+        Warns
+        -----
+        AcausalEventsWarning
+            As `score`.
         """
         inp = self._read(X, y, reset=False)
+        warn_of_lookahead(inp)
         hidden = held_out_units(held_out, self.unit_ids_)
         cells = self._cell_log_likelihood(replace(inp, spikes=inp.spikes.hide(hidden)), inp.spikes)
         null = unit_null_log_likelihood(inp.spikes, self.base_rate_)[hidden].sum()
@@ -237,6 +259,8 @@ class SpikeModel(DensityMixin, BaseEstimator):
             del self.feature_names_in_
         check_n_features(self, inp.spikes.n_units, reset=reset)
         names = () if inp.modalities is None else inp.modalities.names
+        if self._uses_modalities:
+            self._warn_of_nothing_known(inp)
         if reset:
             self._check_spikes(inp)
             self._fitted_bin_width = float(self.bin_width)
@@ -248,6 +272,16 @@ class SpikeModel(DensityMixin, BaseEstimator):
             check_unit_ids(inp.spikes.unit_ids, self.unit_ids_)
         self._check_modalities(names)
         return inp
+
+    def _warn_of_nothing_known(self, inp: ModelInput) -> None:
+        for name, modality in () if inp.modalities is None else inp.modalities.items():
+            if modality._nothing_known:
+                warnings.warn(
+                    f"Every sample of the modality {name!r} lacks a value (NaN): {type(self).__name__} can make little "
+                    f"or nothing of it. Leave out the columns that are always missing, or the modality.",
+                    MissingModalityWarning,
+                    stacklevel=4,
+                )
 
     def _check_bin_width(self) -> None:
         """Refuse a width that was set after `fit`: the model knows nothing of other bins."""

@@ -33,7 +33,7 @@ class AcausalEventsWarning(UserWarning):
 
 
 class MissingModalityWarning(UserWarning):
-    """A modality seen in ``fit`` is missing now; the model falls back on its learned "absent" token.
+    """A modality seen in ``fit`` is missing now, or lacks a value in every sample: the model does without it.
 
     Examples
     --------

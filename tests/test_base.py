@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from skneuro._base import SpikeModel
-from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries
+from skneuro.data import Covariates, Modalities, Recording, SpikeTrains, TimeSeries
 from skneuro.exceptions import IncompatibleModalityError, MissingModalityWarning
 
 
@@ -111,6 +111,22 @@ def test_modalities_missing_warn_and_new_ones_are_refused(counts):
         Fixed().fit(counts).score(counts, Modalities(speed=speed()))
 
 
+@pytest.mark.parametrize("column", [[0, 1], [1]])
+def test_a_modality_that_is_never_known_in_whole_is_pointed_out(counts, column):
+    values = np.ones((len(counts), 2))
+    known = Modalities(pose=TimeSeries(values, 0.1 * np.arange(len(counts)), [0, len(counts)]))
+    values = values.copy()
+    values[:, column] = np.nan
+    never = Modalities(pose=TimeSeries(values, 0.1 * np.arange(len(counts)), [0, len(counts)]))
+    with pytest.warns(MissingModalityWarning, match="'pose' lacks a value"):
+        Fixed().fit(counts, never)
+    model = Fixed().fit(counts, known)
+    with pytest.warns(MissingModalityWarning, match="'pose' lacks a value"):
+        model.score(counts, never)
+    with pytest.warns(MissingModalityWarning, match="'trial' lacks a value"):
+        Fixed().fit(counts, Modalities(trial=Covariates({"contrast": [np.nan]})))
+
+
 def test_a_recording_is_its_spikes_and_modalities(counts):
     spikes, modalities = SpikeTrains.from_counts(counts, 0.1), Modalities(speed=speed())
     model = Fixed().fit(Recording(spikes, modalities))
@@ -125,9 +141,10 @@ def test_held_out_units_are_scored_against_their_own_rates(counts):
     n_spikes = counts[:, [0, 2]].sum(axis=0)
     expected = (model.unit_score(counts)[[0, 2]] * n_spikes).sum() / n_spikes.sum()
     assert model.co_smoothing_score(counts, held_out=[2, 0]) == pytest.approx(expected)
+    assert model.co_smoothing_score(counts, held_out=[True, False, True]) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("held_out", [[], [0, 1, 2], [7], "unit"])
+@pytest.mark.parametrize("held_out", [[], [0, 1, 2], [7], "unit", [True, False]])
 def test_held_out_units_must_be_some_of_those_seen(counts, held_out):
     with pytest.raises(ValueError, match="held_out should name"):
         Fixed().fit(counts).co_smoothing_score(counts, held_out=held_out)

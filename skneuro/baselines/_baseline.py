@@ -27,7 +27,7 @@ from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput
 from skneuro.data.interventions import apply, check_history, read_interventions
 from skneuro.data.modality import Modality
-from skneuro.data.recording import Modalities
+from skneuro.data.recording import Modalities, Recording
 from skneuro.data.spike_trains import SpikeTrains
 
 
@@ -66,8 +66,8 @@ class Baseline(SpikeModel):
 
         Parameters
         ----------
-        stimuli : Modalities, Video, TimeSeries, array-like or None, default=None
-            One row per trial; None simulates one trial without.
+        stimuli : Modalities, Recording, Video, TimeSeries, array-like or None, default=None
+            One row per trial; None simulates one trial without. Those of a `Recording` start and end as its trials.
         n_samples : int, default=1
             Simulations of each trial.
         duration : float, in seconds, default=None
@@ -105,7 +105,7 @@ class Baseline(SpikeModel):
         generator = self._generator()
         if history is not None:
             needed = generator.start(1)[-1].shape[1] * self.bin_width
-            n_trials = len(stimuli) if isinstance(stimuli, Modalities | Modality) else None
+            n_trials = len(stimuli) if isinstance(stimuli, Modalities | Modality | Recording) else None
             check_history(history, self.unit_ids_, n_trials, needed)
         settings = {"bin_width": self.bin_width, "duration": duration, "history": history}
         plan = make_plan(stimuli, training, self.unit_ids_, **settings)
@@ -118,7 +118,7 @@ class Baseline(SpikeModel):
         whole = plan
         if history is not None:
             past = past_counts(history, plan.bins.n_trials, self.bin_width)
-            whole = with_past(plan, past.shape[1])
+            whole = with_past(plan, past.n_bins)
         drive = self._drive(whole.modalities, whole.bins)
         counts = simulate(generator, whole, drive, n_samples, random_state, past, interventions)
         trial = np.repeat(np.arange(plan.bins.n_trials), n_samples)

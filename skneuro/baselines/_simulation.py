@@ -15,7 +15,7 @@ from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import Layout, ModelInput
 from skneuro.data.interventions import Interventions
 from skneuro.data.modality import Modality
-from skneuro.data.recording import Modalities, check_coverage
+from skneuro.data.recording import Modalities, Recording, check_coverage
 from skneuro.data.spike_trains import SpikeTrains
 from skneuro.data.time_series import TimeSeries
 
@@ -105,10 +105,11 @@ def make_plan(
 
     A trial starts where the training trials did, or else with its stimulus. It lasts `duration`; without one, as long
     as its stimulus but not longer than the longest training trial, and without a stimulus as long as the median one.
+    Those of a `Recording` start and end as its trials.
 
     Parameters
     ----------
-    stimuli : Modalities, Video, TimeSeries, array-like or None
+    stimuli : Modalities, Recording, Video, TimeSeries, array-like or None
         One row per trial; None makes one trial without.
     training : TrainingTrials
         What the training trials were like.
@@ -123,8 +124,16 @@ def make_plan(
     """
     if duration is not None:
         duration = check_width(duration, "duration")
+    recorded = stimuli.spikes if isinstance(stimuli, Recording) else None
+    if isinstance(stimuli, Recording):
+        stimuli = stimuli.modalities
     modalities = _read_stimuli(stimuli, bin_width, training.layout)
-    if modalities is None:
+    if recorded is not None:
+        start, last = recorded.t_start, recorded.t_stop
+        if history is not None:
+            start = _after_history(history, start, last)
+        length = np.floor((last - start) / bin_width + 1e-6) * bin_width  # a part of a bin is not simulated
+    elif modalities is None:
         start = np.array([0.0 if training.start is None else training.start])
         if history is not None:
             start = np.array(history.t_stop)
@@ -134,12 +143,7 @@ def make_plan(
         if training.start is not None:
             start = np.where((start <= training.start) & (training.start < last), training.start, start)
         if history is not None:
-            start = np.broadcast_to(history.t_stop, start.shape).copy()
-            if (start >= last).any():
-                raise ValueError(
-                    "A simulation starts where its history ends, and the stimuli must be on then. Got a history that "
-                    f"ends at {start[start >= last][0]:g} s, after the stimuli ({last[start >= last][0]:g} s)."
-                )
+            start = _after_history(history, start, last)
         length = np.minimum(last - start, training.longest)
     if duration is not None:
         length = np.full(len(start), duration)
@@ -151,21 +155,46 @@ def make_plan(
     return Plan(trials.bin(bin_width), modalities)
 
 
-def past_counts(history: SpikeTrains, n_trials: int, bin_width: float) -> np.ndarray:
-    """Counts of as many bins before its end as the shortest trial has, (n_trials, n_past, n_units)."""
-    if history.observation is not None:
-        raise ValueError("The history of a baseline must be observed all the time; take a piece without gaps.")
-    n_past = int(np.floor(history.duration.min() / bin_width + 1e-6))
+def _after_history(history: SpikeTrains, start: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """The ends of the histories, before those of the stimuli or the trials."""
+    at = np.broadcast_to(history.t_stop, start.shape).copy()
+    if (at >= last).any():
+        raise ValueError(
+            "A simulation starts where its history ends, and the stimuli must be on then. Got a history that "
+            f"ends at {at[at >= last][0]:g} s, after the stimuli or the trial ({last[at >= last][0]:g} s)."
+        )
+    return at
+
+
+@dataclass(frozen=True)
+class Past:
+    """Recorded counts in which the simulations of each trial start.
+
+    Attributes
+    ----------
+    counts : ndarray of shape (n_trials, n_longest, n_units)
+        The first bins of each trial; nothing beyond its own.
+    n_bins : ndarray of shape (n_trials,)
+        Bins of each.
+    """
+
+    counts: np.ndarray
+    n_bins: np.ndarray
+
+
+def past_counts(history: SpikeTrains, n_trials: int, bin_width: float) -> Past:
+    """Counts of the whole bins that a history has before its end, of each of `n_trials` trials."""
+    n_past = np.floor(history.duration / bin_width + 1e-6).astype(np.int64)
     trial = np.repeat(np.arange(len(history)), np.diff(history.ptr))
-    tick = n_past - np.ceil((history.t_stop[trial] - history.times) / bin_width - 1e-6).astype(np.int64)
-    inside = (tick >= 0) & (tick < n_past)
-    counts = np.zeros((len(history), n_past, history.shape[1]), dtype=np.int32)
+    tick = n_past[trial] - np.ceil((history.t_stop[trial] - history.times) / bin_width - 1e-6).astype(np.int64)
+    inside = (tick >= 0) & (tick < n_past[trial])
+    counts = np.zeros((len(history), int(n_past.max()), history.shape[1]), dtype=np.int32)
     np.add.at(counts, (trial[inside], tick[inside], history.units[inside]), 1)
-    return np.broadcast_to(counts, (n_trials, *counts.shape[1:]))
+    return Past(np.broadcast_to(counts, (n_trials, *counts.shape[1:])), np.broadcast_to(n_past, (n_trials,)))
 
 
-def with_past(plan: Plan, n_past: int) -> Plan:
-    """The plan with so many bins more in front of every trial, which the stimuli must cover."""
+def with_past(plan: Plan, n_past: np.ndarray) -> Plan:
+    """The plan with so many bins more in front of each trial, which the stimuli must cover."""
     bins = plan.bins
     start = bins.t_start - n_past * bins.bin_width
     stop = bins.t_start + np.diff(bins.ptr) * bins.bin_width
@@ -211,7 +240,7 @@ def simulate(
     drive: np.ndarray,
     n_samples: int,
     random_state: Any,
-    past: np.ndarray | None = None,
+    past: Past | None = None,
     interventions: Interventions | None = None,
 ) -> list[np.ndarray]:
     """Closed loop: the drawn spikes of a row are its past. One random stream per row.
@@ -228,8 +257,8 @@ def simulate(
         Simulations of each trial.
     random_state : int, RandomState instance or None
         Source of the streams.
-    past : ndarray of shape (n_trials, n_past, n_units), default=None
-        Recorded counts of the first bins of the plan, which are not simulated and not returned.
+    past : Past or None, default=None
+        Recorded counts of the first bins of the plan's trials, which are not simulated and not returned.
     interventions : Interventions or None, default=None
         What is done to units in the bins after these.
 
@@ -245,31 +274,39 @@ def simulate(
     length = np.diff(plan.bins.ptr)[trial]
     # Longest first: the rows that are finished are then at the end of a batch and leave it.
     order = np.argsort(-length, kind="stable")
+    n_past = np.zeros(len(trial), dtype=np.int64) if past is None else past.n_bins[trial]
     counts: list[np.ndarray] = [np.empty(0)] * len(trial)
-    for begin in range(0, len(order), _ROWS_AT_ONCE):
-        rows = order[begin : begin + _ROWS_AT_ONCE]
+    for rows in _batches(order, n_past):
         first = plan.bins.ptr[trial[rows]]
         streams = [np.random.default_rng(seeds[row]) for row in rows]
         forced = _forced(generator.n_units, trial[rows], [seeds[row] for row in rows], past, interventions)
         for row, drawn in zip(rows, _run(generator, drive, first, length[rows], streams, forced), strict=True):
-            counts[row] = drawn if past is None else drawn[past.shape[1] :]
+            counts[row] = drawn[n_past[row] :]
     return counts
+
+
+def _batches(order: np.ndarray, n_past: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows that are simulated together, in their order: those of one batch have a past of the same length."""
+    for length in np.unique(n_past):
+        rows = order[n_past[order] == length]
+        for begin in range(0, len(rows), _ROWS_AT_ONCE):
+            yield rows[begin : begin + _ROWS_AT_ONCE]
 
 
 def _forced(
     n_units: int,
     trial: np.ndarray,
     seeds: list[np.random.SeedSequence],
-    past: np.ndarray | None,
+    past: Past | None,
     interventions: Interventions | None,
 ) -> Callable[[int, int], Forced]:
     """What the first rows of a batch do in a bin whatever is drawn: ``forced(bin, n_rows)``."""
-    n_past = 0 if past is None else past.shape[1]
+    n_past = 0 if past is None else int(past.n_bins[trial[0]])
     after = None if interventions is None else interventions.rows(trial, seeds)
 
     def forced(t: int, active: int) -> Forced:
         if past is not None and t < n_past:
-            return past[trial[:active], t].astype(np.float64), np.zeros((active, n_units))
+            return past.counts[trial[:active], t].astype(np.float64), np.zeros((active, n_units))
         return None if after is None else after.at(t - n_past, np.arange(active))
 
     return forced

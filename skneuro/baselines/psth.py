@@ -172,7 +172,7 @@ class PSTHModel(StaticBaseline):
 
     @property
     def _uses_modalities(self) -> bool:  # type: ignore[override]
-        return len(self.n_bins_) > 2
+        return not hasattr(self, "n_bins_") or len(self.n_bins_) > 2
 
     def _head(self) -> PoissonHead:
         largest = np.ceil(self.rates_.max(axis=(0, 1)) * self.bin_width)

@@ -128,6 +128,8 @@ def _load(path: Path) -> dict[Any, Any]:
     if path.is_dir():
         return _load_folder(path)
     ending = path.suffix.lower()
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there.")
     if ending == ".npz":
         if not is_zipfile(path):
             raise UnsafeFileError(f"{path} is no .npz file: numpy.savez did not write it, or it was cut short.")

@@ -138,6 +138,10 @@ def _pack(frame: pd.DataFrame) -> _Packed:
     return _Packed(frame.index.tolist(), frame.columns.tolist(), [x.dtype for x in series], values)
 
 
+class _NoArrayFormError(TypeError, ValueError):
+    """A ValueError too: after one scikit-learn asks labels for an array of objects, and so chooses its folds."""
+
+
 class RowContainer:
     """Base of the containers: an immutable sequence of trials (private; see the subclasses)."""
 
@@ -180,7 +184,12 @@ class RowContainer:
         raise AttributeError(f"{type(self).__name__} is immutable; {name!r} cannot be deleted.")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        raise TypeError(f"{type(self).__name__} is ragged and has no array form; {self._array_remedy}")
+        if dtype is not None and np.dtype(dtype) == object:
+            rows = np.empty(len(self), dtype=object)
+            for number, row in enumerate(self):
+                rows[number] = row
+            return rows
+        raise _NoArrayFormError(f"{type(self).__name__} is ragged and has no array form; {self._array_remedy}")
 
     def __copy__(self) -> Self:
         return self

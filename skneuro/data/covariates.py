@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skneuro.data._rows import frozen
-from skneuro.data.modality import Modality, Samples, known_moments, same_rows
+from skneuro.data.modality import Modality, Samples, known_moments, none_complete, same_rows
 
 if TYPE_CHECKING:
     from skneuro.data.binning import BinnedSpikes
@@ -107,6 +107,10 @@ class Covariates(Modality):
     @property
     def _static(self) -> bool:
         return True
+
+    @property
+    def _nothing_known(self) -> bool:
+        return none_complete(self.values)
 
     def _identity(self) -> np.ndarray:
         return same_rows(np.nan_to_num(self.values, nan=np.inf))

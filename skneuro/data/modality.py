@@ -151,6 +151,11 @@ class Modality(RowContainer, ABC):
         """Whether what is shown stays the same for a whole trial."""
         return False
 
+    @property
+    def _nothing_known(self) -> bool:
+        """Whether every sample lacks a value."""
+        return False
+
     def _identity(self) -> np.ndarray:
         """What each trial shows, (n_trials,): trials with the same number show the same at the same time in it."""
         return np.arange(len(self))
@@ -162,6 +167,12 @@ class Modality(RowContainer, ABC):
     def _same_trials(self, binned: BinnedSpikes) -> None:
         if binned.n_trials != len(self):
             raise ValueError(f"The bins must be of the same {len(self)} trials. Got {binned.n_trials} trials.")
+
+
+def none_complete(values: np.ndarray) -> bool:
+    """Whether there are rows (n, d), and each holds NaN; looks no further than the first that does not."""
+    parts = (values[low : low + ROWS_AT_ONCE] for low in range(0, len(values), ROWS_AT_ONCE))
+    return len(values) > 0 and all(bool(np.isnan(part).any(1).all()) for part in parts)
 
 
 def same_rows(values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from skneuro.data._rows import concatenated_ranges, consecutive, frozen, pointer
 from skneuro.data._validation import TOLERANCE, as_times, check_width, own, per_trial
-from skneuro.data.modality import ROWS_AT_ONCE, Modality, Samples, known_moments, same_rows
+from skneuro.data.modality import ROWS_AT_ONCE, Modality, Samples, known_moments, none_complete, same_rows
 
 if TYPE_CHECKING:
     from skneuro.data.binning import BinnedSpikes
@@ -199,6 +199,10 @@ class TimeSeries(Modality):
     def _static(self) -> bool:
         return bool((np.diff(self.ptr) <= 1).all())
 
+    @property
+    def _nothing_known(self) -> bool:
+        return none_complete(self.values)
+
     def _identity(self) -> np.ndarray:
         if not self._static:
             return np.arange(len(self))
@@ -300,7 +304,7 @@ class TimeSeries(Modality):
         some = self.ptr[1:][lengths > 0] - 1
         following[some] = np.inf
         interval = np.repeat(self.interval, lengths)
-        hole = following - self.timestamps > _HOLE * interval
+        hole = following - self.timestamps > (_HOLE + TOLERANCE) * interval  # wherever the clock began
         return np.where(hole, self.timestamps + interval, following)
 
     def samples(self, binned: BinnedSpikes) -> Samples:

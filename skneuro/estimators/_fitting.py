@@ -267,12 +267,11 @@ def check_compiler(est: Any) -> None:
         ) from error
 
 
-def warn_about_gamma(gamma: float, inp: ModelInput) -> None:
-    """Say that the contrastive weight does nothing without a modality, where the user may think it does."""
-    if gamma > 0 and inp.modalities is None:
-        warnings.warn(
-            f"gamma={gamma} has no effect: the contrastive loss needs a modality beside the spikes, and none was "
-            f"given. Set gamma=0 to silence this.",
-            UserWarning,
-            stacklevel=4,
-        )
+def warn_about_gamma(est: Any, inp: ModelInput) -> None:
+    """Say that the contrastive weight does nothing, where the user may think it does."""
+    if est.gamma == 0 or (inp.modalities is not None and (est.align != "auto" or aligned_modalities(est, inp))):
+        return
+    why = "the contrastive loss needs a modality beside the spikes, and none was given"
+    if inp.modalities is not None:
+        why = "alignment tells segments apart, and no modality shows a batch more than one"
+    warnings.warn(f"gamma={est.gamma} has no effect: {why}. Set gamma=0 to silence this.", UserWarning, stacklevel=4)

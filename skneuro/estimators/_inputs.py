@@ -48,41 +48,42 @@ def check_draw(temperature: Any, top_p: Any, duration: Any) -> None:
         raise ValueError("Cannot sample: " + "; ".join(problems) + ".")
 
 
-def sampling_input(
-    est: Any, stimuli: Any, duration: float | None, starts_at: np.ndarray | None = None
-) -> ModelInput:
+def sampling_input(est: Any, stimuli: Any, duration: float | None, starts_at: np.ndarray | None = None) -> ModelInput:
     """Trials without spikes, as long as what is to be simulated, with their stimuli.
 
-    They start where the stimuli do, or else at `starts_at`: one time for each trial, or one for all.
+    They start where the stimuli do, or else at `starts_at`: one time for each trial, or one for all. Those of a
+    `Recording` start and end as its trials.
 
     Raises
     ------
     ValueError
         If the stimuli are shorter than `duration`.
     """
+    trials = None
     if isinstance(stimuli, Recording):
-        stimuli = stimuli.modalities
+        trials, stimuli = stimuli.spikes, stimuli.modalities
     if isinstance(stimuli, Modality):
         stimuli = Modalities(stimulus=stimuli)
     if stimuli is not None and not isinstance(stimuli, Modalities):
         if starts_at is not None:
             raise ValueError("With a history, stimuli must be Modalities, a Video or a TimeSeries, which have times.")
         return _array_input(est, stimuli, duration)
-    if stimuli is None:
-        start = np.zeros(1) if starts_at is None else starts_at
-        stop = start + (est.trial_duration_ if duration is None else duration)
+    if stimuli is not None:
+        first, last = _common_span(stimuli)
     else:
-        start, stop = _common_span(stimuli, est.trial_duration_ if duration is None else duration)
-        if starts_at is not None:
-            start = _after_history(start, stop, starts_at)
-        if duration is not None:
-            short = np.flatnonzero(stop - start < duration * (1 - 1e-9))
-            if len(short):
-                raise ValueError(
-                    f"The stimuli of {len(short)} trials are shorter than duration={duration} s: trial {short[0]} has "
-                    f"{stop[short[0]] - start[short[0]]:.6g} s. Ask for less, or give longer stimuli."
-                )
-            stop = start + duration
+        n_trials = len(trials) if trials is not None else 1 if starts_at is None else len(starts_at)
+        first, last = np.full(n_trials, -np.inf), np.full(n_trials, np.inf)
+    start, stop = (first, last) if trials is None else (trials.t_start, trials.t_stop)
+    start = np.where(np.isfinite(start), start, 0.0) if starts_at is None else _after_history(start, stop, starts_at)
+    if duration is not None:
+        short = np.flatnonzero(last - start < duration * (1 - 1e-9))
+        if len(short):
+            raise ValueError(
+                f"The stimuli of {len(short)} trials are shorter than duration={duration} s: trial {short[0]} has "
+                f"{last[short[0]] - start[short[0]]:.6g} s. Ask for less, or give longer stimuli."
+            )
+        stop = start + duration
+    stop = np.where(np.isfinite(stop), stop, start + est.trial_duration_)
     # Whole bins: a bin that the stimuli cover in part is not simulated.
     n_bins = np.floor((stop - start) / est.bin_width + 1e-6)
     if stimuli is None and duration is not None:
@@ -94,7 +95,7 @@ def sampling_input(
 
 
 def _after_history(start: np.ndarray, stop: np.ndarray, starts_at: np.ndarray) -> np.ndarray:
-    """The ends of the histories, where the stimuli are on."""
+    """The ends of the histories, where the stimuli are on, or in the recorded trials."""
     if len(starts_at) not in (1, len(start)):
         raise ValueError(f"history must have one trial, or one for each of {len(start)} trials. Got {len(starts_at)}.")
     at = np.broadcast_to(starts_at, start.shape).astype(np.float64)
@@ -103,13 +104,13 @@ def _after_history(start: np.ndarray, stop: np.ndarray, starts_at: np.ndarray) -
         k = outside[0]
         raise ValueError(
             f"A simulation starts where its history ends, and the stimuli must be on then. Trial {k}: the history ends "
-            f"at {at[k]:g} s, the stimuli last from {start[k]:g} to {stop[k]:g} s."
+            f"at {at[k]:g} s, the stimuli (or the trial) last from {start[k]:g} to {stop[k]:g} s."
         )
     return at
 
 
-def _common_span(stimuli: Modalities, forever: float) -> tuple[np.ndarray, np.ndarray]:
-    """Time in which every modality is there; where all of them stand for a whole trial, `forever` seconds."""
+def _common_span(stimuli: Modalities) -> tuple[np.ndarray, np.ndarray]:
+    """Time in which every modality is there; infinite where all of them stand for a whole trial."""
     starts, stops = [], []
     for name, modality in stimuli.items():
         first, last = modality.span
@@ -120,9 +121,7 @@ def _common_span(stimuli: Modalities, forever: float) -> tuple[np.ndarray, np.nd
             first = modality.timestamps[modality.ptr[:-1]]  # `span` begins up to a sample earlier
         starts.append(first)
         stops.append(last)
-    start, stop = np.max(starts, axis=0), np.min(stops, axis=0)
-    start = np.where(np.isfinite(start), start, 0.0)
-    return start, np.where(np.isfinite(stop), stop, start + forever)
+    return np.max(starts, axis=0), np.min(stops, axis=0)
 
 
 def _array_input(est: Any, stimuli: Any, duration: float | None) -> ModelInput:

@@ -133,7 +133,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
             self._remember_more(inp, all_new=not one_epoch)
         else:
             check_told(self, inp)
-            _fitting.warn_about_gamma(self.gamma, inp)
+            _fitting.warn_about_gamma(self, inp)
             self._remember(inp)
             seed = int(random_numbers(self.random_state).randint(2**31 - 1))
             self._seed = seed

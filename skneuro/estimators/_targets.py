@@ -11,7 +11,8 @@ import pandas as pd
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, check_consistent_length
 
-from skneuro.data import Events, Modalities, ModelInput, TimeSeries, Video
+from skneuro.data import BinnedSpikes, Modalities, Modality, ModelInput, TimeSeries, Video
+from skneuro.data._validation import TOLERANCE
 from skneuro.data.recording import check_coverage
 
 _FORMS = (
@@ -87,8 +88,8 @@ def read_targets(y: Any, inp: ModelInput, *, numeric: bool, estimator: str) -> T
     """
     if y is None:
         raise ValueError(f"{estimator} requires y to be passed, but the target y is None. {_FORMS}")
-    if isinstance(y, (Modalities, TimeSeries, Events)):
-        values, per_trial, flat = _of_series(y, inp)
+    if isinstance(y, (Modalities, Modality)) and not isinstance(y, Video):
+        values, per_trial, flat = _of_series(y, inp, numeric)
         known = ~np.isnan(values).any(axis=1)
     else:
         values, per_trial, flat = _of_arrays(y, inp, numeric)
@@ -101,7 +102,7 @@ def read_targets(y: Any, inp: ModelInput, *, numeric: bool, estimator: str) -> T
     return Targets(values[known], np.flatnonzero(known), per_trial, flat, names)
 
 
-def _of_series(y: Any, inp: ModelInput) -> tuple[np.ndarray, bool, bool]:
+def _of_series(y: Any, inp: ModelInput, numeric: bool) -> tuple[np.ndarray, bool, bool]:
     series = dict(y.items()) if isinstance(y, Modalities) else {"y": y}
     videos = [name for name, one in series.items() if isinstance(one, Video)]
     if videos:
@@ -109,8 +110,21 @@ def _of_series(y: Any, inp: ModelInput) -> tuple[np.ndarray, bool, bool]:
     binned = inp.spikes
     t_stop = binned.t_start + np.diff(binned.ptr) * binned.bin_width
     check_coverage(Modalities(**series), binned.t_start, t_stop)
+    if not numeric:
+        series = {name: _latest(one, binned) if isinstance(one, TimeSeries) else one for name, one in series.items()}
     values = np.column_stack([one.on_bins(binned) for one in series.values()])
     return values, False, values.shape[1] == 1
+
+
+def _latest(labels: TimeSeries, binned: BinnedSpikes) -> TimeSeries:
+    """The latest known sample of each bin: a mean of labels would be the label of something else, or of nothing."""
+    trial = np.repeat(np.arange(len(labels)), np.diff(labels.ptr))
+    tick = np.floor((labels.timestamps - binned.t_start[trial]) / binned.bin_width + TOLERANCE)
+    known = ~np.isnan(labels.values).any(axis=1)
+    order = np.lexsort((labels.timestamps, known, tick, trial))
+    last = np.append((np.diff(tick[order]) != 0) | (np.diff(trial[order]) != 0), True)[: len(order)]
+    kept = np.sort(order[last])
+    return labels._gather(kept, np.bincount(trial[kept], minlength=len(labels)), labels.interval)
 
 
 def _of_arrays(y: Any, inp: ModelInput, numeric: bool) -> tuple[np.ndarray, bool, bool]:
@@ -152,7 +166,7 @@ def _of_arrays(y: Any, inp: ModelInput, numeric: bool) -> tuple[np.ndarray, bool
 
 def _is_ragged(y: Any) -> bool:
     """Tell one array of values for each trial from one row for each."""
-    listed = isinstance(y, (list, tuple)) or (isinstance(y, np.ndarray) and y.dtype.kind == "O")
+    listed = isinstance(y, (list, tuple)) or (isinstance(y, np.ndarray) and y.dtype.kind == "O" and y.ndim == 1)
     return listed and any(isinstance(one, np.ndarray) and one.ndim > 0 for one in y)
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
+from skneuro._base import warn_of_lookahead
 from skneuro._random import random_numbers
 from skneuro._sklearn_compat import check_is_fitted
 from skneuro._threads import torch_threads
@@ -413,6 +414,11 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
             Before `fit`.
         ValueError
             If X holds no spikes, units or modalities differ from those seen in `fit`, or the head is not "hazard".
+
+        Warns
+        -----
+        AcausalEventsWarning
+            As `score`.
         """
         check_is_fitted(self)
         n_samples = positive_integer("n_samples", n_samples)
@@ -422,6 +428,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
                 f"with head={self.model_.network.config.head!r}."
             )
         inp = self._read(X, y, reset=False)
+        warn_of_lookahead(inp)
         with torch_threads(self.n_threads):
             cells = generation.past_log_likelihood(self._working_model(), inp, n_samples)
         null = unit_null_log_likelihood(inp.spikes, self.base_rate_).sum()
@@ -450,12 +457,14 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
 
         Parameters
         ----------
-        stimuli : Modalities, Video, TimeSeries, array-like or None, default=None
-            One row for each trial to simulate. None simulates one trial without stimuli.
+        stimuli : Modalities, Recording, Video, TimeSeries, array-like or None, default=None
+            One row for each trial to simulate, from the start of the stimuli, which may be before that of the recorded
+            trial; of a `Recording` over the time of its trials. None simulates one trial without stimuli.
         n_samples : int, default=1
             Samples of each trial.
         duration : float, in seconds, default=None
-            Length of the trials; None takes the stimuli's, or the training trials' median without stimuli.
+            Length of the trials; None takes the stimuli's (or the recorded trials'), or the training trials' median
+            without stimuli.
         random_state : int, RandomState or None, default=None
             Seed; every row has a generator of its own, so that its spikes do not depend on the rows beside it.
         temperature : float, default=1.0

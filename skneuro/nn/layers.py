@@ -156,6 +156,8 @@ class CausalBlock(nn.Module):
         groups : sequence of PrefixGroup
             Where the prefixes of each window are.
         """
+        if not groups:  # nothing was observed in any window
+            return x
         inner, attended = self.qkv(self.norm(x)), []
         for part, group in zip(inner.split([len(g.place) for g in groups]), groups, strict=True):
             # What stands in for padding comes after a window's own prefixes, where no one sees it.

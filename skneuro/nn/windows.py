@@ -138,5 +138,5 @@ def window_tokens(counts: Tensor, *, merged: bool) -> WindowTokens:
 
 def tokens_before(counts: Tensor) -> Tensor:
     """How many occupied cells of a window stand before each cell, (W, B, N) to (W, B * N)."""
-    occupied = (counts > 0).reshape(len(counts), -1).long()
+    occupied = (counts > 0).flatten(1).long()
     return occupied.cumsum(1) - occupied

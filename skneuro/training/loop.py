@@ -151,6 +151,8 @@ def train_epoch(
     for number, part in enumerate(batches):
         state.optimizer.zero_grad(set_to_none=True)
         loss, n_tokens = add_gradients(model, builder, part, warm_up, settings, n_bins)
+        if not n_tokens:  # the batch lies in a gap
+            continue
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
         spoiled = torch.maximum(spoiled, (~(loss + norm).isfinite()).to(spoiled.dtype))
         factor = rate_factor(state.n_epochs - origin + number / len(batches), settings.max_epochs, state.n_steps)
@@ -174,15 +176,22 @@ def train_epoch(
 def add_gradients(
     model: Neuroformer, builder: BatchBuilder, batch: Segments, warm_up: int, settings: TrainingSettings, n_bins: int
 ) -> tuple[torch.Tensor, int]:
-    """Gradients of the loss per token of a batch, computed in `accumulation_steps` parts; the loss, and its tokens."""
+    """Gradients of the loss per token of a batch, computed in `accumulation_steps` parts; the loss, and its tokens.
+
+    Nothing is done, and there are no tokens, where nothing of the batch was observed.
+    """
     pieces = np.array_split(np.arange(len(batch)), min(settings.accumulation_steps, len(batch)))
     total, n_tokens = torch.zeros((), device=builder.device), 0
     for piece in pieces:
         inputs = builder.build(batch.take(piece), warm_up)
+        if inputs.layout is not None and not inputs.layout.n_tokens:
+            continue
         with torch.autocast(builder.device.type, torch.bfloat16, enabled=settings.half):
             loss, n = batch_loss(model, inputs, settings, n_bins)
         (loss * n).backward()
         total, n_tokens = total + loss.detach() * n, n_tokens + n
+    if not n_tokens:
+        return total, 0
     torch._foreach_div_([p.grad for p in model.parameters() if p.grad is not None], n_tokens)
     return total / n_tokens, n_tokens
 

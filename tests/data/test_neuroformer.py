@@ -118,6 +118,12 @@ def test_what_does_not_fit_is_refused(tmp_path, change, match):
         read_neuroformer(write(tmp_path / "mouse.pkl", data))
 
 
+@pytest.mark.parametrize("name", ["none.npz", "none.mat", "none.pkl", "none"])
+def test_a_file_that_is_not_there_is_not_found(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=name):
+        read_neuroformer(tmp_path / name)
+
+
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "mouse.txt").write_text("hello")
     with pytest.raises(ValueError, match="ends in"):

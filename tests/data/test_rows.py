@@ -151,6 +151,11 @@ def test_containers_do_not_pass_for_arrays_or_data_frames(container):
         StandardScaler().fit(container)
 
 
+def test_an_array_of_objects_holds_the_rows(container):
+    rows = np.asarray(container, dtype=object)
+    assert rows.shape == (12,) and all(row == container[k] for k, row in enumerate(rows))
+
+
 def test_containers_are_immutable(container):
     with pytest.raises(AttributeError, match="immutable"):
         container.anything = 1

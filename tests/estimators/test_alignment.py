@@ -121,7 +121,8 @@ def test_a_single_segment_cannot_be_told_from_others(make, world):
     for same in (image, Covariates({"condition": ["go"] * 12}), np.ones((12, 1))):
         with pytest.raises(ValueError, match="Cannot align the spikes with 'stimulus': all windows show the same"):
             make(**plan, align="stimulus").fit(world.spikes, same)
-        model = make(**plan).fit(world.spikes, same)  # "auto" does without
+        with pytest.warns(UserWarning, match="gamma=0.1 has no effect: alignment tells segments apart"):
+            model = make(**plan).fit(world.spikes, same)  # "auto" does without
         assert model.model_.network.config.aligned == ()
         with pytest.raises(ValueError, match=r"aligned in fit, \[\]. Got 'stimulus'"):
             model.transform_modality("stimulus", world.spikes, same)

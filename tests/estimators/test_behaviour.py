@@ -9,10 +9,11 @@ import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import cross_val_predict, cross_val_score
+from sklearn.model_selection import KFold, cross_val_predict, cross_val_score
 
 import skneuro
 from skneuro import Modalities, NeuroformerClassifier, NeuroformerRegressor, Recording, SpikeTrains, TimeSeries, Video
+from skneuro.data import Covariates
 from skneuro.exceptions import IncompatibleModalityError
 
 WIDTH = 0.05
@@ -226,6 +227,42 @@ def test_cross_validation_never_unfits_the_encoder(running):
     mean = values.mean(axis=1)
     assert cross_val_predict(decoder(frozen), spikes, mean, cv=3).shape == (24,)
     assert hasattr(frozen.estimator, "model_")
+
+
+def test_labels_of_bins_are_cross_validated_as_labels_of_trials_are(running):
+    spikes, _, _, values, frozen = running
+    up = TimeSeries.from_lists(list((values > 0).astype(float)), rate=1 / WIDTH)
+    for y in (up, Modalities(first=up, second=up)):
+        scores = cross_val_score(decoder(frozen, NeuroformerClassifier), spikes, y, error_score="raise")
+        by_hand = cross_val_score(decoder(frozen, NeuroformerClassifier), spikes, y, cv=KFold(5), error_score="raise")
+        np.testing.assert_array_equal(scores, by_hand)
+
+
+def test_a_table_of_objects_has_one_row_a_trial_and_any_kind_of_series_may_stand_alone(running):
+    spikes, _, _, values, frozen = running
+    words = np.stack([np.where(values[:, k] > 0, "up", "down") for k in (5, 20)], axis=1)
+    kind = decoder(frozen, NeuroformerClassifier)
+    as_objects = kind.fit(spikes, words.astype(object)).predict(spikes)
+    np.testing.assert_array_equal(as_objects, kind.fit(spikes, words).predict(spikes))
+    contrast = Covariates({"contrast": values.mean(1)})
+    alone = decoder(frozen).fit(spikes, contrast).score(spikes, contrast)
+    assert alone == decoder(frozen).fit(spikes, Modalities(c=contrast)).score(spikes, Modalities(c=contrast))
+
+
+def test_labels_that_are_faster_than_the_bins_stay_labels(running):
+    spikes, _, _, values, frozen = running
+    rng = np.random.default_rng(5)
+    labels = [rng.choice([0.0, 4.0, 9.0, np.nan], 160) for _ in values]  # four a bin; a mean of 0 and 4 is none of them
+    latest = np.full((24, 40), np.nan)
+    for trial, samples in enumerate(labels):
+        for k, label in enumerate(samples):
+            if not np.isnan(label):
+                latest[trial, k // 4] = label
+    fast = TimeSeries.from_lists(labels, rate=4 / WIDTH)
+    fitted = decoder(frozen, NeuroformerClassifier).fit(spikes, fast)
+    assert fitted.classes_.tolist() == [0.0, 4.0, 9.0]
+    slow = TimeSeries.from_lists(list(latest), rate=1 / WIDTH)
+    assert fitted.score(spikes, fast) == fitted.score(spikes, slow)
 
 
 def test_the_same_seed_gives_the_same_decoder_and_the_global_generators_are_left_alone(running):

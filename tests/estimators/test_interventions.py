@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare, poisson
 
-from skneuro import Modalities, NeuroformerEstimator, SpikeTrains, TimeSeries
+from skneuro import Modalities, NeuroformerEstimator, Recording, SpikeTrains, TimeSeries
 from skneuro.baselines import CoupledGLM, GRUModel, HomogeneousPoisson
+from skneuro.data import Covariates
 from skneuro.datasets import make_hub_network
 
 BIN = 0.02
@@ -330,6 +331,48 @@ def test_a_history_that_is_longer_in_another_row_changes_nothing(spikes):
     one, two = (model.sample(history=h, duration=1.0, n_samples=200, random_state=0) for h in (alone, beside))
     assert np.array_equal(counts(one), counts(two)[:200])
     assert not np.array_equal(counts(two)[:200], counts(two)[200:])
+
+
+@pytest.mark.parametrize("make", [NeuroformerEstimator, CoupledGLM, GRUModel, HomogeneousPoisson])
+def test_a_recording_is_simulated_over_the_time_of_its_trials(spikes, make):
+    """Also where the stimuli begin before the trials, or there are none."""
+    fast = {
+        NeuroformerEstimator: {"d_model": 8, "n_heads": 2, "max_epochs": 1, "gamma": 0, "mu": 0.5, "context": 0.2},
+        GRUModel: {"max_steps": 2}, CoupledGLM: {"alphas": 1.0, "history": 0.1},
+    }.get(make, {})  # fmt: skip
+    cue = TimeSeries.from_lists([np.arange(300.0) % 7] * 6, rate=1 / BIN, t_start=-1.0)
+    start, stop = np.array([0.0, 0.3, 0.0, 0.0, 0.3, 0.0]), np.array([3.0, 3.0, 2.5, 3.0, 3.0, 2.5])
+    some = SpikeTrains([], [], np.zeros(7, dtype=int), start, stop, unit_ids=spikes.unit_ids)
+    recording = Recording(some, Modalities(cue=cue))
+    model = make(bin_width=BIN, **fast).fit(spikes, Modalities(cue=cue))
+    drawn = model.sample(recording, n_samples=2, random_state=0)
+    np.testing.assert_allclose(drawn.t_start, start.repeat(2))
+    np.testing.assert_allclose(drawn.t_stop, stop.repeat(2))
+    assert model.sample(recording, duration=1.0, random_state=0).t_stop.tolist() == (start + 1.0).tolist()
+    later = model.sample(recording, history=spikes[:1].cut(1.0)[0], random_state=0)
+    np.testing.assert_allclose(later.t_start, 1.0)
+    np.testing.assert_allclose(later.t_stop, stop)
+    plain = make(bin_width=BIN, **fast).fit(spikes)
+    assert plain.sample(Recording(some), random_state=0).t_stop.tolist() == stop.tolist()
+
+
+def test_what_holds_for_a_whole_trial_goes_on_after_a_late_history(spikes):
+    model = NeuroformerEstimator(bin_width=BIN, d_model=8, n_heads=2, max_epochs=1, gamma=0, mu=0.5, context=0.2)
+    contrast = Modalities(contrast=Covariates({"contrast": np.arange(6.0)}))
+    late = SpikeTrains([], [], [0, 0], 50.0, 53.0, unit_ids=spikes.unit_ids)
+    drawn = model.fit(spikes, contrast).sample(contrast, history=late, duration=1.0, random_state=0)
+    np.testing.assert_allclose(drawn.t_start, 53.0)
+    np.testing.assert_allclose(drawn.duration, 1.0)
+
+
+@each_model
+def test_a_row_starts_in_its_whole_history_however_short_that_of_another_row_is(fitted, spikes, name):
+    long = spikes[:1]
+    both = SpikeTrains(
+        long.times, long.units, [0, long.n_spikes, long.n_spikes], [0.0, 2.7], [3.0, 3.0], unit_ids=long.unit_ids
+    )
+    alone, beside = (fitted[name].sample(history=h, duration=1.0, n_samples=40, random_state=0) for h in (long, both))
+    np.testing.assert_array_equal(counts(alone), counts(beside)[:40])
 
 
 @pytest.mark.parametrize("gaps", [[[0.0, 2.5]], {"a": [[0.0, 2.5]], "b": [[0.0, 2.9]]}], ids=["of all", "of some"])

@@ -1,11 +1,12 @@
 """Events are where the trace says, know what they are said to know, and are kept away from what they would spoil."""
 
 import builtins
+from functools import partial
 
 import numpy as np
 import pytest
 
-from skneuro import SpikeTrains, TimeSeries
+from skneuro import NeuroformerEstimator, SpikeTrains, TimeSeries
 from skneuro.baselines import CoupledGLM, HomogeneousPoisson
 from skneuro.connectivity import ConnectivityInference
 from skneuro.exceptions import AcausalEventsWarning
@@ -86,6 +87,15 @@ def test_a_dead_time_takes_away_what_events_know_of_each_other():
     assert naive > 0.05
     assert abs(dead_time_score(model, spikes[40:])) < 0.02
     assert dead_time_score(model, counts[40:], dead_time=0.2) == pytest.approx(dead_time_score(model, spikes[40:]))
+
+
+def test_every_score_of_events_that_look_ahead_says_so():
+    spikes = labelled(np.random.default_rng(0).poisson(0.5, (6, 40, 2)), 0.2)
+    glm = CoupledGLM(bin_width=0.1, history=0.1, alphas=1.0).fit(spikes)
+    tiny = NeuroformerEstimator(bin_width=0.1, d_model=8, n_heads=2, max_epochs=1, gamma=0, mu=0.5).fit(spikes)
+    for score in (glm.score, glm.unit_score, partial(glm.co_smoothing_score, held_out=[0]), tiny.past_score):
+        with pytest.warns(AcausalEventsWarning, match="up to 0.2 s of the future"):
+            score(spikes)
 
 
 def test_independent_counts_cannot_be_predicted_and_spikes_are_scored_without_a_warning(recwarn):
