@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 MIN_LOG_INTENSITY, MAX_LOG_INTENSITY = -16.0, 6.0
 CLAMP = 5.0  # of learned shifts of log odds, so that every run of repeats ends
+TAIL_LOG_ODDS = -math.log(2.0)  # of one more spike beyond all counts of training, at most
 FIRST_REPEATS, MAX_REPEATS = 8, 10_000  # the second is reached only where top_p makes every repeat certain
 
 
@@ -80,6 +81,36 @@ def repeat_log_odds(log_rate: Tensor, k: Tensor, shift: Tensor) -> Tensor:
     return poisson + bounded_shift(shift, poisson)
 
 
+def with_tail(odds: Tensor, last: Tensor) -> Tensor:
+    """Log odds beyond the learned table: those of its last column go on, up to one in two, where they are above `odds`.
+
+    Counts that training never saw then get ever rarer by a constant factor, as in the categorical baselines. Poisson's
+    odds fall with k: a single burst, or an artefact, in held-out data could cost all that the other bins had gained.
+
+    Parameters
+    ----------
+    odds : Tensor
+        As they follow from the last column's shift.
+    last : Tensor
+        The odds at the last column.
+    """
+    return torch.maximum(odds, last.clamp_max(TAIL_LOG_ODDS))
+
+
+def counted_repeat_log_odds(log_rate: Tensor, k: Tensor, shift: Tensor, n_columns: int) -> Tensor:
+    """As :func:`repeat_log_odds`, :func:`with_tail` where k exceeds the columns of the table of shifts."""
+    odds = repeat_log_odds(log_rate, k, shift)
+    beyond = k > n_columns
+    if not at_hand(odds):
+        last = repeat_log_odds(log_rate, k.clamp_max(n_columns), shift)
+        return torch.where(beyond, with_tail(odds, last), odds)
+    where = beyond.nonzero(as_tuple=True)
+    if not len(where[0]):
+        return odds
+    last = repeat_log_odds(log_rate[where], torch.full_like(k[where], n_columns), shift[where])
+    return odds.index_put(where, with_tail(odds[where], last))
+
+
 def silent_log_probability(log_intensity: Tensor) -> Tensor:
     """Log probability that a cell stays silent, -exp(log_intensity)."""
     return -log_intensity.clamp(MIN_LOG_INTENSITY, MAX_LOG_INTENSITY).exp()
@@ -122,7 +153,9 @@ def poisson_repeat_table(log_rate: Tensor, n: int) -> Tensor:
     return torch.stack(found[::-1]).log().to(log_rate.dtype)
 
 
-def repeat_log_probabilities(log_rate: Tensor, shift: Tensor, temperature: float = 1.0, top_p: float = 1.0) -> Tensor:
+def repeat_log_probabilities(
+    log_rate: Tensor, shift: Tensor, n_columns: int, temperature: float = 1.0, top_p: float = 1.0
+) -> Tensor:
     """Log probabilities of one more spike after 1, ..., n, of the shape of `shift` (n, ...).
 
     Parameters
@@ -130,11 +163,15 @@ def repeat_log_probabilities(log_rate: Tensor, shift: Tensor, temperature: float
     log_rate : Tensor of shape (...)
     shift : Tensor of shape (n, ...)
         Learned shift of the log odds.
+    n_columns : int
+        How many of them were learned; the tail follows.
     temperature, top_p : float
         The odds are flattened, and a choice that `top_p` of the mass does not need is never taken.
     """
     poisson = poisson_repeat_table(log_rate, len(shift))
     odds = poisson + bounded_shift(shift, poisson)
+    if len(odds) > n_columns:
+        odds = torch.cat([odds[:n_columns], with_tail(odds[n_columns:], odds[n_columns - 1])])
     again = F.logsigmoid(odds / temperature)
     if top_p < 1:
         p = again.exp()
@@ -144,7 +181,7 @@ def repeat_log_probabilities(log_rate: Tensor, shift: Tensor, temperature: float
 
 
 def expected_count(log_intensity: Tensor, shift: Tensor, table: Tensor, n_terms: int) -> Tensor:
-    """Mean count of every cell: sum over k of P(N >= k), the first `n_terms` of them.
+    """Mean count of every cell: sum over k of P(N >= k), the first `n_terms` of them, and a geometric rest.
 
     Parameters
     ----------
@@ -154,8 +191,10 @@ def expected_count(log_intensity: Tensor, shift: Tensor, table: Tensor, n_terms:
     """
     log_rate = log_intensity.clamp(MIN_LOG_INTENSITY, MAX_LOG_INTENSITY)
     columns = torch.arange(n_terms - 1, device=table.device).clamp_max(table.shape[1] - 1)
-    again = repeat_log_probabilities(log_rate, shift + table.T[columns, None])  # (n_terms - 1, R, N)
-    return fired_log_probability(log_rate).exp() * (1 + again.cumsum(0).exp().sum(0))
+    again = repeat_log_probabilities(log_rate, shift + table.T[columns, None], table.shape[1])  # (n_terms - 1, R, N)
+    at_least = again.cumsum(0).exp()
+    rest = at_least[-1] * (again[-1] - torch.log(-torch.expm1(again[-1]))).exp()
+    return fired_log_probability(log_rate).exp() * (1 + at_least.sum(0) + rest)
 
 
 def draw_repeats(
@@ -187,7 +226,7 @@ def draw_repeats(
     while len(going) and n <= MAX_REPEATS:  # few counts reach the end of the first table
         columns = torch.arange(n, device=table.device).clamp_max(table.shape[1] - 1)
         shifts = table[unit[going]][:, columns].T + shift[going]
-        alive = repeat_log_probabilities(log_rate[going], shifts, temperature, top_p).cumsum(0)
+        alive = repeat_log_probabilities(log_rate[going], shifts, table.shape[1], temperature, top_p).cumsum(0)
         more = (uniform[going].log() < alive).long().cumprod(0).sum(0)
         count[going] = 1 + more
         going, n = going[more == n], n * 8

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from skneuro.nn.counts import (
     MAX_LOG_INTENSITY,
     MIN_LOG_INTENSITY,
+    counted_repeat_log_odds,
     fired_log_probability,
-    repeat_log_odds,
     silent_log_probability,
     table_shift,
 )
@@ -116,7 +116,7 @@ def repeat_odds(spikes: Spikes, log_intensity: Tensor, shift: Tensor, table: Ten
     row, unit, cell, number = spikes.row, spikes.unit, spikes.cell, spikes.number
     rate = log_intensity[row, unit].clamp(MIN_LOG_INTENSITY, MAX_LOG_INTENSITY)[cell]
     shifts = shift[row, unit][cell] + table_shift(table, unit[cell], number)
-    return repeat_log_odds(rate, number.to(rate.dtype), shifts)
+    return counted_repeat_log_odds(rate, number.to(rate.dtype), shifts, table.shape[1])
 
 
 def cell_log_likelihood(log_intensity: Tensor, spikes: Spikes, odds: Tensor) -> Tensor:

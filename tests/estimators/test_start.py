@@ -72,3 +72,16 @@ def test_what_a_unit_that_was_silent_in_training_does_changes_nothing_for_the_ot
         bin_width=WIDTH, window_bins=1, gamma=0, mu=0.5, max_epochs=2, early_stopping=False, random_state=0
     ).fit(silent)
     np.testing.assert_allclose(model.unit_score(active)[:3], model.unit_score(silent)[:3], atol=2e-3)
+
+
+def test_one_burst_beyond_all_of_training_does_not_undo_the_score_of_the_other_bins(bursts):
+    counts = bursts.bin(WIDTH).dense(0, 2400).reshape(12, 200, 3)
+    model = NeuroformerEstimator(
+        bin_width=WIDTH, window_bins=1, gamma=0, mu=0.5, max_epochs=1, early_stopping=False, random_state=0
+    ).fit(bursts)
+    artefact = counts.copy()
+    artefact[5, 100, 2] = 10 * counts.max()
+    pair = [SpikeTrains.from_counts(c, WIDTH) for c in (counts, artefact)]
+    plain, with_burst = (model.score_samples(x).sum() for x in pair)
+    assert plain - with_burst < 5.0 * artefact[5, 100, 2]  # nats: a constant price for each spike
+    assert model.score(pair[1]) > 0.05

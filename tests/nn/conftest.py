@@ -114,7 +114,7 @@ class Oracle:
     probabilities of m, m + 1, ... spikes in that cell.
     """
 
-    LARGEST = 20  # spikes in one cell beyond which nothing is left
+    LARGEST = 24  # spikes in one cell beyond which nothing is left
 
     def __init__(self, network, history, most, modality=None):
         n_bins, n_units = network.config.window_bins, network.config.n_units

@@ -13,7 +13,7 @@ def distribution(bias, row, n=60):
     """Probabilities of 0 .. n - 1 spikes in a cell."""
     rate, k = bias.double().expand(n), torch.arange(1, n + 1)
     shifts = cell_counts.table_shift(row[None].double(), torch.zeros(n, dtype=torch.long), k)
-    again = torch.sigmoid(cell_counts.repeat_log_odds(rate, k.double(), shifts))
+    again = torch.sigmoid(cell_counts.counted_repeat_log_odds(rate, k.double(), shifts, len(row)))
     alive = cell_counts.fired_log_probability(rate[0]).exp() * torch.cat([torch.ones(1), again.cumprod(0)[:-1]])
     silent = cell_counts.silent_log_probability(rate[0]).exp()
     return torch.cat([silent[None], (alive * (1 - again))[:-1]]).numpy()

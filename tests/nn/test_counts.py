@@ -50,14 +50,14 @@ def pmf(log_rate, shift, table, n=200):
     rate = torch.full((n,), float(log_rate), dtype=torch.float64)
     k = torch.arange(1, n + 1)
     shifts = shift + counts.table_shift(table, torch.zeros(n, dtype=torch.long), k)
-    again = torch.sigmoid(counts.repeat_log_odds(rate, k.double(), shifts))
+    again = torch.sigmoid(counts.counted_repeat_log_odds(rate, k.double(), shifts, table.shape[1]))
     alive = torch.cat([torch.ones(1, dtype=torch.float64), again.cumprod(0)[:-1]])
     fired = counts.fired_log_probability(rate[:1]).exp()
     return torch.cat([counts.silent_log_probability(rate[:1]).exp(), (fired * alive * (1 - again))[:-1]]).numpy()
 
 
 def test_a_cell_without_shifts_is_poisson():
-    table = torch.zeros(1, 4, dtype=torch.float64)
+    table = torch.zeros(1, 200, dtype=torch.float64)
     for rate in (0.01, 0.7, 3.0, 20.0):
         np.testing.assert_allclose(
             pmf(np.log(rate), 0.0, table), stats.poisson.pmf(np.arange(200), rate), rtol=1e-8, atol=1e-14
@@ -88,6 +88,25 @@ def test_a_shift_makes_bursts_and_never_endless_ones(log_rate, shift):
         assert shifted <= max(plain + 5.0, 0.0) + 1e-9
         assert shifted == pytest.approx(min(plain + max(shift, -5.0), max(plain + 5.0, 0.0)), abs=1e-9)
     assert pmf(log_rate, shift, table, 4000).sum() == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("shift", [-1.0, 2.0, 9.0])
+def test_counts_beyond_the_table_get_rarer_by_a_constant_factor(shift, monkeypatch):
+    """Where the last column's odds are below one in two; above, they fall as Poisson's do until they are that."""
+    table = torch.tensor([[0.3, 0.1, -0.2]], dtype=torch.float64)
+    for rate in (0.02, 2.0):
+        p = pmf(np.log(rate), shift, table, 400)
+        k = torch.arange(1.0, 40.0, dtype=torch.float64)
+        given_ = torch.full_like(k, np.log(rate)), k, torch.full_like(k, shift - 0.2)
+        odds = counts.counted_repeat_log_odds(*given_, 3)
+        plain = counts.repeat_log_odds(*given_)
+        torch.testing.assert_close(odds[:3], plain[:3], rtol=0, atol=0)
+        floor = plain[2].clamp_max(np.log(0.5))
+        torch.testing.assert_close(odds[3:], torch.maximum(plain[3:], floor), rtol=1e-12, atol=1e-12)
+        assert p.sum() == pytest.approx(1.0, abs=1e-6)
+        monkeypatch.setattr(counts, "at_hand", lambda values: False)
+        torch.testing.assert_close(counts.counted_repeat_log_odds(*given_, 3), odds, rtol=1e-12, atol=1e-12)
+        monkeypatch.undo()
 
 
 @settings(max_examples=12, deadline=None)
