@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skneuro import NeuroformerEstimator, SpikeTrains
+from skneuro import NeuroformerEstimator, SpikeTrains, TimeSeries
 from skneuro.baselines import ConstantMarginal
 from skneuro.training.fitted import build_network, count_statistics
 from skneuro.training.stretches import Segments
@@ -85,3 +85,21 @@ def test_one_burst_beyond_all_of_training_does_not_undo_the_score_of_the_other_b
     plain, with_burst = (model.score_samples(x).sum() for x in pair)
     assert plain - with_burst < 5.0 * artefact[5, 100, 2]  # nats: a constant price for each spike
     assert model.score(pair[1]) > 0.05
+
+
+def test_a_count_shape_forgets_the_dispersion_that_a_stimulus_explains():
+    """Poisson counts whose rate a stimulus tells: over all bins they are far from Poisson, and given it they are not."""
+    rng = np.random.default_rng(3)
+    loud = rng.integers(0, 2, (20, 20, 1)).repeat(5, axis=1)
+    spikes = SpikeTrains.from_counts(rng.poisson(np.where(loud, 2.0, 0.1), (20, 100, 2)), WIDTH)
+    stimulus = TimeSeries.from_lists(list(loud.astype(float)), rate=1 / WIDTH)
+    model = NeuroformerEstimator(
+        bin_width=WIDTH, window_bins=1, gamma=0, mu=0.5, context=0, recent_context=0, coupling=False,
+        early_stopping=False, random_state=0,
+    )  # fmt: skip
+    start = model.set_params(max_epochs=1, learning_rate=1e-12).fit(spikes, stimulus).model_.network.session
+    before = start.repeat_table[:, 0].detach().numpy().copy()
+    model.set_params(max_epochs=25, batch_size=1, learning_rate=3e-3).fit(spikes, stimulus)
+    after = model.model_.network.session.repeat_table[:, 0].detach().numpy()
+    assert (before > 0.5).all()
+    assert after.mean() < 0.75 * before.mean()
