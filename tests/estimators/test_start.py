@@ -88,7 +88,7 @@ def test_one_burst_beyond_all_of_training_does_not_undo_the_score_of_the_other_b
 
 
 def test_a_count_shape_forgets_the_dispersion_that_a_stimulus_explains():
-    """Poisson counts whose rate a stimulus tells: over all bins they are far from Poisson, and given it they are not."""
+    """Poisson counts whose rate a stimulus tells: far from Poisson over all bins, and not given the stimulus."""
     rng = np.random.default_rng(3)
     loud = rng.integers(0, 2, (20, 20, 1)).repeat(5, axis=1)
     spikes = SpikeTrains.from_counts(rng.poisson(np.where(loud, 2.0, 0.1), (20, 100, 2)), WIDTH)
