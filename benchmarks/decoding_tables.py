@@ -74,13 +74,42 @@ def few_shot() -> str:
 
 
 def v1() -> str:
-    """One row a task and session."""
-    columns = {
-        "task": "task", "session": "session", "metric": "score", "neuroformer": "Neuroformer, frozen",
-        "baseline": "linear baseline", "null": "null: labels moved", "share_as_good": "as good by chance",
-        "other_session": "null: labels of another session",
-    }  # fmt: skip
-    return markdown(list(columns.values()), [[row[key] for key in columns] for row in rows_of("decoding_v1")])
+    """One row a task, session and decoder: mean over seeds, spread over folds, nulls."""
+    rows = rows_of("decoding_v1")
+    body = []
+    for task, session, name in dict.fromkeys((row["task"], row["session"], row["decoder"]) for row in rows):
+        own = [row for row in rows if (row["task"], row["session"], row["decoder"]) == (task, session, name)]
+        chance = []
+        for key, of_seeds in (("null", np.mean), ("as_good", max), ("other_session", np.mean)):
+            known = [float(row[key]) for row in own if row[key]]
+            chance.append(f"{of_seeds(known):.3f}" if known else "")
+        # A fold's part of a common R2 says how much the animal ran in it.
+        spread = f"{by_fold(rows, task, session, name).std(ddof=1):.3f}" if task == "direction" else ""
+        body.append([task, session, name, cell([float(row["score"]) for row in own]), spread, *chance])
+    head = ["task", "session", "decoder", "score", "SD over folds", "null", "as good by chance", "another session"]
+    return markdown(head, sorted(body, key=lambda row: row[:2]))
+
+
+def by_fold(rows: list[dict[str, str]], task: str, session: str, name: str) -> np.ndarray:
+    """Scores of a decoder in each fold of a session, the mean over seeds."""
+    own = [row for row in rows if (row["task"], row["session"], row["decoder"]) == (task, session, name)]
+    return np.mean([[float(row[key]) for key in row if key.startswith("fold_")] for row in own], axis=0)
+
+
+def v1_paired() -> str:
+    """Neuroformers less baselines in the same folds: mean and standard error over folds, and sessions above."""
+    rows = rows_of("decoding_v1")
+    sessions = list(dict.fromkeys(row["session"] for row in rows))
+    body = []
+    for task in dict.fromkeys(row["task"] for row in rows):
+        names = list(dict.fromkeys(row["decoder"] for row in rows if row["task"] == task))
+        for name in (name for name in names if name.startswith("Neuroformer")):
+            for other in (other for other in names if not other.startswith("Neuroformer") and "threshold" not in other):
+                difference = np.array([by_fold(rows, task, s, name) - by_fold(rows, task, s, other) for s in sessions])
+                error = difference.std(ddof=1) / np.sqrt(difference.size)
+                above = ", ".join(f"{value:+.3f}" for value in difference.mean(1))
+                body.append([task, name, other, f"{difference.mean():+.3f} ± {error:.3f}", above])
+    return markdown(["task", "decoder", "less", "difference ± standard error", ", ".join(sessions)], body)
 
 
 def track() -> str:
@@ -96,7 +125,7 @@ def track() -> str:
     return markdown(["decoder", "R2", "worst fold"], body)
 
 
-TABLES = {"full": full, "few-shot": few_shot, "track": track, "v1": v1}
+TABLES = {"full": full, "few-shot": few_shot, "track": track, "v1": v1, "v1-paired": v1_paired}
 
 
 def filled(text: str) -> str:

@@ -251,7 +251,9 @@ class BehaviourDecoder(BaseEstimator):
             (features.double().cpu().numpy(), labels.values[rows], fold[rows])
             for rows, features in behaviour.feature_chunks(decoder, binned, labels.place, labels.per_trial)
         )
-        centre, scale, coef, intercept, penalty = self._linear(chunks, penalties, decoder.feature_weights())
+        centre, scale, coef, intercept, penalty = self._linear(
+            chunks, penalties, decoder.feature_weights(labels.per_trial)
+        )
         with torch.no_grad():
             part = decoder.readout
             for tensor, value in (

@@ -37,7 +37,8 @@ class NeuroformerRegressor(RegressorMixin, BehaviourDecoder):
         Counts that are read: from so long before a bin's end, and with ``causal=False`` as long after. The state
         knows more of the past.
     alpha : float or "auto", default="auto"
-        Ridge penalty on the standardised features; "auto" chooses on contiguous blocks of trials.
+        Ridge penalty on the standardised features; "auto" chooses on contiguous blocks of trials. How much counts and
+        state are used is fixed for labels of bins, and chosen in the same way for labels of trials.
     n_hidden : int, default=64
         Width of the network beside the linear readout. This and all that follow do nothing with ``mode="frozen"``.
     max_epochs : int, default=30
@@ -199,7 +200,8 @@ class NeuroformerClassifier(ClassifierMixin, BehaviourDecoder):
         Counts that are read: from so long before a bin's end, and with ``causal=False`` as long after.
     alpha : float or "auto", default="auto"
         Penalty on the standardised features, ``1 / C`` of scikit-learn's LogisticRegression; "auto" chooses on
-        contiguous blocks of trials.
+        contiguous blocks of trials. How much counts and state are used is fixed for labels of bins, and chosen in the
+        same way for labels of trials.
     n_hidden : int, default=64
         Width of the network beside the linear readout. This and all that follow do nothing with ``mode="frozen"``.
     max_epochs : int, default=30

@@ -15,6 +15,7 @@ from skneuro.nn.layers import Dropout, RandomSource
 from skneuro.nn.neuroformer import Neuroformer
 
 COUNT_WEIGHT = 0.3
+TRIAL_WEIGHTS = ((COUNT_WEIGHT, 1.0), (1.0, 1.0), (1.0, 0.3), (1.0, 0.1))  # of counts and state
 N_SLOTS = 10  # counts are averaged so that each side of a bin has at most so many values a unit
 STATE_STEP, STATES_BACK = 2, 4  # slots between the states that are read, and how far back they go
 
@@ -167,15 +168,19 @@ class BehaviourNetwork(nn.Module):
         n_features = state.config.n_units * len(lags.counts) + state.width * len(lags.states)
         self.readout = Readout(n_features, n_outputs, n_hidden, state.config.dropout, state.random)
 
-    def feature_weights(self) -> np.ndarray:
-        """How much a linear readout is to use each feature, (n_features,): counts less than the state, if there is one.
+    def feature_weights(self, per_trial: bool) -> np.ndarray:
+        """How much a linear readout is to use each feature, one row a candidate, (n_candidates, n_features).
 
-        One penalty for both would spend few labels on the many counts. Chosen on validation blocks of S1, where it
-        helps most with one percent of the labels and never hurts.
+        In a bin, counts less than the state, if there is one: one penalty for both would spend few labels on the many
+        counts. Chosen on validation blocks of S1, where it helps most with one percent of the labels and never hurts.
+        Over a trial counts add up, and may tell more than the state: there it is one of several candidates.
         """
         n_counts = self.state.config.n_units * len(self.lags.counts)
         n_states = self.state.width * len(self.lags.states)
-        return np.concatenate([np.full(n_counts, COUNT_WEIGHT if n_states else 1.0), np.ones(n_states)])
+        if not n_states:
+            return np.ones((1, n_counts))
+        candidates = TRIAL_WEIGHTS if per_trial else TRIAL_WEIGHTS[:1]
+        return np.array([[counts] * n_counts + [states] * n_states for counts, states in candidates])
 
     def features(self, counts: Tensor, states: Tensor | None, index: Tensor, low: Tensor, high: Tensor) -> Tensor:
         """Features of some bins.

@@ -1,4 +1,4 @@
-"""Linear readouts whose penalty is chosen on contiguous blocks of the labels: neighbours in time are alike."""
+"""Linear readouts; penalty and weights are chosen on contiguous blocks of the labels: neighbours in time are alike."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def ridge(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
     """Ridge regression on standardised features, from products that chunks add to.
 
-    The penalty with the smallest squared error on left-out folds is taken. All features are never held at once.
+    The penalty and the weights with the smallest squared error on left-out folds are taken. All features are never held
+    at once.
 
     Parameters
     ----------
@@ -43,12 +44,14 @@ def ridge(
         One pass.
     penalties : tuple of float
         Candidates, in the units of scikit-learn's ``Ridge(alpha)``.
-    weight : ndarray of shape (p,)
-        Factors on the standardised features: those below 1 are used less.
+    weight : ndarray of shape (p,) or (n_candidates, p)
+        Factors on the standardised features: those below 1 are used less. Several rows are candidates; the first is
+        taken where there is nothing to choose by.
 
     Returns
     -------
     centre, scale : ndarray of shape (p,)
+        Scales are those over the weights.
     coef : ndarray of shape (d, p)
         Of the standardised features.
     intercept : ndarray of shape (d,)
@@ -68,13 +71,14 @@ def ridge(
     if shift is None:
         raise ValueError("ridge needs at least one label")
     total = np.sum(list(products.values()), axis=0)
-    mean, sd = _moments(total, n_features, weight)
-    penalty = penalties[0]
-    if len(penalties) > 1 and len(products) > 1:
-        errors = sum(_fold_errors(total - p, p, weight, penalties) for p in products.values())
-        penalty = penalties[int(np.argmin(errors))]
-    elif len(penalties) > 1:
-        penalty = penalties[len(penalties) // 2]
+    candidates = np.atleast_2d(weight)
+    chosen, penalty = candidates[0], penalties[len(penalties) // 2]
+    if len(penalties) * len(candidates) > 1 and len(products) > 1:
+        folds = list(products.values())
+        errors = [np.sum([_fold_errors(total - p, p, one, penalties) for p in folds], axis=0) for one in candidates]
+        row, column = np.unravel_index(int(np.argmin(errors)), (len(candidates), len(penalties)))
+        chosen, penalty = candidates[row], penalties[column]
+    mean, sd = _moments(total, n_features, chosen)
     gram, cross, value_mean = _standardised(total, n_features, mean, sd)
     coef = np.linalg.solve(gram + penalty * np.eye(n_features), cross).T
     return mean + shift[1 : n_features + 1], sd, coef, value_mean + shift[n_features + 1 :], penalty
@@ -122,7 +126,7 @@ def logistic(
     penalties: tuple[float, ...],
     weight: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
-    """Logistic regression on standardised features; the penalty with the largest likelihood on left-out folds.
+    """Logistic regression on standardised features; penalty and weights of the largest likelihood on left-out folds.
 
     Parameters
     ----------
@@ -131,31 +135,46 @@ def logistic(
     fold : ndarray of shape (n,)
     penalties : tuple of float
         Candidates, as ``1 / C`` of scikit-learn's ``LogisticRegression``.
-    weight : ndarray of shape (p,)
-        Factors on the standardised features.
+    weight : ndarray of shape (p,) or (n_candidates, p)
+        Factors on the standardised features, as in :func:`ridge`.
 
     Returns
     -------
     centre, scale : ndarray of shape (p,)
+        Scales are those over the first candidate's weights, whichever is chosen, and so the same for all classes of
+        several outputs.
     coef : ndarray of shape (n_classes, p)
     intercept : ndarray of shape (n_classes,)
     penalty : float
     """
+    candidates = np.atleast_2d(weight)
     centre = features.mean(0)
-    scale = np.maximum(features.std(0), LEAST) / weight
+    scale = np.maximum(features.std(0), LEAST) / candidates[0]
     x = (features - centre) / scale
-    penalty = penalties[len(penalties) // 2]
-    if len(penalties) > 1:
-        found = np.zeros(len(penalties))
-        for k in np.unique(fold):
-            training, held = fold != k, fold == k
-            if len(np.unique(classes[training])) < 2:
-                continue
-            for number, candidate in enumerate(penalties):
-                coef, intercept = _logistic(x[training], classes[training], n_classes, candidate)
-                found[number] += _log_probability(x[held] @ coef.T + intercept, classes[held]).sum()
-        penalty = penalties[int(np.argmax(found))] if found.any() else penalty
-    return centre, scale, *_logistic(x, classes, n_classes, penalty), penalty
+    factors = candidates / candidates[0]
+    chosen, penalty = factors[0], penalties[len(penalties) // 2]
+    if len(penalties) * len(candidates) > 1:
+        found = np.array([[_held_log_probability(x * one, classes, fold, n_classes, p) for p in penalties]
+                          for one in factors])  # fmt: skip
+        if found.any():
+            row, column = np.unravel_index(int(np.argmax(found)), found.shape)
+            chosen, penalty = factors[row], penalties[column]
+    coef, intercept = _logistic(x * chosen, classes, n_classes, penalty)
+    return centre, scale, coef * chosen, intercept, penalty
+
+
+def _held_log_probability(
+    x: np.ndarray, classes: np.ndarray, fold: np.ndarray, n_classes: int, penalty: float
+) -> float:
+    """Log-probability of the classes of all folds, each by the regression on the others; 0 where there is none."""
+    total = 0.0
+    for k in np.unique(fold):
+        training, held = fold != k, fold == k
+        if len(np.unique(classes[training])) < 2:
+            continue
+        coef, intercept = _logistic(x[training], classes[training], n_classes, penalty)
+        total += float(_log_probability(x[held] @ coef.T + intercept, classes[held]).sum())
+    return total
 
 
 def _logistic(x: np.ndarray, classes: np.ndarray, n_classes: int, penalty: float) -> tuple[np.ndarray, np.ndarray]:

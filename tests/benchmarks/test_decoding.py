@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
+from sklearn.metrics import r2_score
 from sklearn.utils import Bunch
 
 from skneuro import SpikeTrains, TimeSeries
@@ -42,6 +44,40 @@ def test_every_baseline_reads_what_the_counts_of_two_bins_say(script, name):
     assert error < 0.5
 
 
+def test_a_trials_direction_is_the_one_under_which_its_events_are_likeliest(script):
+    v1 = script("decoding_v1")
+    events = SpikeTrains.from_counts(np.ones((8, 48, 1), dtype=int), v1.FRAME, t_start=-0.9375)
+    truth = v1.gratings(v1.DIRECTIONS, events)["grating"]
+
+    class Knowing:
+        """A model to which a trial is the less likely the more another grating differs from the one it saw."""
+
+        def score_samples(self, X, y):
+            away = (y["grating"].values - truth.values) ** 2
+            return -away.reshape(len(X), -1).sum(1)
+
+    found = v1.log_likelihoods(Knowing(), events)
+    assert v1.DIRECTIONS[found.argmax(1)].tolist() == v1.DIRECTIONS.tolist()
+    assert (np.sort(found, axis=1)[:, -2] < -1).all()  # the harmonics tell every two directions apart
+    assert v1.summed(events).tolist() == [[33]] * 8  # two seconds of grating, and its first frame
+
+
+def test_parts_of_the_speed_score_are_one_r2_of_all_left_out_frames(script):
+    """Also where a whole block has no speed, and so no R2 of its own."""
+    v1 = script("decoding_v1")
+    rng = np.random.default_rng(0)
+    traces = lfilter([1.0], [1.0, -0.7], rng.standard_normal((16, 49, 2)), axis=1)
+    dff = TimeSeries.from_lists(list(traces), rate=16.0)
+    speed = TimeSeries.from_lists(list(rng.random((16, 49)) * (np.arange(16) >= 4)[:, None]), rate=16.0)
+    folds = v1.SpeedFolds(Bunch(modalities={"dff": dff}))
+    scores = folds.scores(speed, folds.of_mean)
+    truth = speed.values.reshape(16, 49)[:, 1:]
+    expected = np.concatenate([np.full(truth[test].shape, truth[train].mean()) for train, test in folds.rows])
+    assert np.mean(scores) == pytest.approx(r2_score(truth.ravel(), expected.ravel()))
+    assert len(scores) == v1.N_FOLDS
+    assert np.isfinite(scores).all()
+
+
 def test_the_page_shows_the_result_files_as_they_are(script):
     tables = script("decoding_tables")
     text = tables.PAGE.read_text(encoding="utf-8")
@@ -57,3 +93,15 @@ def test_means_over_seeds_are_those_of_the_rows(script, monkeypatch):
     ]
     monkeypatch.setattr(tables, "rows_of", lambda name: rows)
     assert "| ridge |  | 0.600 ± 0.141 (2) |  |  |  |" in tables.few_shot()
+
+
+def test_paired_differences_are_of_the_same_folds(script, monkeypatch):
+    tables = script("decoding_tables")
+    scores = [("a", "Neuroformer, x", (0.4, 0.6)), ("a", "Neuroformer, x", (0.6, 0.8)), ("a", "ridge", (0.3, 0.7)),
+              ("b", "Neuroformer, x", (0.5, 0.5)), ("b", "ridge", (0.4, 0.5))]  # fmt: skip
+    rows = [
+        {"task": "speed", "session": session, "decoder": name, "fold_1": str(one), "fold_2": str(two)}
+        for session, name, (one, two) in scores
+    ]
+    monkeypatch.setattr(tables, "rows_of", lambda name: rows)
+    assert "| speed | Neuroformer, x | ridge | +0.075 ± 0.048 | +0.100, +0.050 |" in tables.v1_paired()

@@ -9,6 +9,7 @@ import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, cross_val_predict, cross_val_score
 
 import skneuro
@@ -184,6 +185,22 @@ def test_classes_are_read_a_trial_and_a_bin(running, make, mode):
     loud = SpikeTrains.from_counts(counts + 4 * (np.arange(3) == turn[:, None])[:, None], WIDTH, unit_ids=list("abc"))
     by_trial = decoder(estimator, NeuroformerClassifier, mode=mode).fit(loud[:16], turn[:16])
     assert by_trial.score(loud[16:], turn[16:]) == 1
+
+
+def test_a_trials_label_is_read_as_well_as_from_its_counts_where_the_state_is_noise(make):
+    """Logistic regression on summed counts is what any decoder of trials is compared with."""
+    rng = np.random.default_rng(0)
+    label = np.arange(120) % 4
+    rate = 0.15 + 0.05 * (rng.integers(0, 4, 48) == label[:, None])
+    counts = rng.poisson(rate[:, None, :], (120, 30, 48))
+    model = make(window_bins=1, d_model=32, context=0.5, max_epochs=1).fit(counts)
+    with torch.no_grad():
+        model.model_.network.past.recurrent.weight_hh_l0.mul_(30)  # chaos
+    fitted = decoder(FrozenEstimator(model), NeuroformerClassifier, lag=WIDTH).fit(counts[:60], label[:60])
+    total = counts.sum(axis=1)
+    linear = LogisticRegression(C=0.01).fit(total[:60], label[:60])
+    assert fitted.score(counts[60:], label[60:]) > linear.score(total[60:], label[60:]) - 0.05
+    assert linear.score(total[60:], label[60:]) > 0.6
 
 
 def test_several_labels_are_read_at_once_as_one_by_one(running):

@@ -42,6 +42,23 @@ def test_a_feature_of_small_weight_is_used_less(data):
     np.testing.assert_allclose((x - centre) / scale @ coef.T + intercept, alone.predict(z), atol=1e-3)
 
 
+@pytest.mark.parametrize("useful", [0, 1])
+def test_of_several_weights_the_one_that_predicts_left_out_folds_is_taken(useful):
+    """Half of the features say everything; the readout is that of the candidate that uses these alone."""
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((60, 40))
+    y = x[:, 20 * useful : 20 * useful + 1] + 0.3 * rng.standard_normal((60, 1))
+    fold = np.repeat(np.arange(5), 12)
+    candidates = np.array([[1.0] * 20 + [0.01] * 20, [0.01] * 20 + [1.0] * 20])
+    chosen, alone = (ridge([(x, y, fold)], (3.0,), weight) for weight in (candidates, candidates[useful]))
+    for a, b in zip(chosen, alone, strict=True):
+        np.testing.assert_allclose(a, b)
+    classes = (y[:, 0] > 0).astype(int)
+    chosen, alone = (logistic(x, classes, fold, 2, (3.0,), weight) for weight in (candidates, candidates[useful]))
+    read = [(x - centre) / scale @ coef.T + intercept for centre, scale, coef, intercept, _ in (chosen, alone)]
+    np.testing.assert_allclose(*read, atol=0.02)
+
+
 def test_a_feature_that_hardly_varies_is_not_blown_up():
     x = np.c_[np.linspace(-1, 1, 20), 1e-6 * (np.arange(20) == 3)]
     centre, scale, coef, intercept, _ = ridge([(x, x[:, :1], np.zeros(20, int))], (0.1,), np.ones(2))
