@@ -86,6 +86,7 @@ class SessionUnits(nn.Module):
             bias, table = marginal_start(histogram)
         self.bias = nn.Parameter(bias.to(self.embedding.dtype))
         self.repeat_table = nn.Parameter(table.to(self.embedding.dtype))
+        self.register_buffer("repeat_start", self.repeat_table.detach().clone())
         # What training never saw is not trusted: a closed loop must not be able to feed itself ever more spikes.
         # The counts of the past are cut at the largest of training, the intensities at a ceiling that training sets.
         most = torch.full((n_units,), float(max(config.max_count, 1)))
@@ -180,6 +181,13 @@ class SessionUnits(nn.Module):
         inside = (lag >= 1) & (lag <= n_lags)
         banded = torch.where(inside, self.basis[:, (lag - 1).clamp(0, n_lags - 1)], 0.0)  # (basis, T + 1, T)
         return torch.einsum("kts,csn->ctkn", banded, excess)
+
+    def shape_change(self) -> Tensor:
+        """How far the count shapes are from where they started, in nats of a normal prior worth about one spike.
+
+        It keeps odds about which the training data hardly say anything near those of the population.
+        """
+        return 0.5 * (self.repeat_table - self.repeat_start).square().sum()
 
     def coupling_size(self) -> Tensor:
         """Absolute couplings, each in units of the slope that one spike more or less would give it.

@@ -207,6 +207,7 @@ def batch_loss(model: Neuroformer, batch: Batch, settings: TrainingSettings, n_b
     The dt part is computed apart only where the weights differ. Over the `n_bins` bins of the training data the prior
     pulls every coupling to zero with `coupling_penalty` times the standard error of its slope (a Laplace prior), so
     that what noise alone could give stays at zero. So it does with the filters of a modality, as a whole for each unit.
+    A weak prior holds the count shapes where they started.
     Behaviour that is read from the neural state adds its mean squared error.
     """
     id_weight, time_weight = settings.mu, 1.0 - settings.gamma - settings.mu
@@ -215,7 +216,8 @@ def batch_loss(model: Neuroformer, batch: Batch, settings: TrainingSettings, n_b
     weighted = id_weight * output.total
     if split:
         weighted = weighted + (time_weight - id_weight) * output.time
-    loss = -weighted / output.n_tokens
+    share = output.n_scored / n_bins * 0.5 * (id_weight + time_weight)  # of a prior, which counts once an epoch
+    loss = (share * model.session.shape_change() - weighted) / output.n_tokens
     if settings.coupling_penalty and model.session.pairwise:
         bins = output.n_scored / math.sqrt(n_bins)
         sparse = settings.coupling_penalty * bins * model.session.coupling_size()

@@ -191,6 +191,7 @@ def test_a_gradient_that_is_not_finite_stops_before_it_spoils_the_weights(tiny, 
 def test_the_weights_of_the_loss_are_those_of_equation_6(tiny, head):
     state, builder, stretches, _ = start(tiny, head, dropout=0.0)
     batch = builder.build(stretches, 0)
+    state.model.session.repeat_start.copy_(state.model.session.repeat_table.detach())  # no prior on count shapes
     output = state.model(batch, split=True)
     total, time = float(output.total.detach()), float(output.time.detach())
     for gamma, mu in ((0.0, 0.5), (0.0, 0.2), (0.3, 0.2), (0.1, 0.45)):
@@ -198,6 +199,19 @@ def test_the_weights_of_the_loss_are_those_of_equation_6(tiny, head):
         expected = -(mu * (total - time) + (1 - gamma - mu) * time) / n_tokens
         assert float(loss.detach()) == pytest.approx(expected, rel=1e-9)
     assert n_tokens == int(batch.counts.sum()) + 6 * 14  # a window's end is a token; 40 bins are 14 windows
+
+
+def test_count_shapes_are_held_where_they_start_by_one_observation_an_epoch(tiny, head):
+    state, builder, stretches, _ = start(tiny, head, dropout=0.0)
+    batch = builder.build(stretches, 0)
+    session = state.model.session
+    found = []
+    for away in (0.0, 0.5):
+        session.repeat_start.copy_(session.repeat_table.detach() - away)
+        found.append(float(loop.batch_loss(state.model, batch, settings_of(gamma=0.0, mu=0.3), 480)[0].detach()))
+    n_tokens, scored = int(batch.counts.sum()) + 6 * 14, int(batch.scored.sum())
+    nats = 0.5 * 0.5**2 * session.repeat_table.numel() * scored / 480
+    assert found[1] - found[0] == pytest.approx(0.5 * nats / n_tokens, rel=1e-6)
 
 
 def test_the_filters_of_modalities_are_pulled_to_zero_by_what_their_noise_would_give(tiny, head):
