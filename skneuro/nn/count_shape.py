@@ -55,11 +55,10 @@ def population_repeats(again: Tensor, ended: Tensor, first: float) -> Tensor:
     again, ended : Tensor of shape (max_count,)
         How often another spike followed in the bin, and how often not.
     """
-    chances = []
+    chances = [first]
     for more, last in zip(again.tolist(), ended.tolist(), strict=True):
-        first = (more + first) / (more + last + 1)
-        chances.append(first)
-    return again.new_tensor(chances)
+        chances.append((more + chances[-1]) / (more + last + 1))
+    return again.new_tensor(chances[1:])
 
 
 def worth_of(usual: Tensor, again: Tensor, ended: Tensor) -> float:

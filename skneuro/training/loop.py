@@ -25,7 +25,7 @@ AVERAGE_DECAY = 0.99
 CLIP_NORM = 0.1
 DRIVE_PENALTY = 5.0
 SHAPE_RATE = 3.0  # times the learning rate: count shapes start at what the marginals say, often far from their place
-NOT_DECAYED = ("repeat_table", "coupling", "same_bin")
+NOT_DECAYED = ("coupling", "same_bin")
 FINISHED = ("converged", "max_epochs")  # how training ends when nobody stops it
 OF_MODALITIES = ("session.filters", "fusion.encoders", "drives", "alignment")
 
@@ -109,9 +109,8 @@ def make_optimizer(model: Neuroformer, settings: TrainingSettings) -> torch.opti
     decayed: list[torch.nn.Parameter] = []
     of_modalities: list[torch.nn.Parameter] = []
     others: list[torch.nn.Parameter] = []
-    shapes = [model.session.repeat_table]
     for name, parameter in model.named_parameters():
-        if parameter is shapes[0]:
+        if parameter is model.session.repeat_table:  # the fourth group
             continue
         is_decayed = parameter.dim() >= 2 and name.rpartition(".")[2] not in NOT_DECAYED
         group = others if not is_decayed else of_modalities if name.startswith(OF_MODALITIES) else decayed
@@ -120,7 +119,7 @@ def make_optimizer(model: Neuroformer, settings: TrainingSettings) -> torch.opti
         {"params": decayed, "weight_decay": settings.weight_decay},
         {"params": of_modalities, "weight_decay": settings.modality_decay},
         {"params": others, "weight_decay": 0.0},
-        {"params": shapes, "weight_decay": 0.0, "rate": SHAPE_RATE},
+        {"params": [model.session.repeat_table], "weight_decay": 0.0, "rate": SHAPE_RATE},
     ]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.99), fused=True)
 
@@ -216,15 +215,16 @@ def batch_loss(model: Neuroformer, batch: Batch, settings: TrainingSettings, n_b
     weighted = id_weight * output.total
     if split:
         weighted = weighted + (time_weight - id_weight) * output.time
-    share = output.n_scored / n_bins * 0.5 * (id_weight + time_weight)  # of a prior, which counts once an epoch
+    of_priors = 0.5 * (id_weight + time_weight)
+    share = output.n_scored / n_bins * of_priors  # of a prior that counts once an epoch
     loss = (share * model.session.shape_change() - weighted) / output.n_tokens
     if settings.coupling_penalty and model.session.pairwise:
         bins = output.n_scored / math.sqrt(n_bins)
         sparse = settings.coupling_penalty * bins * model.session.coupling_size()
-        loss = loss + 0.5 * (id_weight + time_weight) * sparse / output.n_tokens
+        loss = loss + of_priors * sparse / output.n_tokens
     if output.drive_size is not None:
         sparse = settings.drive_penalty / math.sqrt(n_bins) * output.drive_size
-        loss = loss + 0.5 * (id_weight + time_weight) * sparse / output.n_tokens
+        loss = loss + of_priors * sparse / output.n_tokens
     if output.contrastive is not None and settings.gamma > 0:
         loss = loss + settings.gamma * output.contrastive
     if output.behaviour is not None:
