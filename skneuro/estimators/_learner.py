@@ -28,6 +28,7 @@ from skneuro.training.evaluation import set_ceiling
 from skneuro.training.fitted import FittedModel
 from skneuro.training.loop import FINISHED, TrainingSettings, TrainingState, train
 from skneuro.training.modality_table import Scale
+from skneuro.training.refit import refit_units
 from skneuro.training.segments import BatchBuilder
 from skneuro.training.stretches import Segments
 
@@ -88,7 +89,8 @@ class Learner(CallbackSupportMixin, SpikeModel):
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Train for one epoch on all of X, without early stopping.
 
-        ``max_epochs`` calls on the same data equal a `fit` with ``early_stopping=False``, to the bit.
+        ``max_epochs`` calls on the same data equal a `fit` with ``early_stopping=False``, to the bit, but for its end:
+        `fit` fits the rates and count shapes of the units once more, which a part of the data must not.
 
         Parameters
         ----------
@@ -169,12 +171,12 @@ class Learner(CallbackSupportMixin, SpikeModel):
             if better is not None and reason in FINISHED:
                 reason, attempt = better(attempt, reason)
         except NonFiniteLossError as error:
-            self._keep(attempt)
+            self._keep(attempt, to_the_end=False)
             raise NonFiniteLossError(
                 f"{error}. Training stopped; the estimator holds the last good weights. A lower learning_rate "
                 f"(now {self.learning_rate}) usually helps."
             ) from None
-        self._keep(attempt)
+        self._keep(attempt, to_the_end=not one_epoch)
         events.fit_ends(fitted)
         if reason == "interrupted":
             warnings.warn(
@@ -234,13 +236,27 @@ class Learner(CallbackSupportMixin, SpikeModel):
             return without_behaviour(inp, behaviour_names(self))
         return without_behaviour(inp, [name for name, _ in self.model_.network.config.behaviour])
 
-    def _keep(self, attempt: Attempt) -> None:
-        """Take over what was learned, under the ceilings of all its training data."""
+    def _keep(self, attempt: Attempt, to_the_end: bool) -> None:
+        """Take over what was learned, under the ceilings of all its training data; units once more `to_the_end`.
+
+        Not where training goes on from an earlier fit: its data are not all there were.
+        """
         session = attempt.state.average.session
         set_ceiling(attempt.state.average, attempt.builder, attempt.training)
         if attempt.least_ceiling is not None:
             session.ceiling.copy_(torch.maximum(session.ceiling, attempt.least_ceiling))
+        elif to_the_end and self.head == "hazard":
+            self._refit_units(attempt)
         self.__dict__.update(self._results(attempt))
+
+    @staticmethod
+    def _refit_units(attempt: Attempt) -> None:
+        """Rates and count shapes to the end; the raw weights, from which training may go on, move as far."""
+        with torch.no_grad():
+            raw = attempt.state.model.session
+            changes = refit_units(attempt.state.average, attempt.builder, attempt.training)
+            for parameter, change in zip((raw.bias, raw.repeat_table), changes, strict=True):
+                parameter += change
 
     def _rows_at_once(self) -> int | None:
         return None if self.inference_batch_size == "auto" else self.inference_batch_size

@@ -29,6 +29,7 @@ from skneuro.nn.prefix_logits import prefix_logits
 from skneuro.nn.session import SessionUnits
 from skneuro.nn.softmax_heads import SoftmaxHead, all_prefixes, window_likelihood
 from skneuro.nn.told import ToldBehaviour
+from skneuro.nn.unit_slopes import UnitSlopes, unit_slopes
 from skneuro.nn.windows import tokens_before
 
 MAX_PAIRS = 256
@@ -62,6 +63,8 @@ class Output:
         What `SessionUnits.drive_size` says of the modalities' linear filters, summed over them; in training only.
     behaviour : Tensor or None
         Mean squared error of the behaviour that is read from the state, where a batch has any; in training only.
+    slopes : UnitSlopes or None
+        Where they are asked for.
     """
 
     cells: Tensor
@@ -73,6 +76,7 @@ class Output:
     contrastive: Tensor | None
     drive_size: Tensor | None = None
     behaviour: Tensor | None = None
+    slopes: UnitSlopes | None = None
 
 
 class Neuroformer(nn.Module):
@@ -190,7 +194,9 @@ class Neuroformer(nn.Module):
 
     # ---- one pass --------------------------------------------------------------------------------------------
 
-    def forward(self, batch: Batch, *, split: bool = False, states: Tensor | None = None) -> Output:
+    def forward(
+        self, batch: Batch, *, split: bool = False, states: Tensor | None = None, slopes: bool = False
+    ) -> Output:
         """Log-likelihood of every scored cell.
 
         Parameters
@@ -199,6 +205,8 @@ class Neuroformer(nn.Module):
             Whether the dt part of the likelihood is wanted on its own (unequal loss weights).
         states : Tensor of shape (C, T + 1, S), optional
             :meth:`past_states` of the same batch, where they were computed already.
+        slopes : bool
+            Whether those of single units are wanted; the hazard has them.
         """
         bins = batch.bins
         rows = torch.arange(len(bins), device=bins.device)[:, None]
@@ -210,9 +218,12 @@ class Neuroformer(nn.Module):
         layout = batch.layout or Layout.of(batch, self.config)
         base = context.base.reshape(-1, *layout.observed.shape[1:])
         state = context.state.reshape(-1, self.config.window_bins, context.state.shape[-1])[layout.window]
-        evaluate = self._hazard if self.config.bin_clock else self._softmax
-        # Log probabilities in full precision.
-        found, intensity, total, time = evaluate(layout, base[layout.window].to(batch.counts.dtype), state, split)
+        base_ = base[layout.window].to(batch.counts.dtype)  # log probabilities in full precision
+        of_units = None
+        if self.config.bin_clock:
+            found, intensity, total, time, of_units = self._hazard(layout, base_, state, split, slopes)
+        else:
+            found, intensity, total, time = self._softmax(layout, base_, state)
         cells = torch.zeros_like(base, dtype=found.dtype).index_put_((layout.window,), found)
         with torch.no_grad():
             bounded = torch.full_like(cells, float("-inf"))
@@ -225,11 +236,11 @@ class Neuroformer(nn.Module):
             behaviour = self.told(states[rows, bins + 1], batch.behaviour)
         cells, bounded = cells.reshape(context.base.shape), bounded.reshape(context.base.shape)
         counted = layout.n_tokens, layout.n_scored
-        return Output(cells, total, time, *counted, bounded, contrastive, context.drive_size, behaviour)
+        return Output(cells, total, time, *counted, bounded, contrastive, context.drive_size, behaviour, of_units)
 
     def _hazard(
-        self, layout: Layout, base: Tensor, state: Tensor, split: bool
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        self, layout: Layout, base: Tensor, state: Tensor, split: bool, slopes: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, UnitSlopes | None]:
         counts, observed, spikes = layout.counts, layout.observed, layout.spikes
         session, n_units = self.session, counts.shape[-1]
         hidden = self.decoder(session, layout.tokens, state)  # (P, D)
@@ -249,11 +260,13 @@ class Neuroformer(nn.Module):
                 session, layout.events, spikes, odds, base=base, hidden=hidden, standardised=standardised,
                 state=state, observed=observed, log_intensity=log_intensity,
             )  # fmt: skip
-        return cells, log_intensity, cells.sum(), time
+        of_units = None
+        if slopes:
+            free = layout.scored.reshape(-1, n_units) & (flat < session.ceiling)
+            of_units = unit_slopes(flat, free, spikes, odds, shift, session.repeat_table)
+        return cells, log_intensity, cells.sum(), time, of_units
 
-    def _softmax(
-        self, layout: Layout, base: Tensor, state: Tensor, split: bool
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    def _softmax(self, layout: Layout, base: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         tokens, observed = layout.tokens, layout.observed
         hidden = tokens.padded(self.decoder(self.session, tokens, state))
         base = self.session.bounded(base)

@@ -184,7 +184,9 @@ def _window_vectors(
     return result
 
 
-def stretch_outputs(model: Neuroformer, builder: BatchBuilder, stretches: Segments) -> Iterator[Output]:
+def stretch_outputs(
+    model: Neuroformer, builder: BatchBuilder, stretches: Segments, *, slopes: bool = False
+) -> Iterator[Output]:
     """One pass over some stretches of trials in eval mode, each piece warmed up on the bins before it.
 
     The recurrent state starts at the warm-up's beginning (exact where that is the trial's start), as in training;
@@ -201,7 +203,8 @@ def stretch_outputs(model: Neuroformer, builder: BatchBuilder, stretches: Segmen
         with torch.inference_mode():
             holes = Holes()
             for low in range(0, len(parts), rows):
-                yield model(builder.build(parts.take(np.arange(low, min(low + rows, len(parts)))), warm_up))
+                batch = builder.build(parts.take(np.arange(low, min(low + rows, len(parts)))), warm_up)
+                yield model(batch, slopes=slopes)
                 holes.after_batch()
     finally:
         model.train(was_training)

@@ -24,8 +24,7 @@ FINAL_RATE = 0.02
 AVERAGE_DECAY = 0.99
 CLIP_NORM = 0.1
 DRIVE_PENALTY = 5.0
-SHAPE_RATE = 3.0  # times the learning rate: count shapes start at what the marginals say, often far from their place
-NOT_DECAYED = ("coupling", "same_bin")
+NOT_DECAYED = ("repeat_table", "coupling", "same_bin")
 FINISHED = ("converged", "max_epochs")  # how training ends when nobody stops it
 OF_MODALITIES = ("session.filters", "fusion.encoders", "drives", "alignment")
 
@@ -105,13 +104,11 @@ class TrainingState:
 
 def make_optimizer(model: Neuroformer, settings: TrainingSettings) -> torch.optim.Optimizer:
     """AdamW; weight decay acts on matrices, not on biases, scales and what has a penalty of its own."""
-    # Four groups whatever their amounts are, so that the order of the parameters in a pickled state stays the same.
+    # Three groups whatever their amounts are, so that the order of the parameters in a pickled state stays the same.
     decayed: list[torch.nn.Parameter] = []
     of_modalities: list[torch.nn.Parameter] = []
     others: list[torch.nn.Parameter] = []
     for name, parameter in model.named_parameters():
-        if parameter is model.session.repeat_table:  # the fourth group
-            continue
         is_decayed = parameter.dim() >= 2 and name.rpartition(".")[2] not in NOT_DECAYED
         group = others if not is_decayed else of_modalities if name.startswith(OF_MODALITIES) else decayed
         group.append(parameter)
@@ -119,7 +116,6 @@ def make_optimizer(model: Neuroformer, settings: TrainingSettings) -> torch.opti
         {"params": decayed, "weight_decay": settings.weight_decay},
         {"params": of_modalities, "weight_decay": settings.modality_decay},
         {"params": others, "weight_decay": 0.0},
-        {"params": [model.session.repeat_table], "weight_decay": 0.0, "rate": SHAPE_RATE},
     ]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.99), fused=True)
 
@@ -161,7 +157,7 @@ def train_epoch(
         spoiled = torch.maximum(spoiled, (~(loss + norm).isfinite()).to(spoiled.dtype))
         factor = rate_factor(state.n_epochs - origin + number / len(batches), settings.max_epochs, state.n_steps)
         for group in state.optimizer.param_groups:
-            group["lr"] = settings.learning_rate * factor * group.get("rate", 1.0)
+            group["lr"] = settings.learning_rate * factor
         state.optimizer.found_inf = spoiled  # the fused step then does nothing, and the host need not wait to know
         state.optimizer.step()
         state.n_steps += 1

@@ -7,6 +7,7 @@ import pytest
 
 from skneuro import NeuroformerEstimator
 from skneuro.data import Modalities, SpikeTrains, TimeSeries, Video
+from skneuro.estimators import _learner
 
 BIN_WIDTH = 0.05
 
@@ -38,3 +39,13 @@ def world():
         counts=counts, spikes=SpikeTrains.from_counts(counts, BIN_WIDTH, unit_ids=["a", "b", "c"]), speed=speed,
         video=video, both=Modalities(speed=speed, video=video), BIN_WIDTH=BIN_WIDTH,
     )  # fmt: skip
+
+
+@pytest.fixture
+def as_trained(monkeypatch):
+    """Units stay as training left them."""
+
+    def unchanged(network, *_):
+        return network.session.bias.new_zeros(()), network.session.repeat_table.new_zeros(())
+
+    monkeypatch.setattr(_learner, "refit_units", unchanged)

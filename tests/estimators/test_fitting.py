@@ -120,6 +120,7 @@ def test_the_gap_is_as_long_as_the_memory(make):
         assert before or after
 
 
+@pytest.mark.usefixtures("as_trained")
 def test_validation_measures_bits_per_spike_against_the_training_rates(make, world):
     model = make(
         early_stopping=True, refit=False, validation_fraction=0.25, max_epochs=1, precision="float64"

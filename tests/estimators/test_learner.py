@@ -42,6 +42,7 @@ def same(one, two):
     return set(one) == set(two) and all(np.array_equal(one[name], two[name]) for name in one)
 
 
+@pytest.mark.usefixtures("as_trained")
 @pytest.mark.parametrize("head", HEADS)
 def test_fits_in_one_go_and_epoch_by_epoch_are_the_same(make, world, head):
     """With dropout, modality dropout and the contrastive loss."""
@@ -102,6 +103,7 @@ def test_early_stopping_holds_out_and_keeps_the_best(make, world):
     assert too_short.validation_scores_ == []
 
 
+@pytest.mark.usefixtures("as_trained")
 def test_after_early_stopping_all_data_are_trained_on_for_a_third_more_epochs(make, world):
     held_out = {"early_stopping": True, "validation_fraction": 0.25, "max_epochs": 20, "learning_rate": 0.1}
     stopped = make(**held_out, refit=False).fit(world.spikes, world.speed)

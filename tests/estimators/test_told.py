@@ -134,6 +134,7 @@ def test_behaviour_of_several_kinds_has_columns_of_its_own(world):
     assert behaviour_on_bins(inp)[:4].tolist() == [[1, 0, 0], [1, 0, 0], [1, 0, 1], [1, 0, 0]]
 
 
+@pytest.mark.usefixtures("as_trained")
 def test_training_goes_on_with_it_and_it_survives_files_and_searches(make, world, tmp_path):
     whole = make(behaviour="speed", max_epochs=2).fit(world.spikes, world.both)
     steps = make(behaviour="speed", max_epochs=2)
