@@ -18,7 +18,7 @@ from _machine import RESULTS
 
 PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "background" / "generation.md"
 MARKED = re.compile(r"(<!-- results: (?P<name>[\w-]+) -->\n)(?P<table>.*?)(<!-- end -->)", re.DOTALL)
-RESPONSE = ("psth_correlation", "sampled_bits_per_spike")
+RESPONSE = ("psth_correlation", "noise_correlation", "sampled_bits_per_spike")
 CLASSIFIER = "two_sample_accuracy"
 SHORT = "short_isi_share_difference"  # says nothing at the bins of these cases, which are all above 3 ms: not counted
 WITHIN = 1.5  # times the floor: the number to reach
@@ -66,8 +66,9 @@ def reached(case: str) -> str:
     body = []
     for source in distinct(rows, "source"):
         mine = [row for row in rows if row["source"] == source]
-        psth, bits, rates, accuracy = (
-            [row for row in mine if row["metric"] == metric] for metric in (*RESPONSE, "rate_rmse", CLASSIFIER)
+        psth, noise, bits, rates, fano, accuracy = (
+            [row for row in mine if row["metric"] == metric]
+            for metric in (*RESPONSE, "rate_rmse", "fano_rmse", CLASSIFIER)
         )
         realism = [row for row in mine if row["metric"] not in (*RESPONSE, CLASSIFIER, SHORT)]
         realism = [row for row in realism if np.isfinite(number(row["value"])) and number(row["floor"]) > 0]
@@ -76,17 +77,18 @@ def reached(case: str) -> str:
         body.append(
             [
                 source,
-                shown(mean(psth) / mean(psth, "ceiling"), 2) if psth else "",
+                *(shown(mean(part) / mean(part, "ceiling"), 2) if part else "" for part in (psth, noise)),
                 shown(mean(bits)),
                 f"{sum(within) / seeds:.3g} of {len(within) / seeds:.3g}",
                 f"{100 * (mean(rates, 'sampled') / mean(rates, 'recorded') - 1):+.1f} %",
+                f"{mean(fano, 'sampled'):.2f} ({mean(fano, 'recorded'):.2f})",
                 f"{shown(mean(accuracy), 2)} ({shown(mean(accuracy, 'floor'), 2)})",
                 str(seeds),
             ]
         )
     head = [
-        "model", "PSTH correlation / ceiling", "sampled bits per spike", f"realism within {WITHIN:g} x floor", "rate",
-        "classifier (floor)", "seeds",
+        "model", "PSTH correlation / ceiling", "noise correlation / ceiling", "sampled bits per spike",
+        f"realism within {WITHIN:g} x floor", "rate", "Fano (recorded)", "classifier (floor)", "seeds",
     ]  # fmt: skip
     return markdown(head, body)
 

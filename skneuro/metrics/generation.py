@@ -17,6 +17,7 @@ from skneuro.data.video import Video
 from skneuro.metrics._checks import bins_of_window, check_same_units, check_spikes, check_stimulus_ids
 from skneuro.metrics._simulated import rank_within, simulate_trials
 from skneuro.metrics.likelihood import homogeneous_rates
+from skneuro.metrics.population import noise_correlations
 from skneuro.metrics.realism import compare, floor_of, shuffled_trials
 from skneuro.metrics.responses import (
     noise_ceiling,
@@ -136,6 +137,7 @@ def evaluate_generation(
         sampled, row = simulate_trials(model, recorded.spikes, recorded.stimuli, n, random_state)
         if recorded.stimuli is not None:
             rows += _responses(source, recorded, reference, sampled, row, bin_width)
+            rows += _noise(source, recorded, sampled, row, bin_width)
         one = rank_within(row) == 0
         ids = None if recorded.ids is None else recorded.ids[row[one]]
         rows += _realism(source, compare(real, (sampled[one], ids), bin_width, window, floors))
@@ -204,6 +206,31 @@ def _responses(
     bits = sampled_bits_per_spike(real, drawn, null, bin_width)
     rows.append((source, "response", "sampled_bits_per_spike", None, bits, 0.0, nothing, nothing, nothing))
     return rows
+
+
+def _noise(source: str, recorded: _Trials, sampled: SpikeTrains, row: np.ndarray, bin_width: float) -> list[tuple]:
+    """Correlation over pairs of units of recorded with simulated noise correlations.
+
+    Its ceiling is the square root of the reliability of the recorded ones, by Spearman and Brown from halves of the
+    repeats, as that of mean responses.
+    """
+    ids = recorded.ids
+    if ids is None or len(np.unique(ids)) == len(ids):
+        return []
+    pairs = np.triu_indices(recorded.spikes.shape[1], 1)
+    real, drawn = (noise_correlations(s, i, bin_width)[pairs] for s, i in ((recorded.spikes, ids), (sampled, ids[row])))
+    top, half = np.nan, rank_within(ids) % 2 == 0
+    if min(np.unique(ids[part], return_counts=True)[1].max() for part in (half, ~half)) > 1:
+        r = _correlation(*(noise_correlations(recorded.spikes[h], ids[h], bin_width)[pairs] for h in (half, ~half)))
+        top = float(np.sqrt(max(2 * r / (1 + r), 0.0)))
+    means = (float(np.nanmean(x)) if np.isfinite(x).any() else np.nan for x in (real, drawn))
+    return [(source, "response", "noise_correlation", None, _correlation(real, drawn), np.nan, top, *means)]
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Where both are known; NaN where one does not vary."""
+    a, b = (x[np.isfinite(a) & np.isfinite(b)] for x in (a, b))
+    return float(np.corrcoef(a, b)[0, 1]) if len(a) > 1 and a.std() > 0 and b.std() > 0 else float("nan")
 
 
 def _realism(source: str, table: pd.DataFrame) -> list[tuple]:

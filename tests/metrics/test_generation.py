@@ -163,3 +163,45 @@ def test_repeats_of_one_stimulus_are_told_apart_trial_by_trial(halves):
     model = HomogeneousPoisson(bin_width=BIN).fit(train.spikes, train.modalities)
     table = evaluate_generation(model, test, train=train, n_samples=2, stimulus_ids=np.zeros(12, dtype=int))
     assert np.isfinite(value(table, "model", "two_sample_accuracy"))
+
+
+class Shared:
+    """Poisson counts; each pair of neighbouring units has a gain in common, that of later pairs is stronger."""
+
+    bin_width = BIN
+
+    def __init__(self, strength):
+        self.strength = strength
+
+    def counts(self, n_trials, rng):
+        shared = rng.standard_normal((n_trials, 40, 3)) * self.strength * np.array([0.0, 0.4, 0.8])
+        return rng.poisson(3 * np.exp(shared.repeat(2, axis=2)))
+
+    def sample(self, stimuli, n_samples=1, *, duration=None, random_state=None):
+        n_bins = 1 if duration is None else round(duration / BIN)
+        counts = self.counts(len(stimuli) * n_samples, np.random.default_rng(random_state))[:, :n_bins]
+        return SpikeTrains.from_counts(counts, BIN, trial_ids=np.repeat(np.arange(len(stimuli)), n_samples))
+
+
+def test_noise_correlations_are_compared_pair_by_pair_below_their_ceiling():
+    spikes = SpikeTrains.from_counts(Shared(1.0).counts(24, np.random.default_rng(0)), BIN)
+    nothing = TimeSeries.from_lists([np.zeros((40, 1))] * 24, rate=10.0)
+    table = evaluate_generation(
+        Shared(1.0), spikes, nothing, stimulus_ids=np.arange(24) % 3, baselines={"independent": Shared(0.0)}
+    )
+    reached, ceiling = (value(table, "model", "noise_correlation", c) for c in ("value", "ceiling"))
+    assert reached == pytest.approx(ceiling, abs=0.05) and 0.8 < ceiling <= 1
+    assert abs(value(table, "independent", "noise_correlation")) < 0.6
+    assert value(table, "model", "noise_correlation", "recorded") > 0.05
+    assert value(table, "independent", "noise_correlation", "sampled") == pytest.approx(0.0, abs=0.02)
+
+
+def test_noise_correlations_of_few_repeats_have_no_ceiling():
+    """Halves of two repeats have none."""
+    spikes = SpikeTrains.from_counts(Shared(1.0).counts(6, np.random.default_rng(0)), BIN)
+    nothing = TimeSeries.from_lists([np.zeros((40, 1))] * 6, rate=10.0)
+    table = evaluate_generation(Shared(1.0), spikes, nothing, stimulus_ids=np.arange(6) % 3)
+    assert np.isnan(value(table, "model", "noise_correlation", "ceiling"))
+    assert np.isfinite(value(table, "model", "noise_correlation"))
+    alone = evaluate_generation(Shared(1.0), spikes, nothing, stimulus_ids=np.arange(6))
+    assert "noise_correlation" not in set(alone["metric"])
