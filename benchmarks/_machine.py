@@ -254,7 +254,7 @@ def keep(name: str, rows: Sequence[dict], key: Sequence[str]) -> pathlib.Path:
     rows_kept = [row for row in kept(name) if tuple(row.get(k, "") for k in key) not in new] + written
     columns = list(dict.fromkeys(column for row in [*written, *rows_kept] for column in row))
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="")
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows_kept)
     return path

@@ -166,7 +166,7 @@ def realism_html(judged: pd.DataFrame, model: str) -> str:
     values = population.pivot(index="metric", columns="source", values="value")
     values = values.reindex(index=population["metric"].unique(), columns=population["source"].unique())
     limit = population[population["source"] == "model"].set_index("metric")
-    limit = limit["floor"].fillna(limit["ceiling"])
+    limit = limit["floor"].where(limit["aspect"] == "realism", limit["ceiling"])
     heads = ["", *(model if name == "model" else str(name) for name in values.columns), "recording itself"]
     rows = []
     for metric, row in values.iterrows():
