@@ -1,4 +1,4 @@
-"""Puts the results of `generation.py` and `stimulus_maps.py` into the page on generation, once they have written.
+"""Puts what `generation.py`, `unit_refit.py` and `stimulus_maps.py` have written into the page on generation.
 
     python benchmarks/generation_tables.py
 
@@ -120,6 +120,23 @@ def hub() -> str:
     return markdown(["model", *metrics, "seeds"], body)
 
 
+def unit_refit() -> str:
+    """As training left the units, and fitted once more: means over folds."""
+    rows = rows_of("unit_refit")
+    if not rows:
+        return "Not measured.\n"
+    columns = {"validation": 4, "test": 4, "Fano recorded": 2, "Fano": 2, "Fano rmse": 3}
+    body = []
+    for recording in distinct(rows, "recording"):
+        for units in distinct(rows, "units"):
+            mine = [row for row in rows if row["recording"] == recording and row["units"] == units]
+            numbers = [shown(mean(mine, column), digits) for column, digits in columns.items()]
+            rate = f"{100 * (mean(mine, 'rate') - 1):+.1f} %"
+            body.append([recording, units, str(len(mine)), *numbers[:2], rate, *numbers[2:]])
+    head = ["recording", "units", "folds", "validation", "test", "rate", "Fano recorded", "Fano", "Fano, RMSE"]
+    return markdown(head, body)
+
+
 def maps() -> str:
     """Localisation and correlation with the planted fields."""
     rows = rows_of("stimulus_maps")
@@ -138,6 +155,7 @@ def maps() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "stimulus-maps": maps,
     "hub": hub,
+    "unit-refit": unit_refit,
     **{f"reached-{case}": lambda case=case: reached(case) for case in ("video", "V1", "S1")},
     **{f"realism-{case}": lambda case=case: realism(case) for case in ("video", "V1", "S1")},
 }
