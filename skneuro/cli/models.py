@@ -89,6 +89,7 @@ def make_plan(recording: Loaded, bin_width: float, *, quick: bool, seed: int) ->
                 # several bins a window only where one holds few spikes
                 window_bins=5 if bin_width < 0.03 else 1,
                 max_epochs=int(np.clip(epochs, 3, 60)),
+                batch_size=3 if quick else 8,  # few epochs: what counts is the number of steps
                 **weights,
                 **common,
             ),
