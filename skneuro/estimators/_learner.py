@@ -90,7 +90,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         """Train for one epoch on all of X, without early stopping.
 
         ``max_epochs`` calls on the same data equal a `fit` with ``early_stopping=False``, to the bit, but for its end:
-        `fit` fits the rates and count shapes of the units once more, which a part of the data must not.
+        `fit` fits rates and count shapes of the units once more, which a part of the data must not decide.
 
         Parameters
         ----------

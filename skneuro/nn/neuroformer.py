@@ -218,12 +218,12 @@ class Neuroformer(nn.Module):
         layout = batch.layout or Layout.of(batch, self.config)
         base = context.base.reshape(-1, *layout.observed.shape[1:])
         state = context.state.reshape(-1, self.config.window_bins, context.state.shape[-1])[layout.window]
-        base_ = base[layout.window].to(batch.counts.dtype)  # log probabilities in full precision
+        known = base[layout.window].to(batch.counts.dtype)  # log probabilities in full precision
         of_units = None
         if self.config.bin_clock:
-            found, intensity, total, time, of_units = self._hazard(layout, base_, state, split, slopes)
+            found, intensity, total, time, of_units = self._hazard(layout, known, state, split, slopes)
         else:
-            found, intensity, total, time = self._softmax(layout, base_, state)
+            found, intensity, total, time = self._softmax(layout, known, state)
         cells = torch.zeros_like(base, dtype=found.dtype).index_put_((layout.window,), found)
         with torch.no_grad():
             bounded = torch.full_like(cells, float("-inf"))

@@ -24,8 +24,8 @@ def refit_units(model: Neuroformer, builder: BatchBuilder, stretches: Segments) 
     Dropout and averaged weights leave rates a percent or two off, and count shapes start as dispersed as the rates
     vary and are still on their way when training ends: simulations show it. Given the rest of the network the
     problem is concave, and every number is on its own. The ceilings are in place, and intensities that they cut leave
-    more to the count shapes. Biases have a normal prior worth one spike where training left them, count shapes that of
-    training (:meth:`SessionUnits.shape_change`).
+    more to the count shapes. These have the prior of training (:meth:`SessionUnits.shape_change`); steps of biases are
+    damped, as if by one spike more, so that units that hardly fired stay about where they are.
 
     Returns
     -------
