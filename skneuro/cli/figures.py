@@ -10,6 +10,7 @@ import pandas as pd
 
 from skneuro.cli.comparison import Score
 from skneuro.cli.events import Alignment
+from skneuro.cli.names import written
 from skneuro.data import SpikeTrains, Video
 from skneuro.inspection import (
     PSTHDisplay,
@@ -310,7 +311,7 @@ def realism_figure(judged: pd.DataFrame, model: str) -> Any:
         ax.plot(ratio, at, marker, color=color, markersize=5, label=model if source == "model" else source)
     ax.axvline(1.0, color="0.6", linewidth=0.9)
     ax.set(xscale="log", xlabel="distance from the recording / its own floor", yticks=range(len(metrics)))
-    ax.set_yticklabels([metric.replace("_", " ") for metric in metrics])
+    ax.set_yticklabels([written(metric) for metric in metrics])
     ax.invert_yaxis()
     if len(rows):
         ax.legend(frameon=False, fontsize="small")

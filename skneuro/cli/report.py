@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skneuro.cli.names import written
+
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; color: #222;
@@ -173,7 +175,7 @@ def realism_html(judged: pd.DataFrame, model: str) -> str:
         numbers = [*row, limit.get(metric, float("nan"))]
         if np.isnan(numbers[:-1]).all():
             continue
-        cells = [str(metric).replace("_", " "), *("" if np.isnan(x) else f"{x:.3g}" for x in numbers)]
+        cells = [written(str(metric)), *("" if np.isnan(x) else f"{x:.3g}" for x in numbers)]
         rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
     head = "".join(f"<th>{html.escape(h)}</th>" for h in heads)
     return f"<table><thead><tr>{head}</tr></thead>\n<tbody>" + "\n".join(rows) + "</tbody></table>"

@@ -76,7 +76,7 @@ def test_simulations_are_judged_beside_the_best_baseline_a_shuffle_and_the_recor
     population = judged.query("source == 'model' and metric == 'pairwise_correlation_rmse'")
     assert population["value"].item() > 0 and population["floor"].item() > 0
     text = (demo / "report.html").read_text()
-    assert "<th>recording itself</th>" in text and "<td>pairwise correlation rmse</td>" in text
+    assert "<th>recording itself</th>" in text and "<td>pairwise correlation RMSE</td>" in text
 
 
 def test_the_saved_model_scores_what_the_table_says(demo, file):

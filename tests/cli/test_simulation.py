@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from skneuro.cli.events import Alignment
+from skneuro.cli.names import written
 from skneuro.cli.recordings import Loaded
 from skneuro.cli.simulation import (
     align_to_starts,
@@ -107,3 +108,9 @@ def test_a_steady_population_is_averaged_around_the_start_of_each_piece():
 def test_a_single_event_has_no_agreement():
     one = SpikeTrains.from_lists([[[0.5]]], 0.0, 1.0)
     assert np.isnan(psth_agreement(one, one, align_to_starts(one))).all()
+
+
+def test_metrics_are_written_as_one_writes_them():
+    assert written("isi_sd_rmse") == "ISI sd RMSE"
+    assert written("victor_purpura") == "Victor Purpura"
+    assert written("population_count_kl") == "population count KL"
