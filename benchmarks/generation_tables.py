@@ -125,7 +125,7 @@ def unit_refit() -> str:
     rows = rows_of("unit_refit")
     if not rows:
         return "Not measured.\n"
-    columns = {"validation": 4, "test": 4, "Fano recorded": 2, "Fano": 2, "Fano rmse": 3}
+    columns = {"validation": 3, "test": 3, "Fano recorded": 2, "Fano": 2, "Fano rmse": 3}
     body = []
     for recording in distinct(rows, "recording"):
         for units in distinct(rows, "units"):
