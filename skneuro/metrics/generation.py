@@ -24,6 +24,7 @@ from skneuro.metrics.responses import (
     psth_correlation,
     responses_by_stimulus,
     sampled_bits_per_spike,
+    spearman_brown,
 )
 from skneuro.metrics.tuning import map_correlation, tuning_maps
 
@@ -222,7 +223,7 @@ def _noise(source: str, recorded: _Trials, sampled: SpikeTrains, row: np.ndarray
     top, half = np.nan, rank_within(ids) % 2 == 0
     if min(np.unique(ids[part], return_counts=True)[1].max() for part in (half, ~half)) > 1:
         r = _correlation(*(noise_correlations(recorded.spikes[h], ids[h], bin_width)[pairs] for h in (half, ~half)))
-        top = float(np.sqrt(2 * r / (1 + r))) if r > 0 else top
+        top = float(np.sqrt(spearman_brown(r, 2.0))) if r > 0 else top
     means = (float(np.nanmean(x)) if np.isfinite(x).any() else np.nan for x in (real, drawn))
     return [(source, "response", "noise_correlation", None, _correlation(real, drawn), np.nan, top, *means)]
 

@@ -167,9 +167,9 @@ def noise_ceiling(
     n_repeats = np.array([len(r) for r in recorded])
     in_half = np.array([len(r) // 2 for r in recorded])
     lengths = np.array([r.shape[1] for r in recorded])
-    ceiling = np.sqrt(_spearman_brown(half, np.average(n_repeats / in_half, weights=lengths)))
+    ceiling = np.sqrt(spearman_brown(half, np.average(n_repeats / in_half, weights=lengths)))
     if n_samples is not None:
-        ceiling = ceiling * np.sqrt(_spearman_brown(half, np.average(n_samples / in_half, weights=lengths)))
+        ceiling = ceiling * np.sqrt(spearman_brown(half, np.average(n_samples / in_half, weights=lengths)))
     return ceiling
 
 
@@ -182,7 +182,8 @@ def _split_half(recorded: list[np.ndarray], rng: np.random.Generator) -> np.ndar
     return unit_correlation(np.concatenate(first), np.concatenate(second))
 
 
-def _spearman_brown(reliability: np.ndarray, factor: float) -> np.ndarray:
+def spearman_brown(reliability: Any, factor: float) -> Any:
+    """Reliability of a mean over `factor` times as many repeats."""
     return factor * reliability / (1 + (factor - 1) * reliability)
 
 

@@ -41,11 +41,23 @@ def world():
     )  # fmt: skip
 
 
+def _unchanged(network, *_):
+    return network.session.bias.new_zeros(()), network.session.repeat_table.new_zeros(())
+
+
 @pytest.fixture
 def as_trained(monkeypatch):
     """Units stay as training left them."""
+    monkeypatch.setattr(_learner, "refit_units", _unchanged)
 
-    def unchanged(network, *_):
-        return network.session.bias.new_zeros(()), network.session.repeat_table.new_zeros(())
 
-    monkeypatch.setattr(_learner, "refit_units", unchanged)
+@pytest.fixture
+def fit_as_trained(make):
+    """A fit whose units stay as training left them, beside others that do not."""
+
+    def fit(spikes, **changes):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_learner, "refit_units", _unchanged)
+            return make(**changes).fit(spikes)
+
+    return fit

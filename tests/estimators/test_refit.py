@@ -30,24 +30,12 @@ def units_of(network):
     return network.session.bias.detach(), network.session.repeat_table.detach()
 
 
-@pytest.fixture
-def without(request, make, bursting):
-    """A fit whose units stay as training left them."""
-
-    def without(**changes):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_learner, "refit_units", lambda network, *_: [p.new_zeros(()) for p in units_of(network)])
-            return make(**changes).fit(bursting)
-
-    return without
-
-
-def test_it_raises_the_likelihood_of_training(make, bursting, without):
-    before, after = without(), make().fit(bursting)
+def test_it_raises_the_likelihood_of_training(make, bursting, fit_as_trained):
+    before, after = fit_as_trained(bursting), make().fit(bursting)
     assert after.score(bursting) > before.score(bursting)
 
 
-def test_rates_are_those_of_training(make, bursting, without):
+def test_rates_are_those_of_training(make, bursting, fit_as_trained):
     """Cells with a spike, as many as recorded; a large step at the end leaves them off."""
     fired = (bursting.bin(0.05).dense() > 0).sum(0)
 
@@ -57,7 +45,7 @@ def test_rates_are_those_of_training(make, bursting, without):
         return np.abs(expected.numpy() / fired - 1).max()
 
     rough = {"max_epochs": 1, "learning_rate": 0.05}
-    before, after = off(without(**rough)), off(make(**rough).fit(bursting))
+    before, after = off(fit_as_trained(bursting, **rough)), off(make(**rough).fit(bursting))
     assert before > 0.02
     assert after < 0.01
 
@@ -68,8 +56,8 @@ def test_a_second_time_changes_nothing(make, bursting):
         assert float(change.abs().max()) < 1e-2
 
 
-def test_the_raw_weights_move_as_far_as_the_averaged_ones(make, bursting, without):
-    before, after = without(), make().fit(bursting)
+def test_the_raw_weights_move_as_far_as_the_averaged_ones(make, bursting, fit_as_trained):
+    before, after = fit_as_trained(bursting), make().fit(bursting)
     for n in range(2):
         raw, averaged = (
             units_of(network(after))[n] - units_of(network(before))[n]
