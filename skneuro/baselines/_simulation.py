@@ -13,9 +13,9 @@ from skneuro.baselines._features import bin_in_trial
 from skneuro.data._validation import check_width
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import Layout, ModelInput
-from skneuro.data.interventions import Interventions
+from skneuro.data.interventions import Interventions, check_history_end
 from skneuro.data.modality import Modality
-from skneuro.data.recording import Modalities, Recording, check_coverage
+from skneuro.data.recording import Modalities, Recording, check_coverage, common_span
 from skneuro.data.spike_trains import SpikeTrains
 from skneuro.data.time_series import TimeSeries
 
@@ -131,7 +131,7 @@ def make_plan(
     if recorded is not None:
         start, last = recorded.t_start, recorded.t_stop
         if history is not None:
-            start = _after_history(history, start, last)
+            start = check_history_end(history.t_stop, start, last)
         length = np.floor((last - start) / bin_width + 1e-6) * bin_width  # a part of a bin is not simulated
     elif modalities is None:
         start = np.array([0.0 if training.start is None else training.start])
@@ -139,11 +139,12 @@ def make_plan(
             start = np.array(history.t_stop)
         length = np.full(len(start), training.median_duration)
     else:
-        start, last = _extent(modalities)
-        if training.start is not None:
-            start = np.where((start <= training.start) & (training.start < last), training.start, start)
+        first, last = common_span(modalities)
+        start = first
         if history is not None:
-            start = _after_history(history, start, last)
+            start = check_history_end(history.t_stop, first, last)
+        elif training.start is not None:
+            start = np.where((first <= training.start) & (training.start < last), training.start, first)
         length = np.minimum(last - start, training.longest)
     if duration is not None:
         length = np.full(len(start), duration)
@@ -153,17 +154,6 @@ def make_plan(
     stop = start + n_bins * bin_width
     trials = SpikeTrains([], [], np.zeros(len(start) + 1, dtype=int), start, stop, unit_ids=unit_ids)
     return Plan(trials.bin(bin_width), modalities)
-
-
-def _after_history(history: SpikeTrains, start: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """The ends of the histories, before those of the stimuli or the trials."""
-    at = np.broadcast_to(history.t_stop, start.shape).copy()
-    if (at >= last).any():
-        raise ValueError(
-            "A simulation starts where its history ends, and the stimuli must be on then. Got a history that "
-            f"ends at {at[at >= last][0]:g} s, after the stimuli or the trial ({last[at >= last][0]:g} s)."
-        )
-    return at
 
 
 @dataclass(frozen=True)
@@ -220,18 +210,6 @@ def _read_stimuli(stimuli: Any, bin_width: float, layout: Layout) -> Modalities 
             f"array of shape {array.shape}."
         )
     return Modalities(stimulus=TimeSeries.from_lists(list(array), rate=1.0 / bin_width))
-
-
-def _extent(modalities: Modalities) -> tuple[np.ndarray, np.ndarray]:
-    """Time that every modality covers, from the first sample to the end of the last."""
-    first, last = np.full(len(modalities), -np.inf), np.full(len(modalities), np.inf)
-    for _, modality in modalities.items():
-        begin, end = modality.span
-        if isinstance(modality, TimeSeries):
-            # Its span reaches back one interval, for series whose times are the centres of bins.
-            begin = modality.timestamps[modality.ptr[:-1]]
-        first, last = np.maximum(first, begin), np.minimum(last, end)
-    return first, last
 
 
 def simulate(

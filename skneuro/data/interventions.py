@@ -211,3 +211,25 @@ def check_history(
             f"{history.duration.min():g} s; give more of the recording."
         )
     return history
+
+
+def check_history_end(ends: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """Where simulations start that have a past: the ends of their histories, one a trial.
+
+    Raises
+    ------
+    ValueError
+        If there are neither one nor as many histories as trials, or one ends while the stimuli (or, without any, the
+        trial) are not on.
+    """
+    if len(ends) not in (1, len(start)):
+        raise ValueError(f"history must have one trial, or one for each of {len(start)} trials. Got {len(ends)}.")
+    at = np.broadcast_to(ends, start.shape).astype(np.float64)
+    outside = np.flatnonzero((at < start - 1e-6) | (at >= stop))
+    if len(outside):
+        k = outside[0]
+        raise ValueError(
+            f"A simulation starts where its history ends, and the stimuli must be on then. Trial {k}: the history ends "
+            f"at {at[k]:g} s, the stimuli (or the trial) last from {start[k]:g} to {stop[k]:g} s."
+        )
+    return at

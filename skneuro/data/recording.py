@@ -12,6 +12,7 @@ from skneuro.data._rows import RowContainer
 from skneuro.data._validation import TOLERANCE
 from skneuro.data.modality import Modality
 from skneuro.data.spike_trains import SpikeTrains
+from skneuro.data.time_series import TimeSeries
 from skneuro.data.video import Video
 from skneuro.exceptions import IncompatibleModalityError
 
@@ -237,3 +238,24 @@ def check_coverage(modalities: Modalities, t_start: np.ndarray, t_stop: np.ndarr
                 f"lasts [{t_start[k]:.6g}, {t_stop[k]:.6g}] s while {name!r} covers {reach}. Check that both are in "
                 f"seconds on the same clock (align_clocks); {remedy}, or cut the trials."
             )
+
+
+def common_span(modalities: Modalities) -> tuple[np.ndarray, np.ndarray]:
+    """Time in which every modality is there; infinite where all of them stand for a whole trial.
+
+    Raises
+    ------
+    ValueError
+        If a time series has no samples in some trial.
+    """
+    starts, stops = [], []
+    for name, modality in modalities.items():
+        first, last = modality.span
+        if isinstance(modality, TimeSeries):
+            empty = np.flatnonzero(np.diff(modality.ptr) == 0)
+            if len(empty):
+                raise ValueError(f"The modality {name!r} has no samples in trial {empty[0]}: nothing to simulate.")
+            first = modality.timestamps[modality.ptr[:-1]]  # `span` begins up to a sample earlier
+        starts.append(first)
+        stops.append(last)
+    return np.max(starts, axis=0), np.min(stops, axis=0)

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from skneuro.data import Modalities, Modality, ModelInput, Recording, SpikeTrains, TimeSeries
+from skneuro.data import Modalities, Modality, ModelInput, Recording, SpikeTrains
+from skneuro.data.interventions import check_history_end
+from skneuro.data.recording import common_span
 
 _NUMBER = (int, float, np.integer, np.floating)
 
@@ -69,12 +71,12 @@ def sampling_input(est: Any, stimuli: Any, duration: float | None, starts_at: np
             raise ValueError("With a history, stimuli must be Modalities, a Video or a TimeSeries, which have times.")
         return _array_input(est, stimuli, duration)
     if stimuli is not None:
-        first, last = _common_span(stimuli)
+        first, last = common_span(stimuli)
     else:
         n_trials = len(trials) if trials is not None else 1 if starts_at is None else len(starts_at)
         first, last = np.full(n_trials, -np.inf), np.full(n_trials, np.inf)
     start, stop = (first, last) if trials is None else (trials.t_start, trials.t_stop)
-    start = np.where(np.isfinite(start), start, 0.0) if starts_at is None else _after_history(start, stop, starts_at)
+    start = np.where(np.isfinite(start), start, 0.0) if starts_at is None else check_history_end(starts_at, start, stop)
     if duration is not None:
         short = np.flatnonzero(last - start < duration * (1 - 1e-9))
         if len(short):
@@ -92,36 +94,6 @@ def sampling_input(est: Any, stimuli: Any, duration: float | None, starts_at: np
         [], [], np.zeros(len(start) + 1, dtype=int), start, start + n_bins * est.bin_width, unit_ids=est.unit_ids_
     )
     return est._read(nothing, stimuli, reset=False)
-
-
-def _after_history(start: np.ndarray, stop: np.ndarray, starts_at: np.ndarray) -> np.ndarray:
-    """The ends of the histories, where the stimuli are on, or in the recorded trials."""
-    if len(starts_at) not in (1, len(start)):
-        raise ValueError(f"history must have one trial, or one for each of {len(start)} trials. Got {len(starts_at)}.")
-    at = np.broadcast_to(starts_at, start.shape).astype(np.float64)
-    outside = np.flatnonzero((at < start - 1e-6) | (at >= stop))
-    if len(outside):
-        k = outside[0]
-        raise ValueError(
-            f"A simulation starts where its history ends, and the stimuli must be on then. Trial {k}: the history ends "
-            f"at {at[k]:g} s, the stimuli (or the trial) last from {start[k]:g} to {stop[k]:g} s."
-        )
-    return at
-
-
-def _common_span(stimuli: Modalities) -> tuple[np.ndarray, np.ndarray]:
-    """Time in which every modality is there; infinite where all of them stand for a whole trial."""
-    starts, stops = [], []
-    for name, modality in stimuli.items():
-        first, last = modality.span
-        if isinstance(modality, TimeSeries):
-            empty = np.flatnonzero(np.diff(modality.ptr) == 0)
-            if len(empty):
-                raise ValueError(f"The modality {name!r} has no samples in trial {empty[0]}: nothing to simulate.")
-            first = modality.timestamps[modality.ptr[:-1]]  # `span` begins up to a sample earlier
-        starts.append(first)
-        stops.append(last)
-    return np.max(starts, axis=0), np.min(stops, axis=0)
 
 
 def _array_input(est: Any, stimuli: Any, duration: float | None) -> ModelInput:

@@ -139,8 +139,14 @@ def test_stimuli_go_on_where_the_history_ends(spikes):
     late = SpikeTrains([], [], [0, 0], 3.0, 5.0, unit_ids=spikes.unit_ids)
     with pytest.raises(ValueError, match="history ends"):
         model.sample(stimuli, history=late)
+    early = SpikeTrains([], [], [0, 0], -3.0, -1.0, unit_ids=spikes.unit_ids)
+    with pytest.raises(ValueError, match="history ends at -1 s"):
+        model.sample(stimuli, history=early)
     with pytest.raises(ValueError, match="history must have one trial"):
         model.sample(stimuli, history=spikes[:2])
+    empty = Modalities(cue=TimeSeries.from_lists([np.zeros((200, 1)), np.zeros((0, 1))], rate=1 / BIN))
+    with pytest.raises(ValueError, match="'cue' has no samples in trial 1"):
+        model.sample(empty)
 
 
 @each_model
