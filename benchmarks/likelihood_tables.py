@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import pathlib
 
+import numpy as np
 from _machine import kept
 from decoding_tables import MARKED, markdown
 from likelihood import summarise
@@ -66,14 +67,23 @@ def s1() -> str:
 
 
 def curves() -> str:
-    """Every sweep, in the order of the file."""
-    rows = kept("likelihood_curves")
-    body = [
-        [r["recording"], r["sweep"], r["value"], r["model"], r["seed of fit"], r["scored on"], r["score"], r["train"],
-         r["training spikes"], r["units"], r["CPU s"]]
-        for r in rows
-    ]  # fmt: skip
-    head = ["recording", "sweep", "value", "model", "seed", "scored on", "score", "train", "training spikes", "units",
+    """Every point of every sweep, in the order of the file: mean over the seeds, and their range."""
+    name_of = ("recording", "sweep", "value", "model", "scored on", "units")
+    points: dict[tuple, list[dict]] = {}
+    for row in kept("likelihood_curves"):
+        points.setdefault(tuple(row[k] for k in name_of), []).append(row)
+    body = []
+    for (recording, sweep, value, model, scored, units), rows in points.items():
+        scores = [float(r["score"]) for r in rows]
+        spread = f" [{min(scores):.3f}, {max(scores):.3f}]" if len(rows) > 1 else ""
+        train, spikes, seconds = (
+            np.mean([float(r[k].replace(",", "")) for r in rows]) for k in ("train", "training spikes", "CPU s")
+        )
+        body.append([
+            recording, sweep, value, model, scored, str(len(rows)), f"{np.mean(scores):.3f}{spread}", number(train),
+            f"{spikes:.0f}", units, f"{seconds:.0f}",
+        ])  # fmt: skip
+    head = ["recording", "sweep", "value", "model", "scored on", "seeds", "score", "train", "training spikes", "units",
             "CPU s"]  # fmt: skip
     return markdown(head, body)
 
