@@ -176,8 +176,9 @@ def _simulation(result: Result) -> Section:
         text += "The loop is not stable: do not trust these trials. "
     if np.isfinite(r) and np.isfinite(halves):
         text += (
-            f"Mean rates around the {result.alignment.name} correlate with the recorded ones by {r:.2f} (mean over "
-            f"units); two halves of the recording correlate by {halves:.2f}, which a perfect model would reach."
+            f"Mean rates around the {result.alignment.name}, in bins of {1e3 * result.alignment.bin_width:.4g} ms, "
+            f"correlate with the recorded ones by {r:.2f} (mean over units); two halves of the recording correlate by "
+            f"{halves:.2f}, which a perfect model would reach."
         )
     body = paragraph(text)
     body += picture(
@@ -200,7 +201,8 @@ def _simulation(result: Result) -> Section:
         figures.realism_figure(result.judged, MODEL),
         "Distance of simulated from recorded trials in many respects, in units of the recording's own floor",
         "Distance from the held-out trials over that of the training trials from them; 1 is as near as the recording "
-        f"is to itself. Nothing below a bin of {1e3 * result.bin_width:.4g} ms is modelled.",
+        f"is to itself. Mean responses and pairs are in bins of {1e3 * result.bin_width:.4g} ms, "
+        "below which nothing is modelled.",
     )
     body += realism_html(result.judged, MODEL)
     return Section("Does simulated activity look like the recording?", body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from typing import Any
 
@@ -35,11 +36,45 @@ COLUMNS = ["source", "aspect", "metric", "unit", "value", "floor", "ceiling", "r
 
 @dataclass(frozen=True)
 class _Trials:
-    """Recorded trials and what is known about them."""
+    """Recorded trials and what is known about them; what every model is compared with is computed once."""
 
     spikes: SpikeTrains
     stimuli: Modalities | None
     ids: np.ndarray | None
+    bin_width: float
+
+    @property
+    def stimulus(self) -> np.ndarray:
+        """Which stimulus each trial had, every one its own where that is not known."""
+        return np.arange(len(self.spikes)) if self.ids is None else self.ids
+
+    @cached_property
+    def responses(self) -> list[np.ndarray]:
+        """Counts of the trials of each stimulus."""
+        return list(responses_by_stimulus(self.spikes, self.stimulus, self.bin_width).values())
+
+    @cached_property
+    def noise(self) -> tuple[np.ndarray, float]:
+        """Noise correlations of the pairs of units, and the ceiling of a correlation with them.
+
+        The ceiling is the square root of their reliability, by Spearman and Brown from halves of the repeats, as that
+        of mean responses.
+        """
+        top, half = np.nan, rank_within(self.stimulus) % 2 == 0
+        if min(np.unique(self.stimulus[part], return_counts=True)[1].max() for part in (half, ~half)) > 1:
+            r = _correlation(*(_noise_of(self.spikes[h], self.stimulus[h], self.bin_width) for h in (half, ~half)))
+            top = float(np.sqrt(spearman_brown(r, 2.0))) if r > 0 else top
+        return _noise_of(self.spikes, self.stimulus, self.bin_width), top
+
+    @cached_property
+    def _maps(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def maps(self, name: str, edges: Any) -> np.ndarray:
+        """Tuning to a modality."""
+        if name not in self._maps:
+            self._maps[name] = tuning_maps(self.spikes, self.stimuli[name], edges, self.bin_width)  # type: ignore[index]
+        return self._maps[name]
 
 
 def evaluate_generation(
@@ -120,15 +155,15 @@ def evaluate_generation(
         raise ValueError(
             f"n_samples must be an int of at least 2: one simulated train is not a rate. Got {n_samples!r:.80} instead."
         )
-    recorded = _read(spikes, stimuli, stimulus_ids, "spikes")
-    reference = None if train is None else _read(train, train_stimuli, None, "train")
+    bin_width = float(estimator.bin_width)
+    recorded = _read(spikes, stimuli, stimulus_ids, bin_width, "spikes")
+    reference = None if train is None else _read(train, train_stimuli, None, bin_width, "train")
     if reference is not None:
         check_same_units(recorded.spikes, reference.spikes)
     models = {"model": estimator, **(baselines or {})}
     if len(models) <= len(baselines or {}) or "shuffled" in models:
         raise ValueError("The names 'model' and 'shuffled' are taken; give the baseline another one.")
     tuning = _check_tuning(tuning, recorded)
-    bin_width = float(estimator.bin_width)
     bins_of_window(window, bin_width)
     real = recorded.spikes, recorded.ids
     floors = floor_of(real, None if reference is None else (reference.spikes, reference.ids), bin_width, window)
@@ -137,12 +172,12 @@ def evaluate_generation(
         n = _simulations_per_trial(recorded, int(n_samples))
         sampled, row = simulate_trials(model, recorded.spikes, recorded.stimuli, n, random_state)
         if recorded.stimuli is not None:
-            rows += _responses(source, recorded, reference, sampled, row, bin_width)
-            rows += _noise(source, recorded, sampled, row, bin_width)
+            rows += _responses(source, recorded, reference, sampled, row)
+            rows += _noise(source, recorded, sampled, row)
         one = rank_within(row) == 0
         ids = None if recorded.ids is None else recorded.ids[row[one]]
         rows += _realism(source, compare(real, (sampled[one], ids), bin_width, window, floors))
-        rows += _tuning(source, recorded, reference, sampled, row, tuning, bin_width)
+        rows += _tuning(source, recorded, reference, sampled, row, tuning)
     if recorded.spikes.observation is None:
         shuffled = shuffled_trials(recorded.spikes, random_state), recorded.ids
         rows += _realism("shuffled", compare(real, shuffled, bin_width, window, floors))
@@ -151,7 +186,7 @@ def evaluate_generation(
     return table
 
 
-def _read(spikes: Any, stimuli: Any, stimulus_ids: Any, name: str) -> _Trials:
+def _read(spikes: Any, stimuli: Any, stimulus_ids: Any, bin_width: float, name: str) -> _Trials:
     if isinstance(spikes, Recording):
         stimuli = spikes.modalities if stimuli is None else stimuli
         spikes = spikes.spikes
@@ -170,7 +205,7 @@ def _read(spikes: Any, stimuli: Any, stimulus_ids: Any, name: str) -> _Trials:
         videos = [m.clip_ids for _, m in stimuli.items() if isinstance(m, Video)]
         if videos:
             ids = np.unique(np.stack(videos), axis=1, return_inverse=True)[1].ravel()
-    return _Trials(spikes, stimuli, ids)
+    return _Trials(spikes, stimuli, ids, bin_width)
 
 
 def _simulations_per_trial(recorded: _Trials, n_samples: int) -> int:
@@ -182,12 +217,11 @@ def _simulations_per_trial(recorded: _Trials, n_samples: int) -> int:
 
 
 def _responses(
-    source: str, recorded: _Trials, reference: _Trials | None, sampled: SpikeTrains, row: np.ndarray, bin_width: float
+    source: str, recorded: _Trials, reference: _Trials | None, sampled: SpikeTrains, row: np.ndarray
 ) -> list[tuple]:
     """Mean responses to each stimulus, one row a unit and the mean over units."""
-    ids = np.arange(len(recorded.spikes)) if recorded.ids is None else recorded.ids
-    real = list(responses_by_stimulus(recorded.spikes, ids, bin_width).values())
-    drawn = list(responses_by_stimulus(sampled, ids[row], bin_width).values())
+    real, bin_width = recorded.responses, recorded.bin_width
+    drawn = list(responses_by_stimulus(sampled, recorded.stimulus[row], bin_width).values())
     drawn = [d[:, : r.shape[1]] for r, d in zip(real, drawn, strict=True)]
     correlation = psth_correlation(real, drawn)
     ceiling = np.full(len(correlation), np.nan)
@@ -209,23 +243,20 @@ def _responses(
     return rows
 
 
-def _noise(source: str, recorded: _Trials, sampled: SpikeTrains, row: np.ndarray, bin_width: float) -> list[tuple]:
-    """Correlation over pairs of units of recorded with simulated noise correlations.
-
-    Its ceiling is the square root of the reliability of the recorded ones, by Spearman and Brown from halves of the
-    repeats, as that of mean responses.
-    """
+def _noise(source: str, recorded: _Trials, sampled: SpikeTrains, row: np.ndarray) -> list[tuple]:
+    """Correlation over pairs of units of recorded with simulated noise correlations."""
     ids = recorded.ids
     if ids is None or len(np.unique(ids)) == len(ids):
         return []
-    pairs = np.triu_indices(recorded.spikes.shape[1], 1)
-    real, drawn = (noise_correlations(s, i, bin_width)[pairs] for s, i in ((recorded.spikes, ids), (sampled, ids[row])))
-    top, half = np.nan, rank_within(ids) % 2 == 0
-    if min(np.unique(ids[part], return_counts=True)[1].max() for part in (half, ~half)) > 1:
-        r = _correlation(*(noise_correlations(recorded.spikes[h], ids[h], bin_width)[pairs] for h in (half, ~half)))
-        top = float(np.sqrt(spearman_brown(r, 2.0))) if r > 0 else top
+    real, top = recorded.noise
+    drawn = _noise_of(sampled, ids[row], recorded.bin_width)
     means = (float(np.nanmean(x)) if np.isfinite(x).any() else np.nan for x in (real, drawn))
     return [(source, "response", "noise_correlation", None, _correlation(real, drawn), np.nan, top, *means)]
+
+
+def _noise_of(spikes: SpikeTrains, ids: np.ndarray, bin_width: float) -> np.ndarray:
+    """Noise correlation of every pair of units."""
+    return noise_correlations(spikes, ids, bin_width)[np.triu_indices(spikes.shape[1], 1)]
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -255,17 +286,16 @@ def _tuning(
     sampled: SpikeTrains,
     row: np.ndarray,
     tuning: dict[str, Any],
-    bin_width: float,
 ) -> list[tuple]:
     """Correlation of recorded with simulated maps; that of recorded with training maps is the ceiling."""
     rows: list[tuple] = []
     for name, edges in tuning.items():
         variable = recorded.stimuli[name]  # type: ignore[index]
-        real = tuning_maps(recorded.spikes, variable, edges, bin_width)
-        drawn = tuning_maps(sampled, variable[row], edges, bin_width)
+        real = recorded.maps(name, edges)
+        drawn = tuning_maps(sampled, variable[row], edges, recorded.bin_width)
         value, top = map_correlation(real, drawn), np.full(len(real), np.nan)
         if reference is not None and reference.stimuli is not None and name in reference.stimuli:
-            top = map_correlation(real, tuning_maps(reference.spikes, reference.stimuli[name], edges, bin_width))
+            top = map_correlation(real, reference.maps(name, edges))
         metric = f"tuning_correlation_{name}"
         units = recorded.spikes.unit_ids.tolist()
         rows += [
