@@ -54,12 +54,20 @@ def joined(n_units: int, duration: float, rng: np.random.Generator) -> SpikeTrai
     return _recording(np.concatenate([half.times for half in halves]), units, duration, n_units)
 
 
+def rare(n_units: int, duration: float, rng: np.random.Generator) -> SpikeTrains:
+    """Independent units of constant rates from 0.05 to 5 Hz: most pairs meet a few times, or never."""
+    rate = np.exp(rng.uniform(np.log(0.05), np.log(5.0), n_units))
+    count = rng.poisson(rate * duration)
+    return _recording(rng.uniform(0.0, duration, count.sum()), np.repeat(np.arange(n_units), count), duration, n_units)
+
+
 NULLS: dict[str, Callable[[int, float, np.random.Generator], SpikeTrains]] = {
     "shared stimulus": stimulus,
     "running gain": running,
     "slow drift": drift,
     "interval jitter": jittered,
     "pseudo-population": joined,
+    "rare units": rare,
 }
 
 

@@ -6,6 +6,9 @@ explains is not credited to another. A pair's kernel is a sum of
 - a nuisance kernel, Gaussian, whose covariance is learned from all pairs (what shared input leaves behind), and
 - with a small probability, an edge: a sign times an area times a shape of the dictionary.
 
+Where few pairs of spikes are expected, a quadratic form takes a chance meeting for strong evidence: it counts for each
+shape no more than the normal score of so many meetings does under Poisson's distribution.
+
 The probability of an edge, the log-normal law of areas and the weights of the shapes are learned for each sign. With
 Dale's law a source has one sign for all its targets. Everything is fitted by coordinate ascent (mean-field variational
 Bayes, as Carbonetto & Stephens, Bayesian Analysis 2012, do for regression), without a random number.
@@ -20,6 +23,7 @@ import numpy as np
 from skneuro.connectivity.glm import Evidence
 from skneuro.connectivity.past import Past
 from skneuro.connectivity.shapes import synaptic_shapes
+from skneuro.connectivity.significance import normal_score
 
 __all__ = ["Edges", "infer_edges"]
 
@@ -137,6 +141,7 @@ class _Mixture:
         self.evidence, self.gram, self.alpha, self.most = evidence, past.gram, alpha, most
         n_lags, n_basis = past.basis.shape
         n_units = past.binned.n_units
+        self.basis = past.basis
         shapes = synaptic_shapes(n_lags, past.binned.bin_width)
         self.shapes = shapes @ np.linalg.pinv(past.basis).T  # (shapes, basis)
         self.index = np.arange(n_basis * n_units).reshape(n_basis, n_units).T  # coefficients of each source
@@ -228,8 +233,9 @@ class _Mixture:
 
     def _atoms(self, source: int, matched: np.ndarray) -> np.ndarray:
         """Posterior over (sign, shape, area) of the edges of one source; what is missing to 1 is "no edge"."""
-        log_ratio = _SIGNS[:, None, None] * _AREAS * matched[:, None, :, None] + self.atom_prior
+        log_ratio = _SIGNS[:, None, None] * _AREAS * matched[:, None, :, None]
         log_ratio -= 0.5 * _AREAS**2 * self.shape_precision[:, source][:, None, :, None]
+        log_ratio = self._usable(source, matched)[..., None] * log_ratio + self.atom_prior
         top = np.maximum(log_ratio.max(axis=(2, 3)), -50.0)
         atoms = np.exp(log_ratio - top[:, :, None, None])
         total = atoms.sum(axis=(2, 3))
@@ -263,5 +269,27 @@ class _Mixture:
 
     def _score(self, source: int, weighted: np.ndarray) -> np.ndarray:
         shape = self.shape_weight.mean(axis=0) @ self.shapes
-        variance = np.einsum("a,iab,b->i", shape, self.marginal[:, source], shape)
-        return weighted @ shape / np.sqrt(np.maximum(variance, 1e-300))
+        variance, own = self._quadratic(self.marginal, source, shape), self._quadratic(self.precision, source, shape)
+        z = weighted @ shape / np.sqrt(np.maximum(variance, 1e-300))
+        return normal_score(z, own * self._worth(shape))
+
+    def _usable(self, source: int, matched: np.ndarray) -> np.ndarray:
+        """Share of the quadratic evidence for each shape (targets, sign, shape) that few spikes leave of it.
+
+        A log-likelihood ratio is half a squared normal score. Few pairs of spikes make the quadratic one too large on
+        the side of more.
+        """
+        z = matched / np.sqrt(np.maximum(self.shape_precision[:, source], 1e-300))
+        own = np.einsum("sa,iab,sb->is", self.shapes, self.precision[:, source], self.shapes, optimize=True)
+        score = normal_score(z, own * [self._worth(shape) for shape in self.shapes])
+        share = np.clip(score / np.where(z == 0, 1.0, z), 0.0, 1.0) ** 2
+        return np.where(_SIGNS[:, None] * z[:, None] > 0, share[:, None], 1.0)
+
+    def _quadratic(self, precision: np.ndarray, source: int, shape: np.ndarray) -> np.ndarray:
+        """Quadratic form of a shape, for all targets."""
+        return np.einsum("a,iab,b->i", shape, precision[:, source], shape)
+
+    def _worth(self, shape: np.ndarray) -> float:
+        """Pairs of spikes whose count is as skewed as a sum weighed by the shape, over the variance of that sum."""
+        lags = self.basis @ shape
+        return float((lags**2).sum() / max(abs((lags**3).sum()), 1e-300)) ** 2

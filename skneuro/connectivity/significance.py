@@ -5,12 +5,14 @@ from __future__ import annotations
 from numbers import Integral, Real
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from skneuro._sklearn_compat import Interval, validate_parameter_constraints
 from skneuro.metrics._adjacency_pairs import square
 
-__all__ = ["significant_edges"]
+__all__ = ["normal_score", "significant_edges"]
+
+_MANY = 1e4  # events, from which on gamma functions lose digits and skewness does not matter
 
 
 def significant_edges(
@@ -74,6 +76,40 @@ def significant_edges(
         passed &= _expected_false(1.0 - probability[known], fdr)
     chosen[known] = passed
     return chosen
+
+
+def normal_score(z: np.ndarray, n_expected: np.ndarray) -> np.ndarray:
+    """Standard normal scores of counts whose deviation from few expected events is known in standard deviations.
+
+    A count of Poisson's distribution is skewed: with one event expected, five are 4 standard deviations off, and
+    happen once in 270 times. The score is the normal deviate of the count's own mid-p, which is `z` again where many
+    are expected.
+
+    Parameters
+    ----------
+    z : ndarray
+        Deviations, ``(n - n_expected) / sqrt(n_expected)``.
+    n_expected : ndarray of the same shape
+        Events expected, as many as make the sum of weighted events as skewed as it is.
+
+    Returns
+    -------
+    ndarray of the same shape
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skneuro.connectivity.significance import normal_score
+    >>> normal_score(np.array([4.0, 4.0]), np.array([1.0, 1e6])).round(2)
+    array([2.9 , 4.  ])
+    """
+    n_expected = np.maximum(n_expected, 1e-12)
+    n = np.maximum(n_expected + z * np.sqrt(n_expected), 0.0) + 0.5  # by half an event: mid-p of a lattice
+    more, fewer = special.gammainc(n, n_expected), special.gammaincc(n, n_expected)
+    score = np.where(more < fewer, stats.norm.isf(more), -stats.norm.isf(fewer))
+    # The signed root of the deviance where probabilities are less than doubles hold, or events too many for them.
+    root = np.sign(z) * np.sqrt(2.0 * np.maximum(special.kl_div(n - 0.5, n_expected), 0.0))
+    return np.where(np.isfinite(score) & (n_expected < _MANY), score, root)
 
 
 def _step_up(p: np.ndarray, fdr: float) -> np.ndarray:
