@@ -47,7 +47,8 @@ def match_rates(
     estimator : NeuroformerEstimator with ``head="hazard"``, CoupledGLM or GRUModel
         Fitted. It is left as it is.
     X : SpikeTrains or Recording
-        Trials whose rates are to be matched: those of `fit`. Held-out trials must stay held out.
+        Trials whose rates are to be matched: those of `fit`. Held-out trials must stay held out. A unit that was not
+        observed in any of them keeps its bias.
     y : Modalities, Video, TimeSeries, array-like or None, default=None
         Their stimuli.
     n_samples : int, default=2
@@ -107,19 +108,20 @@ def match_rates(
     matched = copy.deepcopy(estimator)
     rng = random_numbers(random_state)
     recorded = homogeneous_rates(inp.spikes)
+    seen = inp.spikes.exposure() > 0
     gain, missing = _FIRST_GAIN, []
     moved = 0.0
     for _ in range(max_rounds):
         simulated, _ = simulate_trials(matched, inp.trials, inp.modalities, n_samples, int(rng.randint(2**31 - 1)))
-        lacks = np.log(recorded / homogeneous_rates(simulated.bin(matched.bin_width)))
-        missing.append(float(np.average(lacks, weights=recorded)))
+        lacks = np.where(seen, np.log(recorded / homogeneous_rates(simulated.bin(matched.bin_width))), 0.0)
+        missing.append(float(np.average(lacks, weights=recorded * seen)))
         if len(missing) > _FEWEST_STEPS and abs(missing[-1]) < tol:
             return matched
         if abs(moved) > tol / _LARGEST_GAIN:
             gain = float(np.clip((missing[-2] - missing[-1]) / moved, 1.0, _LARGEST_GAIN))
         step = np.clip(lacks / gain, -_LARGEST_STEP, _LARGEST_STEP)
         matched._shift_log_rates(step)
-        moved = float(np.average(step, weights=recorded))
+        moved = float(np.average(step, weights=recorded * seen))
     warnings.warn(
         f"The population's rate in simulations of {type(estimator).__name__} was {np.expm1(-missing[-1]):+.1%} off "
         f"after {max_rounds} rounds; raise max_rounds or n_samples.",

@@ -48,6 +48,20 @@ def test_a_model_that_fires_too_little_fires_as_recorded(spikes, name):
     assert np.array_equal(simulated_rates(again), simulated_rates(matched))
 
 
+def test_a_unit_that_was_not_observed_keeps_its_bias(spikes):
+    model = MODELS["GLM"]().fit(spikes)
+    model._shift_log_rates(np.array([-0.4, -0.2, -0.3]))
+    observed = spikes.select_units([0, 1])
+    part = SpikeTrains(
+        observed.times, observed.units, observed.ptr, spikes.t_start, spikes.t_stop, unit_ids=[0, 1, 2],
+        observed={2: np.empty((0, 2))}, resolution=WIDTH,
+    )  # fmt: skip
+    matched = match_rates(model, part, random_state=0)
+    assert matched.intercept_[2] == model.intercept_[2]
+    recorded = observed.bin(WIDTH).unit_counts() / spikes.duration.sum()
+    assert simulated_rates(matched)[:2].sum() == pytest.approx(recorded.sum(), rel=0.06)
+
+
 def test_a_matched_model_can_be_trained_on(spikes):
     matched = match_rates(MODELS["hazard"]().fit(spikes), spikes, max_rounds=4, random_state=0)
     bias = matched.model_.network.session.bias.detach().clone()

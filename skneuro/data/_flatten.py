@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skneuro.data._rows import check_ids, concatenated_ranges, pointer
-from skneuro.data._validation import TOLERANCE, as_times, check_width, per_trial, trial_borders, whole_counts
+from skneuro.data._validation import (
+    ROUNDING,
+    TOLERANCE,
+    as_times,
+    check_width,
+    per_trial,
+    trial_borders,
+    whole_counts,
+)
 from skneuro.data.observation import Observation
 from skneuro.exceptions import DroppedSpikesWarning
 
@@ -100,11 +108,7 @@ def from_counts(counts: Any, bin_width: float, t_start: Any, unit_ids: Any, obse
     lengths = np.diff(bins)
     start = per_trial(t_start, len(lengths), "t_start")
     if _is_bool(observed):
-        parts = observed if isinstance(observed, (list, tuple)) else None
-        mask = np.concatenate(parts) if parts else np.asarray(observed)
-        mask = mask.reshape(flat.shape) if mask.size == flat.size else mask.reshape(-1)
-        if len(mask) != len(flat):
-            raise ValueError(f"observed must be boolean with one entry per bin or per count. Got {mask.size} entries.")
+        mask = _stack_mask(observed, bins, flat.shape[1])
         if flat[~mask].any():
             raise ValueError("counts must be 0 in bins that were not observed; correct counts or observed.")
         observed = Observation.from_mask(mask, bins, start, bin_width)
@@ -122,6 +126,20 @@ def from_counts(counts: Any, bin_width: float, t_start: Any, unit_ids: Any, obse
         "resolution": bin_width,
         "unit_ids": check_ids(unit_ids, flat.shape[1], "unit_ids", unique=True),
     }
+
+
+def _stack_mask(observed: Any, bins: np.ndarray, n_units: int) -> np.ndarray:
+    """Booleans of all trials as one array, (n_bins,) or (n_bins, n_units)."""
+    if isinstance(observed, np.ndarray) and observed.shape in ((bins[-1],), (bins[-1], n_units)):
+        return observed
+    shapes, lengths = [np.shape(trial) for trial in observed], np.diff(bins).tolist()
+    if shapes not in ([(n,) for n in lengths], [(n, n_units) for n in lengths]):
+        got = f"shape {observed.shape}" if isinstance(observed, np.ndarray) else f"arrays of shapes {shapes!r:.80}"
+        raise ValueError(
+            f"observed must be boolean, of the shape of counts or of its bins: there are {len(lengths)} trials of "
+            f"{sorted(set(lengths))!r:.60} bins, and {n_units} units. Got {got}; transpose a mask of units by bins."
+        )
+    return np.concatenate(observed) if shapes else np.ones(0, dtype=bool)
 
 
 def _is_bool(observed: Any) -> bool:
@@ -146,6 +164,8 @@ def from_events(times: Any, units: Any, epochs: Any, unit_ids: Any, observed: An
     """Sort events, cut them into epochs and report those that fall out."""
     times = as_times(times, "times")
     labels = np.asarray(units)
+    if labels.dtype == np.uint64:  # which numpy joins with int64, the type of ids, to floats
+        labels = labels.astype(np.int64)
     if labels.shape != times.shape:
         raise ValueError(f"times and units must have the same length. Got {len(times)} and {labels.shape}.")
     if unit_ids is None:
@@ -315,12 +335,20 @@ def block_edges(spikes: SpikeTrains, duration: float, context: float) -> tuple[n
     n_blocks = np.maximum(np.ceil(spikes.duration / duration - TOLERANCE), 1).astype(np.int64)
     parent = np.repeat(np.arange(len(spikes)), n_blocks)
     number = concatenated_ranges(np.zeros(len(spikes)), n_blocks)
-    block = t_start[parent] + number * duration
-    stop = t_start[parent] + (number + 1) * duration
+    block = _to_spikes(spikes, parent, t_start[parent] + number * duration)
+    stop = _to_spikes(spikes, parent, t_start[parent] + (number + 1) * duration)
     stop = np.where(number == n_blocks[parent] - 1, t_stop[parent], stop)
-    start = np.maximum(block - context, t_start[parent])
+    start = np.maximum(_to_spikes(spikes, parent, block - context), t_start[parent])
     scored = np.minimum(np.maximum(block, t_start[parent] + spikes.context[parent]), stop)
     return parent, start, scored, stop
+
+
+def _to_spikes(spikes: SpikeTrains, trial: np.ndarray, border: np.ndarray) -> np.ndarray:
+    """Borders moved onto a spike that lies less than `ROUNDING` before: `bin` has it in the bin that begins there."""
+    first, last = spikes_between(spikes, trial, border - ROUNDING, border)
+    near = np.flatnonzero(last > first)
+    border[near] = spikes.times[first[near]]
+    return border
 
 
 def spikes_between(

@@ -93,7 +93,8 @@ class SpikeTrainsForms(RowContainer):
         unit_ids : array-like of shape (n_units,), default=None
             Identities of the units.
         observed : bool array (or list of them), or intervals as in `SpikeTrains`, default=None
-            Booleans have the shape of `counts`, or of its bins where all units share them. True (or inside an
+            Booleans have the shape of `counts`, or of its bins where all units share them; trials may stand one after
+            the other. True (or inside an
             interval) where the bin was observed; counts elsewhere must be 0.
         **kwargs
             ``trial_ids``, ``unit_info`` as in `SpikeTrains`.
@@ -272,7 +273,8 @@ class SpikeTrainsForms(RowContainer):
         Raises
         ------
         ValueError
-            If `bin_width` is not positive or not a multiple of the resolution.
+            If `bin_width` is not positive or not a multiple of the resolution, or times are so far from 0 (as those
+            since 1970) that their rounding may move spikes into other bins.
 
         Examples
         --------

@@ -34,7 +34,7 @@ def from_neo(obj: Any, epochs: Any, trial_ids: Any) -> SpikeTrains:
                 "at a time, or leave epochs out."
             )
         table, trial_ids = read_epochs(epochs, trial_ids)
-    ids = [_unit_ids(trains) for trains in segments]
+    ids = _unit_ids(segments)
     unit_ids = list(dict.fromkeys(unit for names in ids for unit in names))
     info = _unit_info(segments, ids, unit_ids)
     parts = []
@@ -80,16 +80,39 @@ def _segments(obj: Any) -> list[list[Any]]:
     raise TypeError("A list of neo objects must hold either segments or spike trains, not both.")
 
 
-def _unit_ids(trains: Sequence[Any]) -> list[Any]:
-    """Identities of a segment's trains: an annotation, else the name, else the position."""
-    for names in (
-        *([t.annotations.get(key) for t in trains] for key in _ID_ANNOTATIONS),
-        [t.name for t in trains],
-    ):
-        plain = [name.item() if isinstance(name, np.generic) else name for name in names]
-        if all(isinstance(name, (int, str)) and name != "" for name in plain) and len(set(plain)) == len(plain):
-            return plain
-    return list(range(len(trains)))
+def _unit_ids(segments: list[list[Any]]) -> list[list[Any]]:
+    """Identities of the trains of each segment, in all the same way: an annotation, else the name, else the position.
+
+    Raises
+    ------
+    ValueError
+        If only some segments name their trains, or trains without names differ in number: which are the same unit?
+    """
+    some = []
+    for key in (*_ID_ANNOTATIONS, "name"):
+        named = [_names(trains, key) for trains in segments]
+        if all(names is not None for names in named):
+            return [names or [] for names in named]
+        some += [key for names in named if names]
+    if some:
+        raise ValueError(
+            f"The trains of some segments are told apart by {some[0]!r}, those of others are not, so that units cannot "
+            f"be matched. Give every train of every segment its {some[0]!r}, or convert one segment at a time."
+        )
+    if len({len(trains) for trains in segments}) > 1:
+        raise ValueError(
+            f"Spike trains without a name are told apart by their place, and segments have "
+            f"{[len(trains) for trains in segments]!r:.60} of them. Annotate every train with its 'unit_id'."
+        )
+    return [list(range(len(trains))) for trains in segments]
+
+
+def _names(trains: Sequence[Any], key: str) -> list[Any] | None:
+    """What each train is called by an annotation, or by its name; None where that tells no units apart."""
+    names = [train.name if key == "name" else train.annotations.get(key) for train in trains]
+    plain = [name.item() if isinstance(name, np.generic) else name for name in names]
+    told = all(isinstance(name, (int, str)) and name != "" for name in plain) and len(set(plain)) == len(plain)
+    return plain if told else None
 
 
 def _unit_info(segments: list[list[Any]], ids: list[list[Any]], unit_ids: list[Any]) -> pd.DataFrame:

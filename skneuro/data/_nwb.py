@@ -30,13 +30,13 @@ def from_units_table(units: pd.DataFrame, epochs: Any, trial_ids: Any) -> SpikeT
         }
     if epochs is not None:
         table, trial_ids = read_epochs(epochs, trial_ids)
-    elif observed:
+    elif observed and any(len(intervals) for intervals in observed.values()):
         edges = np.concatenate(list(observed.values()))
         table = np.array([[edges[:, 0].min(), edges[:, 1].max()]])
     else:
         raise ValueError(
-            "epochs must be given: a table of units without obs_intervals does not say when the recording began and "
-            "ended. Pass the trials (nwb.trials.to_dataframe()) or epochs=[(start, stop)] in seconds."
+            "epochs must be given: a table of units without any obs_intervals does not say when the recording began "
+            "and ended. Pass the trials (nwb.trials.to_dataframe()) or epochs=[(start, stop)] in seconds."
         )
     return SpikeTrains.from_unit_times(
         unit_times,

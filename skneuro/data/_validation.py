@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SPIKES_AT_ONCE = 2**18
 # A border this close (in bins or blocks) counts as reached: 0.3 / 0.1 is three bins, 6.9999999 bins is bin 7.
 TOLERANCE = 1e-6
+# In seconds: the border of a block, whose bins are not known. 3 * 0.1 is not 0.3, and a spike at 0.3 lies behind it.
+ROUNDING = 1e-9
 
 
 def check_width(value: Any, name: str, resolution: float | None = None, unit: str = "seconds") -> float:
@@ -33,6 +35,17 @@ def check_width(value: Any, name: str, resolution: float | None = None, unit: st
                 f"{resolution:g} s. Got {width:g} s instead."
             )
     return width
+
+
+def check_precision(t_start: np.ndarray, t_stop: np.ndarray, bin_width: float) -> None:
+    """Refuse times so far from 0 that their rounding may move a spike into another bin."""
+    latest = max(np.abs(t_start).max(initial=0.0), np.abs(t_stop).max(initial=0.0))
+    if np.spacing(latest) > TOLERANCE * bin_width:
+        raise ValueError(
+            f"Times around {latest:.9g} s are known to {np.spacing(latest):.1g} s only, too coarse for bins of "
+            f"{bin_width:g} s. Times since 1970 are such: subtract the session's start from all times first, of "
+            f"spikes, trials and modalities alike."
+        )
 
 
 def own(values: Any, *dtypes: type) -> np.ndarray:

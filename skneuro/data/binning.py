@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from skneuro.data._rows import check_ids, concatenated_ranges, frozen, pointer, row_indices
-from skneuro.data._validation import TOLERANCE, check_width
+from skneuro.data._validation import TOLERANCE, check_precision, check_width
 
 if TYPE_CHECKING:
     from skneuro.data.spike_trains import SpikeTrains
@@ -298,6 +298,7 @@ class BinnedSpikes:
 def bin_spikes(spikes: SpikeTrains, bin_width: float) -> BinnedSpikes:
     """Count spikes in bins; see `SpikeTrains.bin`."""
     bin_width = check_width(bin_width, "bin_width", spikes.resolution)
+    check_precision(spikes.t_start, spikes.t_stop, bin_width)
     n_trials, n_units = spikes.shape
     width_in_bins = spikes.duration / bin_width
     n_bins = np.ceil(width_in_bins - TOLERANCE).astype(np.int64)

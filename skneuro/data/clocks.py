@@ -16,6 +16,7 @@ __all__ = ["ClockMap", "align_clocks"]
 
 # Bounds the search for the first common pulse; a system started later than this is better cut by hand.
 _MAX_LOST_AT_START = 20
+_LEAST_SHARE = 0.9  # of the pulses in the overlap, that pair up
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +152,9 @@ def align_clocks(
 
     Pulses are paired in order. Every interval between neighbouring pulses must then agree on both clocks; if
     it does not, or if the counts differ, the pattern of intervals tells which pulses are missing. This is an
-    error that names them, unless `drop_unmatched` is set; a pattern that fits in more than one way is always
-    an error.
+    error that names them, unless `drop_unmatched` is set; a pattern that fits in more than one way, or in which
+    fewer than nine in ten pulses find a partner while both clocks ran, is always an error. Of regular intervals the
+    pairing with the fewest losses is taken: pulses that both clocks lost at their ends shift it unseen.
 
     Parameters
     ----------
@@ -270,34 +272,50 @@ def _check_same_unit(source: np.ndarray, target: np.ndarray) -> None:
 def _match_by_pattern(source: np.ndarray, target: np.ndarray, tolerance: float, rate: float) -> np.ndarray:
     """Positions (source, target) of the pairs in the pairing with the fewest losses.
 
-    A pairing is tried for every number of pulses that may be missing at the start of either series. It is
-    accepted only if any other pairing would need at least two more losses; a regular train that lost a pulse
-    at an end fails this test, as it must, since nothing tells which end.
+    A pairing is tried for every number of pulses that may be missing at the start of both series. The longest is
+    accepted if nine in ten of the pulses pair up where the series overlap, and if any other pairing has fewer pairs:
+    fewer by as many as there are places where pulses were lost, since the more was lost, the likelier another pairing
+    fits by chance. A regular train that lost a pulse at an end fails this test, as it must, since nothing tells which
+    end.
     """
     n_extra = min(abs(len(source) - len(target)), _MAX_LOST_AT_START) + 5
-    starts = [(0, first) for first in range(min(n_extra + 1, len(target)))]
-    starts += [(first, 0) for first in range(1, min(n_extra + 1, len(source)))]
-    found: dict[bytes, np.ndarray] = {}
-    for start in starts:
-        pairs = _follow(source, target, start, tolerance, rate)
-        found[pairs.tobytes()] = pairs
-    ranked = sorted(found.values(), key=len, reverse=True)
-    best = ranked[0]
+    first = np.indices((min(n_extra + 1, len(source)), min(n_extra + 1, len(target)))).reshape(2, -1)
+    n_pairs, last = _follow_all(source, target, first, tolerance, rate)
+    longest = int(n_pairs.argmax())
+    best = _follow(source, target, (int(first[0, longest]), int(first[1, longest])), tolerance, rate)
     if len(best) < max(2, 0.5 * min(len(source), len(target))):
-        raise ValueError(
-            f"The intervals of the {len(source)} source and {len(target)} target pulses do not match: at "
-            f"best {len(best)} pulses pair up within tolerance={tolerance:g} s. Check that both are the same "
-            "synchronisation signal and the same session, or raise tolerance if the pulses jitter."
-        )
-    # One pair more means two losses fewer, one on each side.
-    if len(ranked) > 1 and len(ranked[1]) >= len(best):
+        raise ValueError(_describe_mismatch(len(best), min(len(source), len(target)), tolerance))
+    # Pairings that meet go on together: others end in another pair.
+    others = n_pairs[(last != last[:, [longest]]).any(axis=0)]
+    if len(others) and others.max() > len(best) - _n_places_of_loss(best, len(source), len(target)):
         raise ValueError(
             f"{len(source)} source and {len(target)} target pulses can be paired in more than one way: the intervals "
-            "are too regular to tell which pulse is missing. Remove the pulse without a partner by hand, lower "
-            "tolerance and max_drift if the clocks are known better, or use pulses at random intervals."
+            "are too regular, or too many pulses were lost, to tell which are missing. Remove the pulses without a "
+            "partner by hand, lower tolerance and max_drift if the clocks are known better, or use pulses at random "
+            "intervals."
         )
     _check_steps_unique(source, target, best, tolerance, rate)
+    n_overlapping = _n_overlapping(source, target, best)
+    if len(best) < _LEAST_SHARE * n_overlapping:
+        raise ValueError(_describe_mismatch(len(best), n_overlapping, tolerance))
     return best
+
+
+def _n_overlapping(source: np.ndarray, target: np.ndarray, pairs: np.ndarray) -> int:
+    """Pulses of the sparser series while both ran, by the offsets of the first and the last pair."""
+    numbers = []
+    for here, there, (own, other) in ((source, target, pairs.T), (target, source, pairs.T[::-1])):
+        begin = here[own[0]] - (there[other[0]] - there[0])
+        end = here[own[-1]] + (there[-1] - there[other[-1]])
+        slack = 1e-9 * (1.0 + abs(begin) + abs(end))
+        numbers.append(np.searchsorted(here, end + slack) - np.searchsorted(here, begin - slack))
+    return int(min(numbers))
+
+
+def _n_places_of_loss(pairs: np.ndarray, n_source: int, n_target: int) -> int:
+    """Runs of pulses without a partner, in either series."""
+    ends = np.array([[-1, -1], [n_source, n_target]])
+    return int((np.diff(np.concatenate([ends[:1], pairs, ends[1:]]), axis=0) > 1).sum())
 
 
 def _check_steps_unique(
@@ -343,6 +361,35 @@ def _follow(
         else:
             j += 1
     return np.array(pairs, dtype=np.int64)
+
+
+def _follow_all(
+    source: np.ndarray, target: np.ndarray, first: np.ndarray, tolerance: float, rate: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """`_follow` from many first pairs (2, n) at once: how many pairs each finds (n,), and its last one (2, n)."""
+    last = first.copy()
+    at = first + 1
+    n_pairs = np.ones(first.shape[1], dtype=np.int64)
+    going = np.flatnonzero((at[0] < len(source)) & (at[1] < len(target)))
+    while len(going):
+        (i, j), (last_i, last_j) = at[:, going], last[:, going]
+        on_source = source[i] - source[last_i]
+        gap = target[j] - target[last_j] - on_source
+        paired = np.abs(gap) <= tolerance + rate * on_source
+        last[:, going[paired]] = at[:, going[paired]]
+        n_pairs[going] += paired
+        at[0, going] += paired | (gap > 0)
+        at[1, going] += paired | (gap <= 0)
+        going = going[(at[0, going] < len(source)) & (at[1, going] < len(target))]
+    return n_pairs, last
+
+
+def _describe_mismatch(n_pairs: int, n_pulses: int, tolerance: float) -> str:
+    return (
+        f"The intervals of the source and target pulses do not match: at best {n_pairs} of {n_pulses} pulses pair up "
+        f"within tolerance={tolerance:g} s. Check that both are the same synchronisation signal and the same session, "
+        "or raise tolerance if the pulses jitter."
+    )
 
 
 def _describe_unmatched(

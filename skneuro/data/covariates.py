@@ -63,7 +63,7 @@ class Covariates(Modality):
                 f"table must be a DataFrame or a dict of column to values. Got {type(table).__name__} instead; for an "
                 "array use Covariates({'contrast': array})."
             )
-        columns = {str(name): np.asarray(table[name]) for name in table}
+        columns = {str(name): _plain(table[name]) for name in table}
         given = {} if categories is None else dict(categories)
         unknown = [name for name in given if name not in columns]
         lengths = {name: column.shape for name, column in columns.items()}
@@ -192,10 +192,18 @@ class Covariates(Modality):
         return known_moments(self.values)
 
 
+def _plain(column: Any) -> np.ndarray:
+    """A column as an array; pandas' own kinds of numbers as floats, with NaN where missing."""
+    array = np.asarray(column)
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column) and array.dtype.kind == "O":
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return array
+
+
 def _one_hot(name: str, column: np.ndarray, categories: Any) -> tuple[list[str], np.ndarray]:
     """Names and columns (n_trials, n_categories) of a column of categories."""
-    entries = column.tolist()
-    missing = [entry is None or entry != entry for entry in entries]
+    missing = pd.isna(column).tolist()
+    entries: list[Any] = [None if gone else entry for entry, gone in zip(column.tolist(), missing, strict=True)]
     there = [entry for entry, gone in zip(entries, missing, strict=True) if not gone]
     if categories is None and not all(isinstance(entry, (str, bool)) for entry in there):
         raise ValueError(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from skneuro.data._epochs import read_epochs
 from skneuro.data._rows import concatenated_ranges, frozen, pointer
-from skneuro.data._validation import TOLERANCE, as_times, trial_borders
+from skneuro.data._validation import ROUNDING, TOLERANCE, as_times, trial_borders
 from skneuro.data.modality import Modality, Samples
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class Events(Modality):
         ----------
         times : dict of str to array-like, in seconds
             Times of each kind of event in the session.
-        epochs : array-like of shape (n_trials, 2), in seconds
+        epochs : array-like of shape (n_trials, 2), in seconds, or a table of epochs
             Start and stop of each trial. They may overlap; an event then belongs to each.
         before : float, in seconds, default=0.0
             Time before each trial whose events are kept too: a model with a `stimulus_context` of that length knows
@@ -184,7 +185,7 @@ class Events(Modality):
         """
         if not isinstance(times, Mapping):
             raise TypeError(f"times must be a dict of name to times. Got {type(times).__name__} instead.")
-        borders = np.asarray(epochs, dtype=np.float64)
+        borders, _ = read_epochs(epochs)
         if borders.ndim != 2 or borders.shape[1] != 2:
             raise ValueError(f"epochs must be of shape (n_trials, 2): start and stop, seconds. Got {borders.shape}.")
         if not before >= 0:
@@ -222,10 +223,13 @@ class Events(Modality):
 
     def _cut(self, parent: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Self:
         lo, hi = np.empty(len(parent), dtype=np.int64), np.empty(len(parent), dtype=np.int64)
+        first, last = start - ROUNDING, np.where(stop < self.t_stop[parent], stop - ROUNDING, np.inf)
         for block, trial in enumerate(parent):
             mine = self.times[self.ptr[trial] : self.ptr[trial + 1]]
-            lo[block], hi[block] = self.ptr[trial] + np.searchsorted(mine, [start[block], stop[block]])
+            lo[block], hi[block] = self.ptr[trial] + np.searchsorted(mine, [first[block], last[block]])
         begin, end = np.maximum(start, self.t_start[parent]), np.minimum(stop, self.t_stop[parent])
+        some = hi > lo
+        begin[some] = np.minimum(begin[some], self.times[lo[some]])
         return self._gather(concatenated_ranges(lo, hi - lo), hi - lo, begin, end)
 
     def _gather(self, events: np.ndarray, lengths: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Self:
@@ -247,7 +251,8 @@ class Events(Modality):
         Returns
         -------
         ndarray of shape (n_bins, n_names)
-            NaN in bins that reach beyond the time in which events were looked for.
+            NaN in bins that reach beyond the time in which events were looked for. An event at its very end is in the
+            last bin.
 
         Raises
         ------
@@ -265,6 +270,10 @@ class Events(Modality):
         width, n_bins = binned.bin_width, np.diff(binned.ptr)
         trial = np.repeat(np.arange(len(self)), np.diff(self.ptr))
         tick = np.floor((self.times - binned.t_start[trial]) / width + TOLERANCE).astype(np.int64)
+        # An event within the tolerance of the trial's end, or at the end of all that was looked at, has no next bin.
+        end = binned.t_start[trial] + n_bins[trial] * width
+        in_time = (self.times < end - ROUNDING) | (self.times >= self.t_stop[trial] - ROUNDING)
+        tick -= (tick == n_bins[trial]) & in_time
         inside = (tick >= 0) & (tick < n_bins[trial])
         cell = (binned.ptr[trial] + tick)[inside] * len(self.names) + self.labels[inside]
         counts = np.bincount(cell, minlength=binned.n_bins * len(self.names)).astype(np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -192,6 +193,8 @@ def read_input(
     -----
     NonIntegerCountsWarning
         If counts were rounded.
+    UserWarning
+        If y of shape (n_trials, d) has as many columns as trials have bins: it may be meant as one value a bin.
 
     Examples
     --------
@@ -290,6 +293,11 @@ def _read_modalities(y: Any, binned: BinnedSpikes, layout: Layout) -> Modalities
         raise TypeError("y must be Modalities, a Video, a TimeSeries or an array. Got a dict; use Modalities(**y).")
     if isinstance(y, (SpikeTrains, Recording)):
         raise TypeError(f"y must be the stimuli or behaviour. Got {type(y).__name__}, which belongs in X.")
+    if isinstance(y, (list, tuple)) and len({len(row) for row in y if isinstance(row, (list, np.ndarray))}) > 1:
+        raise ValueError(
+            "y is a list of arrays of different lengths. Where it has one value a bin, use "
+            "TimeSeries.from_lists(y, rate=1 / bin_width, t_start=spikes.t_start), which takes trials of any length."
+        )
     array = check_array(
         y, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite="allow-nan", input_name="y"
     )
@@ -312,6 +320,13 @@ def _series(y: np.ndarray, binned: BinnedSpikes, layout: Layout) -> TimeSeries:
             "row per trial."
         )
     if y.ndim <= 2:
+        if y.ndim == 2 and y.shape[1] > 1 and (lengths == y.shape[1]).all():
+            warnings.warn(
+                f"y of shape {y.shape} is read as {y.shape[1]} values of each trial, as many as its bins. If it has "
+                f"one value a bin, give y[:, :, None].",
+                UserWarning,
+                stacklevel=5,
+            )
         return TimeSeries(y, binned.t_start, np.arange(binned.n_trials + 1))
     if y.ndim != 3 or (lengths != y.shape[1]).any():
         raise ValueError(

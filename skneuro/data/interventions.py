@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from skneuro.data._validation import check_width
 from skneuro.data.spike_trains import SpikeTrains
 
 _BINS_AT_ONCE = 64
@@ -116,7 +117,8 @@ def read_interventions(
     TypeError
         If `clamp` is no SpikeTrains or `stimulate` no dict.
     ValueError
-        If a unit is unknown or named twice, a rate is negative, or `clamp` does not cover the trials.
+        If a unit is unknown or named twice, a rate is negative, or `clamp` does not cover the trials or was made of
+        counts in bins that do not fit into `bin_width`.
     """
     if clamp is None and silence is None and stimulate is None:
         return None
@@ -165,6 +167,7 @@ def _clamped_counts(clamp: SpikeTrains, t_start: np.ndarray, n_bins: np.ndarray,
         raise ValueError(f"clamp must have one trial, or one for each of the {n_trials} simulated. Got {len(clamp)}.")
     if clamp.observation is not None:
         raise ValueError("clamp must be observed all the time: what a unit did in a gap is not known.")
+    check_width(bin_width, "bin_width", clamp.resolution)
     row = np.arange(n_trials) if len(clamp) == n_trials else np.zeros(n_trials, dtype=np.int64)
     stop = t_start + n_bins * bin_width
     short = (clamp.t_start[row] > t_start + 1e-6) | (clamp.t_stop[row] < stop - 1e-6)

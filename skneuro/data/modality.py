@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from skneuro.data.binning import BinnedSpikes
 
 ROWS_AT_ONCE = 2**18
+# A standard deviation of less than this part of the largest value is the rounding of a constant (0.1 + 0.1 + 0.1).
+_ROUNDING = 1e-10
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class Modality(RowContainer, ABC):
 
     @abstractmethod
     def _cut(self, parent: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Self:
-        """Blocks [start, stop) of the trials `parent`."""
+        """Blocks [start, stop) of the trials `parent`; start is -inf for those that keep what was before a trial."""
 
     @property
     def _static(self) -> bool:
@@ -186,4 +188,12 @@ def known_moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n_known = np.maximum(sum((~np.isnan(values[part])).sum(0) for part in parts), 1) * np.ones(values.shape[1])
     mean = sum(np.nansum(values[part], 0, dtype=np.float64) for part in parts) / n_known
     sd = np.sqrt(sum(np.nansum((values[part] - mean) ** 2, 0) for part in parts) / n_known)
-    return mean, np.where(sd > 0, sd, 1.0)
+    largest = np.zeros(values.shape[1])
+    for part in parts:
+        largest = np.fmax(largest, np.fmax.reduce(np.abs(values[part]), axis=0, initial=0.0))
+    return mean, spread(sd, largest)
+
+
+def spread(sd: np.ndarray, largest: np.ndarray | float) -> np.ndarray:
+    """Standard deviations as they are divided by: 1 for a constant, whose largest absolute value is given."""
+    return np.where(sd > _ROUNDING * largest, sd, 1.0)

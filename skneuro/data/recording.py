@@ -182,6 +182,9 @@ class Recording(RowContainer):
     def cut(self, duration: float, context: float = 0.0) -> Self:
         """Cut every trial into consecutive blocks, spikes and modalities alike.
 
+        A block that begins with its trial keeps what modalities know from before it (`before` of `Events.from_times`);
+        of the others all know the past for the length of `context`, and a clip is kept as a whole.
+
         Parameters
         ----------
         duration : float, in seconds
@@ -208,6 +211,8 @@ class Recording(RowContainer):
         (2, 1)
         """
         parent, start, _, stop = block_edges(self.spikes, duration, context)
+        # What a modality knows from before a trial stays with the blocks that begin with it.
+        start = np.where(start <= self.spikes.t_start[parent], -np.inf, start)
         modalities = None
         if self.modalities is not None:
             modalities = Modalities(**{n: part._cut(parent, start, stop) for n, part in self.modalities.items()})

@@ -230,14 +230,28 @@ class TimeSeries(Modality):
         return new
 
     def _cut(self, parent: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Self:
-        """Samples of blocks [start, stop) of the trials `parent`, with one sample more on either side."""
+        """Samples of blocks [start, stop) of the trials `parent`, with one sample more on either side.
+
+        Where the last value is held, as many before the block as hold what is known when it begins.
+        """
+        since = self._known_since() if self.missing == "hold" else np.arange(len(self.timestamps))
         lo, hi = np.empty(len(parent), dtype=np.int64), np.empty(len(parent), dtype=np.int64)
         for block, trial in enumerate(parent):
             times = self.timestamps[self.ptr[trial] : self.ptr[trial + 1]]
             first, last = np.searchsorted(times, [start[block], stop[block]], side="left")
-            lo[block] = self.ptr[trial] + max(first - 1, 0)
+            lo[block] = since[self.ptr[trial] + first - 1] if first else self.ptr[trial]
             hi[block] = self.ptr[trial] + min(last + 1, len(times))
         return self._gather(concatenated_ranges(lo, hi - lo), hi - lo, self.interval[parent])
+
+    def _known_since(self) -> np.ndarray:
+        """For each sample, the earliest that holds what is known then: a column's last value, or the last whole one."""
+        trial_start = np.repeat(self.ptr[:-1], np.diff(self.ptr))
+        number = np.arange(len(self.timestamps))
+        since = number
+        for known in (*~np.isnan(self.values).T, ~np.isnan(self.values).any(1)):
+            last = np.maximum.accumulate(np.where(known, number, -1))
+            since = np.where(last >= trial_start, np.minimum(since, last), since)
+        return since
 
     def on_bins(self, binned: BinnedSpikes) -> np.ndarray:
         """Return the value in each bin: the mean of the samples in it, else the last sample before.

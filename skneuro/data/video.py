@@ -9,7 +9,7 @@ import numpy as np
 
 from skneuro.data._rows import frozen
 from skneuro.data._validation import TOLERANCE, as_times, check_width, per_trial
-from skneuro.data.modality import Modality, Samples
+from skneuro.data.modality import Modality, Samples, spread
 
 if TYPE_CHECKING:
     from skneuro.data.binning import BinnedSpikes
@@ -241,7 +241,9 @@ class Video(Modality):
         mean = sum(float(part.sum(dtype=np.float64)) for part in _parts(self.frames, shown)) / max(n_values, 1)
         from_mean = (np.subtract(part, mean, dtype=np.float64) for part in _parts(self.frames, shown))
         sd = np.sqrt(np.array([sum(float((part**2).sum()) for part in from_mean)]) / max(n_values, 1))
-        return np.array([mean]), np.where(sd > 0, sd, 1.0)
+        parts = _parts(self.frames, shown)
+        largest = max((max(float(part.max(initial=0)), -float(part.min(initial=0))) for part in parts), default=0.0)
+        return np.array([mean]), spread(sd, largest)
 
     def on_bins(self, binned: BinnedSpikes) -> np.ndarray:
         """Return the frame that was on at the centre of each bin.

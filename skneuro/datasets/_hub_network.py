@@ -152,15 +152,16 @@ def make_hub_network(
     shared = _draw_shared_input(setting, n_steps, (), shared_rng, stimulus_period)
     network = LeakyNetwork(wiring.weights, wiring.delay_steps, noise_sd=setting.noise_sd, n_copies=1, rng=noise_rng)
     network.run(drive, BURN_IN_STEPS)
+    drift_rng, sorting_rng, splitting_rng = fault_rng.spawn(3)  # how long the recording is changes none of them
     wander = None
     if rate_drift:
-        wander = rate_drift * ornstein_uhlenbeck(int(np.ceil(duration)) + 1, (n_cells,), DRIFT_TAU, 1.0, fault_rng)
+        wander = rate_drift * ornstein_uhlenbeck(int(np.ceil(duration)) + 1, (n_cells,), DRIFT_TAU, 1.0, drift_rng)
     steps, cells = network.run(drive, n_steps, _as_drive(shared, wiring.loadings, setting.shared_rate, wander))
-    sorting = sort_cells(n_units, n_merged, n_split, fault_rng)
+    sorting = sort_cells(n_units, n_merged, n_split, sorting_rng)
     kept = np.flatnonzero(cells < n_recorded)
     if dead_time:
         kept = kept[heard((steps[kept] + 0.5) * TIME_STEP, dead_time)]
-    units = units_of_spikes(cells[kept], sorting, fault_rng)
+    units = units_of_spikes(cells[kept], sorting, splitting_rng)
     times = (steps[kept] + 0.5) * TIME_STEP
     return _bunch(times, units, sorting, duration, level, wiring, targets, drive, shared)
 

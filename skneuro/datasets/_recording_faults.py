@@ -77,9 +77,9 @@ def units_of_spikes(cells: np.ndarray, sorting: Sorting, rng: np.random.Generato
     for number in range(len(sorting.members) - 1, -1, -1):  # of a split cell's two units the first stays
         unit[sorting.members[number]] = number
     result = unit[cells]
-    for first, second in sorting.split:
-        other = (result == first) & (rng.random(len(result)) < 0.5)
-        result[other] = second
+    second = rng.random(len(result)) < 0.5  # one draw a spike: further spikes leave those before as they are
+    for one, other in sorting.split:
+        result[(result == one) & second] = other
     return result
 
 

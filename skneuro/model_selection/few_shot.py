@@ -168,7 +168,8 @@ def labelled_trials(size: np.ndarray, fraction: float, seed: int, kind: str) -> 
     wanted = fraction * stop[-1]
     begin = rng.uniform(0, stop[-1] - wanted)
     first = int(np.searchsorted(stop, begin))
-    last = int(np.searchsorted(stop, stop[first] - size[first] + wanted))
+    # A share that ends with a trial must not take the next one because sums are rounded.
+    last = int(np.searchsorted(stop, stop[first] - size[first] + wanted - 1e-9 * stop[-1]))
     return np.arange(first, min(max(last, first) + 1, len(size)))
 
 

@@ -102,7 +102,7 @@ class CalciumEvents(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         TypeError
             If X is not a `TimeSeries`.
         ValueError
-            If samples are missing or unevenly spaced, or trials have fewer than three frames.
+            If samples are missing or unevenly spaced, trials differ in frame rate, or have fewer than three frames.
         """
         interval = _frame_interval(X)
         check_n_features(self, X.shape[1], reset=True)
@@ -199,13 +199,25 @@ def _frame_interval(X: Any) -> float:
             f"The fluorescence is NaN in {np.isnan(X.values).any(axis=1).sum()} frames. Interpolate short holes, or "
             f"cut the trials there."
         )
-    interval = float(np.median(X.interval))
+    first, steps = X.ptr[:-1], np.diff(X.ptr) - 1
+    # Of whole trials, not the median of single steps: rounding of timestamps would add up from frame to frame.
+    interval = float((X.timestamps[X.ptr[1:] - 1] - X.timestamps[first]).sum() / steps.sum())
     step = np.diff(X.timestamps)
     step = np.delete(step, X.ptr[1:-1] - 1)
     if (np.abs(step - interval) > 0.01 * interval).any():
         raise ValueError(
             f"Frames must come at equal intervals. They lie {step.min():.4g} to {step.max():.4g} s apart; resample the "
             f"traces, or cut the trials where frames were dropped."
+        )
+    # Events lie on a grid from a trial's second frame on, see `transform`.
+    number = np.arange(len(X.timestamps)) - np.repeat(first, steps + 1) - 1
+    off = X.timestamps - np.repeat(X.timestamps[first + 1], steps + 1) - number * interval
+    if (np.abs(off) > 0.5 * interval).any():
+        trial = int(np.searchsorted(X.ptr, np.abs(off).argmax(), side="right")) - 1
+        raise ValueError(
+            f"Frames must come at equal intervals, the same in all trials. With one frame every {interval:.6g} s, "
+            f"those of trial {trial} are up to {np.abs(off).max():.3g} s off; resample the traces, cut the trials into "
+            f"shorter ones, or infer the events of trials with another frame rate by themselves."
         )
     return interval
 

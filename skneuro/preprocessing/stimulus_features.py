@@ -19,9 +19,12 @@ from skneuro._sklearn_compat import (
     fit_context,
 )
 from skneuro.data import Modalities, Recording, TimeSeries, Video
+from skneuro.data._rows import concatenated_ranges
 from skneuro.preprocessing._frame_features import KINDS, cropped_and_resized
 
 __all__ = ["StimulusFeatures"]
+
+_HELD = 1.4  # frame intervals; a `TimeSeries` takes a step of more than 1.5 for a hole
 
 
 class StimulusFeatures(TransformerMixin, BaseEstimator):
@@ -184,7 +187,8 @@ class StimulusFeatures(TransformerMixin, BaseEstimator):
         Returns
         -------
         TimeSeries, Recording or ndarray of shape (n_frames, n_features)
-            A series with one sample a frame; the recording with the series in the place of its video; or a table.
+            A series with one sample a frame, and one more for each frame interval that a frame is held; the recording
+            with the series in the place of its video; or a table.
 
         Raises
         ------
@@ -221,16 +225,21 @@ class StimulusFeatures(TransformerMixin, BaseEstimator):
         return np.array([name for part in self._parts for name in part.names()], dtype=object)
 
     def _series(self, video: Video) -> TimeSeries:
-        n_clips, n_frames = video.timestamps.shape
+        n_frames = video.timestamps.shape[1]
         shape = video.frames.shape[2:]
-        features = np.zeros((n_clips, n_frames, self._n_features_out))
+        features, held = {}, {}
         for clip in np.unique(video.index):
             grey = self._grey(video.frames[clip].reshape(n_frames, -1), shape)
             features[clip] = self._features(grey, video.timestamps[clip])
-        times = video.timestamps[video.index] + video.t_start[:, None]
-        values = features[video.index].reshape(-1, self._n_features_out)
-        ptr = np.arange(len(video.index) + 1) * n_frames
-        return TimeSeries(values, times.ravel(), ptr, names=self.get_feature_names_out().tolist())
+            held[clip] = _held(video.timestamps[clip])
+        times = [held[clip][0] + start for clip, start in zip(video.index, video.t_start, strict=True)]
+        values = [features[clip][held[clip][1]] for clip in video.index]
+        return TimeSeries(
+            np.concatenate([np.empty((0, self._n_features_out)), *values]),
+            np.concatenate([np.empty(0), *times]),
+            np.cumsum([0, *map(len, times)]),
+            names=self.get_feature_names_out().tolist(),
+        )
 
     def _features(self, frames: np.ndarray, times: np.ndarray) -> np.ndarray:
         return np.column_stack([part.transform(frames, times) for part in self._parts])
@@ -267,6 +276,23 @@ class StimulusFeatures(TransformerMixin, BaseEstimator):
                 problems.append(f"{name!r} must be positive, got {getattr(self, name)!r}")
         if problems:
             raise InvalidParameterError("StimulusFeatures: " + "; ".join(problems) + ".")
+
+
+def _held(onset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Times of samples, and the frame of each: a frame that is held is sampled again, so that no hole is left."""
+    times, frame = onset, np.arange(len(onset))
+    if len(onset) < 2:
+        return times, frame
+    off = onset[-1] + np.median(np.diff(onset))
+    while True:  # more samples may shorten the median interval, by which a `TimeSeries` tells holes
+        interval = np.median(np.diff(times))
+        step = np.diff(times, append=off)
+        n_more = np.where(step > _HELD * interval, np.ceil(step / interval - 1.25), 0).astype(np.int64)
+        if not n_more.any():
+            return times, frame
+        sample = np.repeat(np.arange(len(times)), n_more + 1)
+        number = concatenated_ranges(np.zeros(len(times)), n_more + 1)
+        times, frame = times[sample] + number * interval, frame[sample]
 
 
 def _video_of(X: Any) -> tuple[str | None, Video | None]:

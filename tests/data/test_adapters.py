@@ -106,6 +106,8 @@ class TestUnitsTable:
     def test_without_either_the_end_is_unknown(self):
         with pytest.raises(ValueError, match="obs_intervals"):
             as_spike_trains(units_table())
+        with pytest.raises(ValueError, match="without any obs_intervals"):
+            as_spike_trains(units_table(obs_intervals=[[], [], []]))
 
 
 class TestPynapple:
@@ -199,6 +201,20 @@ class TestNeo:
         assert as_spike_trains(plain).unit_ids.tolist() == [0, 1]
         named = [self.train(neo, [0.1], name="x"), self.train(neo, [0.2], name="y")]
         assert as_spike_trains(named).unit_ids.tolist() == ["x", "y"]
+
+    def test_trains_are_told_apart_in_the_same_way_in_all_segments(self, neo):
+        def segments(*parts):
+            return [self.segment(neo, [self.train(neo, [0.1], **named) for named in part]) for part in parts]
+
+        named = [{"name": "a"}, {"name": "b"}]
+        both = [{"name": "a", "unit": 7}, {"name": "b", "unit": 8}]
+        assert as_spike_trains(segments(both, named)).unit_ids.tolist() == ["a", "b"]
+        assert as_spike_trains(segments(named, named[1:])).unit_ids.tolist() == ["a", "b"]
+        assert as_spike_trains(segments([{}, {}], [{}, {}])).unit_ids.tolist() == [0, 1]
+        with pytest.raises(ValueError, match="some segments are told apart by 'name', those of others are not"):
+            as_spike_trains(segments(named, [{}, {}]))
+        with pytest.raises(ValueError, match=r"segments have \[2, 1\] of them. Annotate every train"):
+            as_spike_trains(segments([{}, {}], [{}]))
 
     def test_nothing_in_it(self, neo):
         with pytest.raises(ValueError, match="no spike trains"):

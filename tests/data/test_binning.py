@@ -90,6 +90,16 @@ def test_a_time_on_a_border_belongs_to_the_bin_that_begins_there(tick, bin_width
     assert spikes.bin(bin_width).counts.indptr.searchsorted(1) - 1 == tick
 
 
+def test_times_since_1970_are_refused_because_their_rounding_is_no_longer_small():
+    since_1970 = 1.7e9 + np.array([0.1, 0.2])
+    spikes = SpikeTrains.from_events(since_1970, [0, 0], epochs=[(1.7e9, 1.7e9 + 1.0)])
+    with pytest.raises(ValueError, match=r"known to 2e-07 s only, too coarse for bins of 0.01 s.*session's start"):
+        spikes.bin(0.01)
+    ticks = np.sort(np.random.default_rng(0).choice(100_000, 5000, replace=False))
+    late = SpikeTrains.from_events(1e6 + 1e-4 * ticks, np.zeros(5000, int), epochs=[(1e6, 1e6 + 10.0)])
+    np.testing.assert_array_equal(late.bin(0.001).dense()[:, 0], np.bincount(ticks // 10, minlength=10_000))
+
+
 def test_69999999_is_bin_7():
     spikes = SpikeTrains([6.9999999, 7.0, 7.9], [0, 0, 0], [0, 3], 0.0, 10.0)
     assert np.flatnonzero(spikes.bin(1.0).dense()[:, 0]).tolist() == [7]

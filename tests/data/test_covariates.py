@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skneuro.data import Covariates, SpikeTrains
+from skneuro.data import Covariates, SpikeTrains, TimeSeries, Video
 
 
 def test_numbers_stay_and_categories_become_columns():
@@ -32,6 +32,21 @@ def test_a_trial_with_a_missing_value_knows_nothing():
 
 
 @pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pd.array([1, None, 2], dtype="Int64"), [[1], [np.nan], [2]]),
+        (pd.array([0.5, None], dtype="Float64"), [[0.5], [np.nan]]),
+        (pd.array([True, None, False], dtype="boolean"), [[0, 1], [np.nan] * 2, [1, 0]]),
+        (pd.array(["left", None], dtype="string"), [[1], [np.nan]]),
+        (pd.Categorical(["left", None]), [[1], [np.nan]]),
+    ],
+)
+def test_what_pandas_calls_missing_is_missing(column, expected):
+    for table in (pd.DataFrame({"x": column}), {"x": column}):
+        np.testing.assert_array_equal(Covariates(table).values, expected)
+
+
+@pytest.mark.parametrize(
     ("make", "error", "message"),
     [
         (lambda: Covariates([0.1, 0.2]), TypeError, r"DataFrame or a dict.*Covariates\({'contrast': array}\)"),
@@ -47,3 +62,18 @@ def test_a_trial_with_a_missing_value_knows_nothing():
 def test_what_are_no_covariates(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("constant", [0.1, 0.3, 1.1, -0.7])
+@pytest.mark.parametrize("n_trials", [3, 6, 10, 100, 1000])
+def test_the_rounding_of_a_constant_is_no_spread(constant, n_trials):
+    values = [constant] * n_trials
+    assert Covariates({"contrast": values}).moments()[1].tolist() == [1.0]
+    assert TimeSeries.from_lists([[*values, np.nan]], rate=10.0).moments()[1].tolist() == [1.0]
+    for dtype in (np.float64, np.float32):
+        frames = np.full((1, n_trials, 2, 2), constant, dtype=dtype)
+        assert Video(frames, fps=10.0).moments()[1].tolist() == [1.0]
+
+
+def test_a_small_spread_is_one():
+    assert Covariates({"time": [1e6, 1e6 + 0.002]}).moments()[1] == pytest.approx(0.001)

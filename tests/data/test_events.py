@@ -1,6 +1,7 @@
 """Facts about events: each keeps its trial, its label and its time, however the trials are picked and cut."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +56,33 @@ def test_events_of_a_session_go_to_the_epochs_that_hold_them():
     np.testing.assert_allclose(events.t_start, [-0.3, 0.7])
 
 
+def test_epochs_come_as_tables_whose_columns_have_names():
+    table = pd.DataFrame({"stop_time": [1.0, 2.0], "start_time": [0.0, 1.0], "rewarded": [True, False]})
+    assert as_sets(Events.from_times({"lick": [0.5, 1.5]}, table)) == [[("lick", 0.5)], [("lick", 1.5)]]
+
+
+def test_an_event_at_the_very_end_is_in_the_last_bin_of_its_trial():
+    events = Events.from_lists([{"lick": [0.2, 0.4]}], 0.0, 0.4)
+    binned = silent(1, 0.4).bin(0.1)
+    assert events.on_bins(binned).ravel().tolist() == [0, 0, 1, 1]
+    assert Events.from_lists([{"lick": [0.4 - 1e-8]}], 0.0, 1.0).on_bins(binned).ravel().tolist() == [0, 0, 0, 1]
+    assert Events.from_lists([{"lick": [0.4]}], 0.0, 1.0).on_bins(binned).ravel().tolist() == [0, 0, 0, 0]
+    blocks = Recording(silent(1, 0.4), Modalities(events=events)).cut(0.2)
+    assert blocks.modalities["events"].on_bins(blocks.spikes.bin(0.1)).ravel().tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("duration", [0.1, 0.3, 0.7, 1.1])
+def test_events_at_borders_of_blocks_are_in_the_bin_that_begins_there(duration):
+    events = Events.from_lists([{"lick": np.arange(0, 50, 0.1).round(1)}], 0.0, 50.0)
+    spikes = silent(1, 50.0)
+    blocks = Recording(spikes, Modalities(events=events)).cut(duration)
+    found = blocks.modalities["events"].on_bins(blocks.spikes.bin(0.1)).ravel()
+    np.testing.assert_array_equal(found, events.on_bins(spikes.bin(0.1)).ravel())
+    part = blocks.modalities["events"]
+    again = Events(part.times, part.labels, part.ptr, part.t_start, part.t_stop, names=part.names)
+    assert again == part  # every event lies in its block
+
+
 def test_nobody_looked_for_events_outside_their_span():
     events = Events.from_lists([{"lick": [0.3]}], 0.2, 0.6)
     found = events.on_bins(silent(1).bin(0.2)).ravel()
@@ -81,7 +109,7 @@ def test_nobody_looked_for_events_outside_their_span():
         (lambda: Events([], [], [0], [], [], names="lick"), ValueError, "names must be different strings"),
         (lambda: Events([], [], [0], [], [], names=["a", "a"]), ValueError, "names must be different strings"),
         (lambda: Events.from_times([0.1], [[0, 1]]), TypeError, "dict of name to times. Got list"),
-        (lambda: Events.from_times({"lick": [0.1]}, [0, 1]), ValueError, r"epochs must be of shape \(n_trials, 2\)"),
+        (lambda: Events.from_times({"lick": [0.1]}, [0, 1, 2]), ValueError, r"epochs must be of shape \(n_trials, 2\)"),
         (lambda: Events.from_times({"lick": [0.1]}, [[0, 1]], before=-1), ValueError, "before must be at least 0"),
     ],
 )

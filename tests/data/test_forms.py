@@ -128,7 +128,7 @@ def test_bins_that_were_not_observed_are_masked_and_not_zero():
     np.testing.assert_array_equal(ragged.bin(0.1).mask(), own)
     with pytest.raises(ValueError, match="must be 0 in bins that were not observed"):
         SpikeTrains.from_counts(counts, 0.1, observed=np.array([False, True, True, True]))
-    with pytest.raises(ValueError, match="one entry per bin"):
+    with pytest.raises(ValueError, match="shape of counts or of its bins"):
         SpikeTrains.from_counts(counts, 0.1, observed=np.array([False, True]))
 
 
@@ -243,3 +243,26 @@ def test_only_containers_of_the_same_units_are_put_together():
     named = SpikeTrains.from_lists([[[0.1]]], 0.0, 1.0, unit_ids=[1], trial_ids=["x"])
     with pytest.raises(ValueError, match="all ints or all strings"):
         SpikeTrains.concatenate([a, named])
+
+
+def test_a_transposed_mask_is_refused_and_every_form_of_a_right_one_taken():
+    counts = np.zeros((2, 4, 2), int)
+    own = np.ones(counts.shape, bool)
+    own[1, 2:, 1] = False
+    for form in (counts, list(counts)):
+        for mask in (own, list(own), own.reshape(8, 2)):
+            np.testing.assert_array_equal(
+                SpikeTrains.from_counts(form, 1.0, observed=mask).bin(1.0).mask(), own.reshape(8, 2)
+            )
+        assert SpikeTrains.from_counts(form, 1.0, observed=own[:, :, 1]).bin(1.0).mask().sum() == 12
+        for wrong in (own.transpose(1, 0, 2), own.transpose(0, 2, 1), own.reshape(8, 2).T, own.ravel()):
+            with pytest.raises(ValueError, match="shape of counts or of its bins.*transpose a mask"):
+                SpikeTrains.from_counts(form, 1.0, observed=wrong)
+    with pytest.raises(ValueError, match=r"1 trials of \[4\] bins, and 2 units. Got shape \(2, 4\); transpose"):
+        SpikeTrains.from_counts(counts[0], 1.0, observed=own[1].T)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "uint32", "uint64", "int16", "int64"])
+def test_labels_of_every_kind_of_integer_are_unit_ids(kind):
+    spikes = SpikeTrains.from_events([0.1, 0.2], np.array([5, 3], kind), epochs=[(0.0, 1.0)])
+    assert spikes.unit_ids.tolist() == [3, 5] and spikes.units.tolist() == [1, 0]

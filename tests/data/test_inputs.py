@@ -1,5 +1,7 @@
 """Any legal X and y say the same; everything else is refused with the call that converts it."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -134,6 +136,28 @@ def test_y_of_trials_is_a_row_per_bin_or_constant():
             read_input(X, np.zeros(3), bin_width=0.1)
         with pytest.raises(ValueError, match="n_trials, n_bins, d"):
             read_input(X, np.zeros((2, 4, 1)), bin_width=0.1)
+
+
+def test_arrays_of_trials_of_different_lengths_name_the_call_that_takes_them():
+    spikes = SpikeTrains.from_lists([[[0.1]], [[0.1]]], 0.0, [1.0, 1.2])
+    y = [np.arange(10.0), np.arange(12.0)]
+    for given in (y, tuple(y), [list(row) for row in y]):
+        with pytest.raises(ValueError, match=r"TimeSeries.from_lists\(y, rate=1 / bin_width, t_start=spikes.t_start\)"):
+            read_input(spikes, given, bin_width=0.1)
+    given = read_input(spikes, TimeSeries.from_lists(y, rate=1 / 0.1, t_start=spikes.t_start), bin_width=0.1)
+    np.testing.assert_array_equal(given.modalities["stimulus"].on_bins(given.spikes)[:, 0], np.concatenate(y))
+
+
+def test_as_many_columns_as_bins_may_be_meant_as_one_value_a_bin():
+    y = np.zeros((2, 3))
+    for X in (COUNTS, SpikeTrains.from_counts(COUNTS, 0.1)):
+        with pytest.warns(UserWarning, match=r"read as 3 values of each trial, as many as its bins.*y\[:, :, None\]"):
+            read_input(X, y, bin_width=0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for y in (np.zeros((2, 2)), np.zeros((2, 3, 1))):
+            read_input(COUNTS, y, bin_width=0.1)
+        read_input(COUNTS[:, :1], np.zeros((2, 1)), bin_width=0.1)
 
 
 def test_nan_in_y_is_missing_and_infinity_is_refused():

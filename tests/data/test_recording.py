@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries, Video
+from skneuro.data import Events, Modalities, Pulses, Recording, SpikeTrains, TimeSeries, Video
 from skneuro.exceptions import IncompatibleModalityError
 
 
@@ -94,6 +94,43 @@ def test_blocks_carry_their_part_of_every_modality():
         everything = spikes.bin(0.1)
         np.testing.assert_array_equal(blocks.modalities["speed"].on_bins(binned), speed.on_bins(everything)[row])
         np.testing.assert_array_equal(blocks.modalities["video"].on_bins(binned), video.on_bins(everything)[row])
+
+
+def test_a_block_that_holds_what_is_known_from_long_before_it():
+    """Speed is lost for seconds, and pupil sooner than it: in a later block both are still held."""
+    speed = np.r_[np.arange(20.0), np.full(40, np.nan), np.arange(20.0)]
+    pupil = np.r_[np.arange(10.0), np.full(60, np.nan), np.arange(10.0)]
+    held = TimeSeries.from_lists([np.column_stack([speed, pupil])], rate=10.0, missing="hold")
+    spikes = SpikeTrains([0.1], [0], [0, 1], 0.0, 8.0)
+    for context in (0.0, 0.5):
+        blocks = Recording(spikes, Modalities(held=held)).cut(2.0, context=context)
+        binned = blocks.spikes.bin(0.5)
+        scored = binned.mask()[:, 0]
+        expected = held.on_bins(spikes.bin(0.5))
+        np.testing.assert_array_equal(blocks.modalities["held"].on_bins(binned)[scored], expected)
+        last = blocks[2].modalities["held"].samples(blocks.spikes[2:3].bin(0.1))
+        assert last.values[-1].tolist() == [9.0, 9.0]  # the last that is known of both
+
+
+def test_blocks_that_begin_a_trial_keep_what_was_known_before_it():
+    spikes = SpikeTrains.from_lists([[[1.5]]], 1.0, 3.0)
+    recording = Recording(
+        spikes,
+        Modalities(
+            cue=Events.from_times({"cue": [0.9, 1.2]}, [[1.0, 3.0]], before=0.5),
+            light=Pulses.from_table({"onset": [0.7], "duration": [0.1]}, [[1.0, 3.0]], before=0.5),
+            speed=TimeSeries.from_lists([np.arange(31.0)], rate=10.0),
+        ),
+    )
+    for context, n_kept in ((0.0, 1), (1.0, 2)):
+        blocks = recording.cut(1.0, context=context).modalities
+        for block in blocks[:n_kept]:
+            assert block["cue"].times.tolist() == [0.9, 1.2]
+            assert block["cue"].t_start == block["light"].t_start == 0.5
+            assert block["light"].onset.tolist() == [0.7]
+            assert block["speed"].timestamps[0] == 0.0
+    whole = recording.cut(2.0).modalities
+    assert whole["cue"] == recording.modalities["cue"] and whole["light"] == recording.modalities["light"]
 
 
 def test_a_recording_without_modalities_is_legal():

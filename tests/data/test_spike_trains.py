@@ -154,6 +154,18 @@ def test_blocks_tile_their_trials(spikes, duration):
     SpikeTrains(blocks.times, blocks.units, blocks.ptr, blocks.t_start, blocks.t_stop, unit_ids=blocks.unit_ids)
 
 
+@pytest.mark.parametrize("duration", [0.1, 0.3, 0.7, 1.1])
+@pytest.mark.parametrize("context", [0.0, 0.2])
+def test_spikes_on_the_borders_of_blocks_are_in_the_bins_that_they_are_in_without_blocks(duration, context):
+    """0.3 is less than 3 * 0.1."""
+    spikes = flat(np.arange(0, 100, 0.1).round(1), t_stop=100.0)
+    blocks = spikes.cut(duration, context=context)
+    binned = blocks.bin(0.1)
+    scored = binned.mask().ravel()
+    np.testing.assert_array_equal(binned.dense()[scored], spikes.bin(0.1).dense())
+    SpikeTrains(blocks.times, blocks.units, blocks.ptr, blocks.t_start, blocks.t_stop)  # every spike lies in its block
+
+
 @given(spikes=st.from_type(SpikeTrains), context=st.sampled_from([0.1, 0.4, 3.0]))
 def test_context_of_a_block_is_its_past_and_is_scored_once(spikes, context):
     blocks = spikes.cut(0.5, context=context)

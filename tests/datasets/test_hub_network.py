@@ -50,6 +50,17 @@ def test_a_longer_recording_continues_a_shorter_one(level):
     assert np.all(long.spikes.times[n:] >= 1.3)
 
 
+@pytest.mark.parametrize(
+    "faults", [{"n_split": 2}, {"rate_drift": 1.0, "n_merged": 2, "n_split": 2}, {"dead_time": 1e-3, "n_split": 1}]
+)
+def test_a_longer_recording_with_faults_continues_a_shorter_one(faults):
+    short, long = (make_hub_network(10, duration, random_state=1, **faults) for duration in (1.3, 3.5))
+    n = short.spikes.n_spikes
+    assert np.array_equal(short.spikes.times, long.spikes.times[:n])
+    assert np.array_equal(short.spikes.units, long.spikes.units[:n])
+    np.testing.assert_array_equal(short.weights, long.weights)
+
+
 def test_every_kind_of_random_state_is_taken_and_the_global_one_left_alone():
     np.random.seed(0)  # noqa: NPY002 the point is that this state stays as it is
     before = np.random.get_state()[1].copy()  # noqa: NPY002

@@ -162,6 +162,7 @@ def test_stimuli_go_on_where_the_history_ends(spikes):
         ({"clamp": [[0.1]]}, TypeError, "clamp must be SpikeTrains"),
         ({"clamp": SpikeTrains.from_lists([[[0.1]]], 0.0, 9.0, unit_ids=["z"])}, ValueError, "clamp names units"),
         ({"clamp": SpikeTrains.from_lists([[[0.1]]], 0.0, 0.5, unit_ids=["a"])}, ValueError, "clamp must cover"),
+        ({"clamp": SpikeTrains.from_counts(np.ones((9, 1)), 0.7, unit_ids=["a"])}, ValueError, "in bins of 0.7 s"),
         ({"history": [[0.1]]}, TypeError, "history must be SpikeTrains"),
         ({"history": SpikeTrains.from_lists([[[0.1]]], 0.0, 9.0, unit_ids=["a"])}, ValueError, "units seen in fit"),
         ({"duration": -1.0}, ValueError, "positive"),

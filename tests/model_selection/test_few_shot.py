@@ -87,6 +87,12 @@ def test_labelled_trials_are_about_the_share_and_depend_on_the_seed(fraction, ki
     assert labelled_trials(size, 1, 0, kind).tolist() == list(range(250))
 
 
+@pytest.mark.parametrize(("size", "n", "fraction"), [(1.0, 80, 0.1), (0.7, 80, 0.1), (0.05, 415, 0.2)])
+def test_a_share_of_whole_trials_is_as_many_trials(size, n, fraction):
+    drawn = {len(labelled_trials(np.full(n, size), fraction, seed, "block")) for seed in range(200)}
+    assert drawn == {round(fraction * n)}
+
+
 def test_random_labels_of_a_smaller_share_are_among_those_of_a_larger():
     size = np.random.default_rng(0).uniform(1, 10, 60)
     few, more = (labelled_trials(size, fraction, 3, "random") for fraction in (0.1, 0.4))

@@ -48,6 +48,30 @@ def test_large_events_are_found_where_they_are(world, method):
     assert (found & ~events[:, 1:]).sum() < 0.03 * events.sum()
 
 
+@pytest.mark.parametrize(("rate", "decimals"), [(30.0, 4), (30.98, 4), (7.77, 3)])
+def test_half_an_hour_of_rounded_timestamps_leaves_events_in_their_frames(rate, decimals):
+    """One frame every 33.333 ms, written as 33.3 ms, would be seconds off in the end."""
+    times = np.round(np.arange(int(1800 * rate)) / rate, decimals)
+    trace = 0.02 * np.random.default_rng(0).standard_normal(len(times))
+    at = [100, len(times) // 2, len(times) - 200]
+    for frame in at:
+        trace[frame:] += np.exp(-np.arange(len(times) - frame) / 20)
+    dff = TimeSeries(trace, times, [0, len(times)])
+    found = CalciumEvents(threshold=12.0, decay=20 / rate).fit_transform(dff).times
+    np.testing.assert_allclose(found, times[at] + 0.5 / rate, atol=0.1 / rate)
+
+
+def test_a_clock_that_runs_off_a_regular_one_is_refused():
+    trace = 0.02 * np.random.default_rng(0).standard_normal(4000)
+    steps = np.where(np.arange(4000) < 2000, 0.1, 0.1008)
+    with pytest.raises(ValueError, match=r"the same in all trials.*of trial 0 are up to .* s off; resample"):
+        CalciumEvents().fit(TimeSeries.from_lists([trace], timestamps=[np.cumsum(steps)]))
+    with pytest.raises(ValueError, match=r"of trial . are up to .*by themselves"):
+        CalciumEvents().fit(TimeSeries.from_lists([trace, trace[:200]], timestamps=[
+            np.arange(4000) * 0.1, np.arange(200) * 0.1008,
+        ]))  # fmt: skip
+
+
 def test_the_label_says_who_looks_ahead_and_how_far(world):
     pytest.importorskip("oasis")
     _, series = world

@@ -92,6 +92,24 @@ def test_a_video_becomes_a_series_that_is_the_same_for_repeats():
     np.testing.assert_allclose(series[1].values, by_table)
 
 
+@pytest.mark.parametrize(
+    "onsets",
+    [
+        [0.0, 0.1, 0.2, 0.5, 0.6],  # two frames were dropped
+        [0.0, 0.1, 0.2, 0.35, 0.6],
+        [0.0, 0.05, 0.2, 1.3, 1.4],
+        [0.0, 0.3, 0.4, 0.5, 0.8],
+    ],
+)
+def test_a_frame_that_is_held_keeps_its_features_until_the_next(onsets):
+    frames = np.arange(5.0)[None, :, None, None] * np.ones((1, 5, 4, 4))
+    video = Video(frames, timestamps=onsets, index=[0, 0], t_start=[0.0, 0.7])
+    binned = SpikeTrains.from_lists([[[]], [[]]], [0.0, 0.7], [2.0, 2.7]).bin(0.05)
+    found = StimulusFeatures(["luminance"]).fit_transform(video).on_bins(binned).ravel()
+    shown = video.on_bins(binned)
+    np.testing.assert_array_equal(found, np.where(shown < 0, np.nan, shown))
+
+
 def test_a_pipeline_of_a_recording_gives_the_model_features_for_frames():
     rng = np.random.default_rng(0)
     video = Video(rng.random((2, 11, 6, 6)), 10.0, index=[0, 1, 0, 1])
