@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -77,6 +79,23 @@ def warn_of_lookahead(inp: ModelInput) -> None:
             AcausalEventsWarning,
             stacklevel=3,
         )
+
+
+@contextmanager
+def as_before_on_failure(estimator: Any, *, but: tuple[type[BaseException], ...] = ()) -> Iterator[None]:
+    """Put an estimator back as it was where its fit fails or is interrupted: what is half fitted gives wrong numbers.
+
+    Errors of the kinds `but` leave it as they find it.
+    """
+    before = dict(vars(estimator))
+    try:
+        yield
+    except but:
+        raise
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 class SpikeModel(DensityMixin, BaseEstimator):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skneuro._base import as_before_on_failure
 from skneuro._sklearn_compat import Interval, StrOptions, fit_context
 from skneuro.baselines._baseline import HistoryBaseline
 from skneuro.baselines._features import (
@@ -211,29 +212,32 @@ class CoupledGLM(HistoryBaseline):
             If a unit did not converge in `max_iter` iterations.
         """
         alphas = self._candidates()
-        inp = self._read_training(X, y)
-        counts, mask = inp.spikes.dense(), inp.spikes.mask()
-        head = HEADS[self.counts].from_counts(counts, mask)
-        scale, stimulus = CountScale.from_counts(counts, mask), StimulusFeatures.from_input(inp)
-        self.scale_, self.stimulus_scale_ = scale.to_arrays(), stimulus.columns
-        self.kernels_ = lag_kernels(n_lags(self.history, self.bin_width), self.n_basis)
-        self.stimulus_kernels_ = lag_kernels(n_lags(self.stimulus_history, self.bin_width) + 1, self.n_basis)
-        problem = Problem(*self._design_and_penalty(inp), self._allowed(), counts, head)
-        train, held_out = held_out_bins(inp.spikes.ptr, self.validation_fraction, gap=len(self.kernels_))
-        settings: dict[str, Any] = {"max_iter": self.max_iter, "tol": self.tol}
-        alpha, start = np.full(len(scale.mean), alphas[len(alphas) // 2]), None
-        if len(alphas) > 1 and held_out.any():
-            alpha, start = choose_penalty(problem, mask & train[:, None], mask & held_out[:, None], alphas, **settings)
-        weights, converged = problem.solve(mask, alpha, start, **settings)
-        if not converged.all():
-            warnings.warn(
-                f"CoupledGLM: {(~converged).sum()} of {len(converged)} units did not converge in "
-                f"max_iter={self.max_iter} iterations. Raise max_iter, or alphas.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        head.clip_at(problem.log_intensity(weights))
-        self._keep(head, weights, alpha)
+        with as_before_on_failure(self):
+            inp = self._read_training(X, y)
+            counts, mask = inp.spikes.dense(), inp.spikes.mask()
+            head = HEADS[self.counts].from_counts(counts, mask)
+            scale, stimulus = CountScale.from_counts(counts, mask), StimulusFeatures.from_input(inp)
+            self.scale_, self.stimulus_scale_ = scale.to_arrays(), stimulus.columns
+            self.kernels_ = lag_kernels(n_lags(self.history, self.bin_width), self.n_basis)
+            self.stimulus_kernels_ = lag_kernels(n_lags(self.stimulus_history, self.bin_width) + 1, self.n_basis)
+            problem = Problem(*self._design_and_penalty(inp), self._allowed(), counts, head)
+            train, held_out = held_out_bins(inp.spikes.ptr, self.validation_fraction, gap=len(self.kernels_))
+            settings: dict[str, Any] = {"max_iter": self.max_iter, "tol": self.tol}
+            alpha, start = np.full(len(scale.mean), alphas[len(alphas) // 2]), None
+            if len(alphas) > 1 and held_out.any():
+                alpha, start = choose_penalty(
+                    problem, mask & train[:, None], mask & held_out[:, None], alphas, **settings
+                )
+            weights, converged = problem.solve(mask, alpha, start, **settings)
+            if not converged.all():
+                warnings.warn(
+                    f"CoupledGLM: {(~converged).sum()} of {len(converged)} units did not converge in "
+                    f"max_iter={self.max_iter} iterations. Raise max_iter, or alphas.",
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
+            head.clip_at(problem.log_intensity(weights))
+            self._keep(head, weights, alpha)
         return self
 
     def _candidates(self) -> np.ndarray:

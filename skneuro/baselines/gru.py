@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
+from skneuro._base import as_before_on_failure
 from skneuro._sklearn_compat import fit_context
 from skneuro._threads import torch_threads
 from skneuro.baselines._baseline import HistoryBaseline
@@ -226,33 +227,35 @@ class GRUModel(HistoryBaseline):
         NonFiniteLossError
             If the loss becomes NaN or infinite.
         """
-        inp = self._read_training(X, y)
-        counts, mask = inp.spikes.dense(), inp.spikes.mask()
-        head = HEADS[self.counts].from_counts(counts, mask)
-        scale, stimulus = CountScale.from_counts(counts, mask), StimulusFeatures.from_input(inp)
-        self.scale_, self.stimulus_scale_ = scale.to_arrays(), stimulus.columns
-        self.kernels_ = lag_kernels(max(1, n_lags(self.history, self.bin_width)), self.n_basis)
-        data = self._inputs().sequences(inp)
-        self.history_scale_ = float(data.history.std(axis=0).mean()) or 1.0
-        train, held_out = self._split(inp)
-        decays = weight_decays(self, inp.spikes.n_bins)
-        self.alpha_ = np.full(len(scale.mean), self.alpha) if self.alpha != "auto" else linear_penalties(self, X, y)
-        validate = held_out_score(data, head, null_log_likelihood(inp.spikes, self.base_rate_), held_out)
-        seeds = entropy(self.random_state).generate_state(2)
-        with torch_threads(self.n_threads):
-            found = []
-            for decay in decays if validate else decays[:1]:
-                found.append((decay, self._train(head, data, train, self.max_steps, decay, seeds, validate)))
-            self.weight_decay_, history = max(found, key=lambda one: max(one[1].validation))
-            self.loss_curve_ = np.array(history.loss)
-            self.validation_scores_ = np.array(history.validation)
-            self.n_iter_ = history.best_step
-            if self.refit and validate is not None:
-                history = self._train(head, data, np.ones_like(train), self.n_iter_, self.weight_decay_, seeds, None)
-            self.shape_ = history.weights.pop("shape").astype(np.float64)
-            self.weights_ = history.weights
-            head.clip_at(evaluate(self._network(), data)[0])
-        self.head_ = head.to_arrays()
+        with as_before_on_failure(self):
+            inp = self._read_training(X, y)
+            counts, mask = inp.spikes.dense(), inp.spikes.mask()
+            head = HEADS[self.counts].from_counts(counts, mask)
+            scale, stimulus = CountScale.from_counts(counts, mask), StimulusFeatures.from_input(inp)
+            self.scale_, self.stimulus_scale_ = scale.to_arrays(), stimulus.columns
+            self.kernels_ = lag_kernels(max(1, n_lags(self.history, self.bin_width)), self.n_basis)
+            data = self._inputs().sequences(inp)
+            self.history_scale_ = float(data.history.std(axis=0).mean()) or 1.0
+            train, held_out = self._split(inp)
+            decays = weight_decays(self, inp.spikes.n_bins)
+            self.alpha_ = np.full(len(scale.mean), self.alpha) if self.alpha != "auto" else linear_penalties(self, X, y)
+            validate = held_out_score(data, head, null_log_likelihood(inp.spikes, self.base_rate_), held_out)
+            seeds = entropy(self.random_state).generate_state(2)
+            with torch_threads(self.n_threads):
+                found = []
+                for decay in decays if validate else decays[:1]:
+                    found.append((decay, self._train(head, data, train, self.max_steps, decay, seeds, validate)))
+                self.weight_decay_, history = max(found, key=lambda one: max(one[1].validation))
+                self.loss_curve_ = np.array(history.loss)
+                self.validation_scores_ = np.array(history.validation)
+                self.n_iter_ = history.best_step
+                if self.refit and validate is not None:
+                    every, decay = np.ones_like(train), self.weight_decay_
+                    history = self._train(head, data, every, self.n_iter_, decay, seeds, None)
+                self.shape_ = history.weights.pop("shape").astype(np.float64)
+                self.weights_ = history.weights
+                head.clip_at(evaluate(self._network(), data)[0])
+            self.head_ = head.to_arrays()
         return self
 
     def _split(self, inp: ModelInput) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from skneuro._base import as_before_on_failure
 from skneuro._sklearn_compat import Interval, fit_context
 from skneuro.baselines._baseline import StaticBaseline
 from skneuro.baselines._heads import PoissonHead
@@ -81,7 +82,8 @@ class HomogeneousPoisson(StaticBaseline):
         ValueError
             If X holds no observed spike.
         """
-        self._read_training(X, y)
+        with as_before_on_failure(self):
+            self._read_training(X, y)
         return self
 
     def _cell_log_likelihood(self, inp: ModelInput, target: BinnedSpikes | None = None) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from skneuro._base import as_before_on_failure
 from skneuro._sklearn_compat import Interval, fit_context
 from skneuro.baselines._baseline import StaticBaseline
 from skneuro.baselines._heads import CategoricalHead
@@ -81,8 +82,9 @@ class ConstantMarginal(StaticBaseline):
         ValueError
             If X holds no observed spike.
         """
-        inp = self._read_training(X, y)
-        self.head_ = CategoricalHead.from_counts(inp.spikes.dense(), inp.spikes.mask()).to_arrays()
+        with as_before_on_failure(self):
+            inp = self._read_training(X, y)
+            self.head_ = CategoricalHead.from_counts(inp.spikes.dense(), inp.spikes.mask()).to_arrays()
         return self
 
     def _head(self) -> CategoricalHead:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from itertools import product
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -9,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from skneuro._base import as_before_on_failure
 from skneuro._sklearn_compat import Interval, StrOptions, fit_context
 from skneuro.baselines._baseline import StaticBaseline
 from skneuro.baselines._features import bin_in_trial
@@ -16,7 +18,7 @@ from skneuro.baselines._heads import PoissonHead
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput
 from skneuro.data.recording import Modalities
-from skneuro.data.video import Video
+from skneuro.data.video import Video, _parts
 from skneuro.metrics.likelihood import poisson_log_pmf
 
 # Candidates of the automatic choice: kernels in bins, belief in the constant rate in trials.
@@ -28,8 +30,9 @@ class PSTHModel(StaticBaseline):
     """Poisson spikes at the rate of the peri-stimulus time histogram.
 
     Where trials repeat a video (same ``Video.index``), each clip has its own histogram; otherwise, and for clips that
-    were not there in `fit`, time in the trial is all that counts. Histograms are smoothed in time and drawn
-    towards the constant rate, both by as much as predicts left-out trials best.
+    were not there in `fit`, time in the trial is all that counts. A clip is known again by its pixels, wherever another
+    `Video` stores it. Histograms are smoothed in time and drawn towards the constant rate, both by as much as predicts
+    left-out trials best.
 
     Parameters
     ----------
@@ -48,6 +51,8 @@ class PSTHModel(StaticBaseline):
         Histogram of each clip, and last of all trials together.
     n_bins_ : ndarray of shape (n_clips + 1,)
         Bins that each histogram covers; 0 where a clip had too few trials, and the histogram of all trials serves.
+    clip_digests_ : ndarray of shape (n_clips,), str
+        Digest of the frames of each clip, empty for one that no trial shows; of shape (0,) without a video.
     smoothing_ : float, in seconds
         Kernel that was used.
     shrinkage_ : float, in trials
@@ -116,20 +121,23 @@ class PSTHModel(StaticBaseline):
         ValueError
             If no stimulus is repeated `min_repeats` times in trials of equal duration, or X holds no observed spike.
         """
-        inp = self._read_training(X, y)
-        clip = _clips(inp.modalities, inp.spikes)
-        counts, observed = _stack(inp)
-        length = np.diff(inp.spikes.ptr)
-        groups, self.n_bins_ = self._groups(clip, length)
-        base = self.base_rate_ * self.bin_width
-        sums = np.stack([counts[group].sum(axis=0) for group in groups])
-        trials = np.stack([observed[group].sum(axis=0) for group in groups]).astype(np.float64)
-        # The histogram that serves a trial: its clip's, or else that of all trials.
-        served = np.where(self.n_bins_[clip] > 0, clip, len(groups) - 1)
-        self.smoothing_, self.shrinkage_ = self._choose(counts, observed, sums[served], trials[served], base)
-        mean = _shrink(_smooth(sums, self._bins(self.smoothing_)), _smooth(trials, self._bins(self.smoothing_)),
-                       self.shrinkage_, base)  # fmt: skip
-        self.rates_ = mean / self.bin_width
+        with as_before_on_failure(self):
+            inp = self._read_training(X, y)
+            video = _video(inp.modalities)
+            clip = np.zeros(inp.spikes.n_trials, dtype=np.int64) if video is None else video.index
+            self.clip_digests_ = _digests(video)
+            counts, observed = _stack(inp)
+            length = np.diff(inp.spikes.ptr)
+            groups, self.n_bins_ = self._groups(clip, length)
+            base = self.base_rate_ * self.bin_width
+            sums = np.stack([counts[group].sum(axis=0) for group in groups])
+            trials = np.stack([observed[group].sum(axis=0) for group in groups]).astype(np.float64)
+            # The histogram that serves a trial: its clip's, or else that of all trials.
+            served = np.where(self.n_bins_[clip] > 0, clip, len(groups) - 1)
+            self.smoothing_, self.shrinkage_ = self._choose(counts, observed, sums[served], trials[served], base)
+            mean = _shrink(_smooth(sums, self._bins(self.smoothing_)), _smooth(trials, self._bins(self.smoothing_)),
+                           self.shrinkage_, base)  # fmt: skip
+            self.rates_ = mean / self.bin_width
         return self
 
     def _groups(self, clip: np.ndarray, length: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
@@ -174,15 +182,29 @@ class PSTHModel(StaticBaseline):
     def _uses_modalities(self) -> bool:  # type: ignore[override]
         return not hasattr(self, "n_bins_") or len(self.n_bins_) > 2
 
+    def _known_clips(self, modalities: Modalities | None, n_trials: int) -> np.ndarray:
+        """Which clip of `fit` each trial shows, (n_trials,); another number where it shows none of them."""
+        video, seen = _video(modalities), getattr(self, "clip_digests_", None)
+        if video is None or (seen is not None and not len(seen)):
+            return np.full(n_trials, -1)
+        if seen is None:  # saved by an earlier version, which knew clips by their number alone
+            return video.index
+        digests, first, n_equal = np.unique(seen, return_index=True, return_counts=True)
+        place = {digests[k]: first[k] for k in np.flatnonzero((n_equal == 1) & (digests != ""))}
+        now = _digests(video)
+        number = np.array([place.get(digest, -1) for digest in now], dtype=np.int64)
+        # Where clips of other numbers have the same pixels, the number alone tells which it is.
+        same = np.flatnonzero(now[: len(seen)] == seen[: len(now)])
+        number[same] = same
+        return number[video.index]
+
     def _head(self) -> PoissonHead:
         largest = np.ceil(self.rates_.max(axis=(0, 1)) * self.bin_width)
         return PoissonHead(largest, np.log(self.base_rate_ * self.bin_width), np.zeros((0, len(largest))))
 
     def _drive(self, modalities: Modalities | None, binned: BinnedSpikes) -> np.ndarray:
-        clip = _clips(modalities, binned) if modalities is not None else np.full(binned.n_trials, -1)
-        everything = len(self.n_bins_) - 1
-        known = (clip >= 0) & (clip < everything)
-        served = np.where(known, clip, everything)
+        clip, everything = self._known_clips(modalities, binned.n_trials), len(self.n_bins_) - 1
+        served = np.where((clip >= 0) & (clip < everything), clip, everything)
         served = np.where(self.n_bins_[served] > 0, served, everything)
         covered, length = self.n_bins_[served], np.diff(binned.ptr)
         if (covered == 0).any():
@@ -201,12 +223,23 @@ class PSTHModel(StaticBaseline):
         return np.log(self.rates_[served[trial], number] * self.bin_width)
 
 
-def _clips(modalities: Modalities | None, binned: BinnedSpikes) -> np.ndarray:
-    """Clip of each trial where there is exactly one video, else one stimulus for all."""
+def _video(modalities: Modalities | None) -> Video | None:
+    """The video, where there is exactly one."""
     videos = [] if modalities is None else [m for _, m in modalities.items() if isinstance(m, Video)]
-    if len(videos) != 1:
-        return np.zeros(binned.n_trials, dtype=np.int64)
-    return videos[0].index
+    return videos[0] if len(videos) == 1 else None
+
+
+def _digests(video: Video | None) -> np.ndarray:
+    """A digest of each clip that a trial shows, (n_clips,); empty for the others."""
+    if video is None:
+        return np.array([], dtype=str)
+    digests = [""] * len(video.frames)
+    for clip in np.unique(video.index):
+        digest = hashlib.sha256(repr(video.frames.shape[1:]).encode())
+        for part in _parts(video.frames, np.array([clip])):
+            digest.update(np.ascontiguousarray(part, dtype=np.float32).data)  # the same pixels may come in another type
+        digests[clip] = digest.hexdigest()
+    return np.array(digests, dtype=str)
 
 
 def _stack(inp: ModelInput) -> tuple[np.ndarray, np.ndarray]:

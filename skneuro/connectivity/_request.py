@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from skneuro._base import SpikeModel
 from skneuro.connectivity._estimate import Reach
 from skneuro.connectivity.lags import whole_past
 from skneuro.connectivity.model import fitted_coupling, unwrap
@@ -62,6 +63,8 @@ def model_to_read(inference: Any) -> Any:
     if inference.estimator is None and inference.method in ("effect", "attention"):
         raise ValueError(f"method={inference.method!r} needs an estimator: a fitted model to ask.")
     model = None if inference.estimator is None else unwrap(inference.estimator)
+    if model is not None:
+        _check_model(model)
     if model is not None and inference.background != "model" and not isinstance(inference.bin_width, str):
         if not np.isclose(inference.bin_width, model.bin_width):
             raise ValueError(
@@ -69,6 +72,21 @@ def model_to_read(inference: Any) -> Any:
                 f"bin_width={inference.bin_width:g}; leave it 'auto'."
             )
     return model
+
+
+def _check_model(model: Any) -> None:
+    """Refuse what is no model of spikes, and one of which `bin_width` was set after its fit."""
+    missing = [name for name in ("bin_width", "unit_ids_") if not hasattr(model, name)]
+    if missing:
+        inside = {"best_estimator_": "search.best_estimator_", "steps": "pipeline[-1]"}
+        found = [call for name, call in inside.items() if hasattr(model, name)]
+        remedy = f"the model inside it, {found[0]}" if found else "a NeuroformerEstimator or one of skneuro.baselines"
+        raise TypeError(
+            f"The 'estimator' parameter of ConnectivityInference must be a fitted model of spikes. Got a "
+            f"{type(model).__name__}, which has no {' and no '.join(missing)}; give {remedy}."
+        )
+    if isinstance(model, SpikeModel):
+        model._check_bin_width()
 
 
 def chosen_width(inference: Any, X: Any) -> float:

@@ -29,7 +29,7 @@ def model_background(model: Any, X: Any, stimuli: Any, given: ModelInput, n_lags
     X : SpikeTrains or Recording
         The recording.
     stimuli : Modalities, Video, TimeSeries, array-like or None
-        As in the ``fit`` of the model; None where X is a `Recording`.
+        As in the ``fit`` of the model; None where X is a `Recording` with modalities.
     given : ModelInput
         X in the bins of the inference.
     n_lags : int
@@ -43,7 +43,7 @@ def model_background(model: Any, X: Any, stimuli: Any, given: ModelInput, n_lags
     Raises
     ------
     ValueError
-        If X is not a container, or its units are not those of the model.
+        If X is not a container, its units are not those of the model, or stimuli are given twice.
     """
     if given.trials is None:
         raise ValueError("background='model' needs spike times: give X as SpikeTrains or a Recording, not as counts.")
@@ -59,8 +59,7 @@ def model_background(model: Any, X: Any, stimuli: Any, given: ModelInput, n_lags
         trial_ids=spikes.trial_ids,
         observed=[np.empty((0, 2))] * len(spikes),
     )
-    shown = X.modalities if isinstance(X, Recording) else stimuli
-    per_trial = model.predict(blank, shown)
+    per_trial = model.predict(blank, _stimuli(X, stimuli))
     binned = given.spikes
     expected = np.empty((binned.n_bins, binned.n_units), dtype=np.float32)
     for trial, counts in enumerate(per_trial):
@@ -73,3 +72,10 @@ def model_background(model: Any, X: Any, stimuli: Any, given: ModelInput, n_lags
     log_expected = np.log(expected)[whole_past(binned, n_lags)]
     log_expected -= log_expected.mean(axis=0)
     return lambda targets: log_expected[:, targets]
+
+
+def _stimuli(X: Any, given: Any) -> Any:
+    own = X.modalities if isinstance(X, Recording) else None
+    if own is not None and given is not None:
+        raise ValueError("stimuli given twice: X is a Recording with modalities, and y is not None. Give one.")
+    return given if own is None else own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,9 @@ import numpy as np
 
 from skneuro.connectivity._estimate import Estimate, Reach
 from skneuro.connectivity.context_effect import context_effects
+from skneuro.connectivity.lags import pair_observations
 from skneuro.data import ModelInput, Recording, SpikeTrains
+from skneuro.exceptions import ShortenedLagWarning
 from skneuro.preprocessing._units import check_unit_ids
 
 __all__ = ["estimate_effects"]
@@ -47,6 +50,7 @@ def estimate_effects(
     Returns
     -------
     Estimate
+        NaN for sources of which no spike is followed by a bin in another window.
 
     Raises
     ------
@@ -54,6 +58,11 @@ def estimate_effects(
         If a gradient is wanted of a model that is no Neuroformer.
     ValueError
         If the units are not those of the model, or no bin follows a spike in another window.
+
+    Warns
+    -----
+    ShortenedLagWarning
+        If no bin in another window follows the spikes of some sources.
     """
     if given.spikes.n_units != model.n_features_in_:
         raise ValueError(f"X has {given.spikes.n_units} units, but the estimator was fitted on {model.n_features_in_}.")
@@ -71,7 +80,7 @@ def estimate_effects(
     lags = range(1, max(reach.read, window if window > 1 else 1) + 1)
     predict = _predictor(model, X, stimuli)
     usual = predict(None)
-    strength = np.zeros((binned.n_units, binned.n_units))
+    strength, unseen = np.zeros((binned.n_units, binned.n_units)), np.zeros(binned.n_units, dtype=bool)
     for source in np.flatnonzero(counts.any(axis=0)):
         change = usual - predict(int(source))  # of what the spikes of the source add
         fired = counts[:, source] > 0
@@ -86,10 +95,27 @@ def estimate_effects(
             if seen.any():
                 means.append(change[seen].mean(axis=0))
         if not means:
-            raise ValueError("No bin follows a spike in a later window of the model. Give longer trials.")
+            strength[:, source], unseen[source] = np.nan, True
+            continue
         quiet = change[~near]
         strength[:, source] = np.sum(means, axis=0) - len(means) * (np.median(quiet, axis=0) if len(quiet) else 0.0)
-    return Estimate(strength * binned.bin_width)
+    _check_seen(unseen, binned.unit_counts() > 0, binned.unit_ids)
+    read = {"lags_": np.array(lags) * binned.bin_width, "n_observations_": pair_observations(binned, len(lags))}
+    return Estimate(strength * binned.bin_width, attributes=read)
+
+
+def _check_seen(unseen: np.ndarray, fired: np.ndarray, unit_ids: np.ndarray) -> None:
+    """Name the units of which no spike is followed by a bin that could show its effect; refuse to know none."""
+    unseen = unseen & fired
+    if unseen.sum() == fired.sum():
+        raise ValueError("No bin follows a spike in a later window of the model. Give longer trials.")
+    if unseen.any():
+        warnings.warn(
+            f"Of {unseen.sum()} of {len(unseen)} units, no spike is followed by a bin in a later window of the model; "
+            f"their effects are NaN: {unit_ids[unseen][:5].tolist()}. Give longer trials.",
+            ShortenedLagWarning,
+            stacklevel=6,
+        )
 
 
 def _predictor(model: Any, X: Any, stimuli: Any) -> Callable[[int | None], np.ndarray]:

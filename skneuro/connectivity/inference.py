@@ -9,6 +9,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from skneuro._base import as_before_on_failure
 from skneuro._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
 from skneuro.connectivity._estimate import Estimate, Reach, estimate_convex, estimate_pairwise
 from skneuro.connectivity._keep import keep
@@ -264,10 +265,13 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
 
         Raises
         ------
+        TypeError
+            If `estimator` is no model of spikes: of a search or a pipeline, give the model inside it.
         ValueError
             If X has no spikes or no trial longer than the lags that are read, if its units are not those of
-            `estimator`, `estimator` has no coupling, or parameters contradict each other; if X holds events that know
-            their signal's future, without `allow_acausal`.
+            `estimator`, `estimator` has no coupling or another `bin_width` than in its fit, or parameters contradict
+            each other; if X holds events that know their signal's future, without `allow_acausal`; if `max_lag` ends
+            before the effect of a synapse begins. A fit that fails leaves the inference as it was.
         sklearn.exceptions.NotFittedError
             If `estimator` is not fitted.
 
@@ -277,33 +281,29 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
             If a directed method works at bins wider than 10 ms.
         ShortenedLagWarning
             If the longest trial is shorter than `max_lag`, or `max_lag` or the kernels of `estimator` shorter than
-            `readout_lag`; if `n_contexts` are too few for the effects of some units at all lags.
+            `readout_lag`; if `n_contexts` are too few for the effects of some units at all lags, or the spikes of some
+            have no effect that can be seen (their columns are NaN).
         SilentUnitsWarning
             If units were silent; their row and column are NaN.
         """
-        model = model_to_read(self)
-        reads = model is not None and self.background != "model"
-        width = float(model.bin_width) if reads else chosen_width(self, X)
-        given = read_units(self, X, bin_width=width, counts=self.counts, reset=True)
-        ahead = lookahead(given.trials)
-        if ahead and not self.allow_acausal and self.method not in SAME_BIN:
-            raise ValueError(
-                f"The events of X know up to {ahead:.3g} s of the future, so that an effect may come before its cause. "
-                f"Infer them with CalciumEvents(method='threshold'), use a symmetric method ({', '.join(SAME_BIN)}), "
-                f"or set allow_acausal=True and read no direction."
-            )
-        self._bin_width, binned = width, given.spikes
-        self.unit_info_ = None if given.trials is None else given.trials.unit_info.copy()
-        reach = lags_in_reach(self, binned, model if reads else None)
-        check_length(binned, reach.read)
-        if self.method not in (*SAME_BIN, "attention") and width > _COARSE * (1 + 1e-9):
-            warnings.warn(
-                f"Direction is read at bins of {1e3 * width:g} ms. Above 10 ms most direct influences fall within one "
-                "bin and their direction is lost; 2 to 5 ms lose little.",
-                CoarseCouplingWarning,
-                stacklevel=3,
-            )
-        keep(self, self._infer(given, X, y, model, reach), binned, reach)
+        with as_before_on_failure(self):
+            model = model_to_read(self)
+            reads = model is not None and self.background != "model"
+            width = float(model.bin_width) if reads else chosen_width(self, X)
+            given = read_units(self, X, bin_width=width, counts=self.counts, reset=True)
+            self._check_causal(given)
+            self._bin_width, binned = width, given.spikes
+            self.unit_info_ = None if given.trials is None else given.trials.unit_info.copy()
+            reach = lags_in_reach(self, binned, model if reads else None)
+            check_length(binned, reach.read)
+            if self.method not in (*SAME_BIN, "attention") and width > _COARSE * (1 + 1e-9):
+                warnings.warn(
+                    f"Direction is read at bins of {1e3 * width:g} ms. Above 10 ms most direct influences fall within "
+                    "one bin and their direction is lost; 2 to 5 ms lose little.",
+                    CoarseCouplingWarning,
+                    stacklevel=3,
+                )
+            keep(self, self._infer(given, X, y, model, reach), binned, reach)
         return self
 
     def __sklearn_tags__(self) -> Any:
@@ -312,6 +312,16 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         tags.input_tags.positive_only = True
         tags.target_tags.required = False
         return tags
+
+    def _check_causal(self, given: ModelInput) -> None:
+        """Refuse to read directions from events that know their signal's future."""
+        ahead = lookahead(given.trials)
+        if ahead and not self.allow_acausal and self.method not in SAME_BIN:
+            raise ValueError(
+                f"The events of X know up to {ahead:.3g} s of the future, so that an effect may come before its cause. "
+                f"Infer them with CalciumEvents(method='threshold'), use a symmetric method ({', '.join(SAME_BIN)}), "
+                f"or set allow_acausal=True and read no direction."
+            )
 
     def _infer(self, given: ModelInput, X: Any, y: Any, model: Any, reach: Reach) -> Estimate:
         if self.method == "effect":

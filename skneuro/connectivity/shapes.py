@@ -13,13 +13,15 @@ _DELAYS = (1.0, 2.0, 3.0, 4.0, 5.0)  # ms
 _DECAYS = (4.0, 8.0, 16.0, 32.0)  # ms
 _RISE = 0.7  # ms
 _GRID = 0.1  # ms
+_LEAST, _NOTHING = 1e-3, 1e-9  # share of a kernel's area within the lags: of that of the best kernel, and of any
 
 
 def synaptic_shapes(n_lags: int, bin_width: float) -> np.ndarray:
     """Return the dictionary of kernels, each with an area of one nat x ms.
 
     A kernel is ``exp(-s / decay) (1 - exp(-s / rise))`` at a time ``s`` after its delay, with delays of 1 to 5 ms,
-    decays of 4 to 32 ms and a rise of 0.7 ms, averaged over where in their bins the two spikes may stand.
+    decays of 4 to 32 ms and a rise of 0.7 ms, averaged over where in their bins the two spikes may stand. Kernels of
+    which next to nothing lies within the lags are left out.
 
     Parameters
     ----------
@@ -30,8 +32,14 @@ def synaptic_shapes(n_lags: int, bin_width: float) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (20, n_lags), in nats
-        Decays vary fastest. The part of a kernel within the bin of its own spike is lost.
+    ndarray of shape (n_shapes, n_lags), in nats
+        20, or fewer where lags are short. Decays vary fastest. The part of a kernel within the bin of its own spike is
+        lost.
+
+    Raises
+    ------
+    ValueError
+        If the lags end before any kernel begins.
 
     Examples
     --------
@@ -45,12 +53,21 @@ def synaptic_shapes(n_lags: int, bin_width: float) -> np.ndarray:
     time = np.arange(0.0, (n_lags + 1) * width + _GRID, _GRID)
     uniform = np.ones(per_bin) / per_bin
     spread = np.convolve(uniform, uniform)  # of the difference of two uniform times, centred at per_bin - 1
-    shapes = []
+    shapes, areas = [], []
     for delay in _DELAYS:
         for decay in _DECAYS:
             since = np.maximum(time - delay, 0.0)
             kernel = np.exp(-since / decay) * (1.0 - np.exp(-since / _RISE))
             kernel = np.convolve(kernel, spread)[per_bin - 1 : per_bin - 1 + len(time)]
-            shape = np.interp(np.arange(1, n_lags + 1) * width, time, kernel)
-            shapes.append(shape / (shape.sum() * width))
-    return np.array(shapes)
+            shapes.append(np.interp(np.arange(1, n_lags + 1) * width, time, kernel))
+            areas.append(decay - 1.0 / (1.0 / decay + 1.0 / _RISE))
+    kernels = np.array(shapes)
+    seen = kernels.sum(axis=1) * width
+    share = seen / areas
+    if share.max() < _NOTHING:
+        raise ValueError(
+            f"Lags up to {n_lags * width:g} ms end before the effect of a synapse begins. Raise max_lag "
+            f"to {_DELAYS[-1]:g} ms or more, or give trials that are longer than that."
+        )
+    reached = share >= _LEAST * share.max()
+    return kernels[reached] / seen[reached, None]

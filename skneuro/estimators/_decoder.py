@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
-from skneuro._base import check_unit_ids
+from skneuro._base import as_before_on_failure, check_unit_ids
 from skneuro._random import random_numbers
 from skneuro._sklearn_compat import (
     HasMethods,
@@ -112,8 +112,9 @@ class BehaviourDecoder(BaseEstimator):
         X : SpikeTrains, Recording or array-like of shape (n_bins, n_units) or (n_trials, n_bins, n_units)
             Spikes. Modalities of a `Recording` are not looked at.
         y : TimeSeries, Modalities, list of arrays or array-like
-            Behaviour. One value (or row of values) a bin: a `TimeSeries`, `Modalities` of several, one array for each
-            trial, (n_bins,) or (n_bins, d) for 2-D counts. Or one row a trial: (n_trials,) or (n_trials, d).
+            Behaviour. One value (or row of values) a bin: a `TimeSeries`, `Modalities` of several, a list with one
+            array (or list, or Series) for each trial, (n_bins,) or (n_bins, d) for 2-D counts. Or one row a trial:
+            (n_trials,) or (n_trials, d).
 
         Returns
         -------
@@ -129,13 +130,8 @@ class BehaviourDecoder(BaseEstimator):
         ValueError
             If units differ from those of the pretrained estimator, lengths disagree, or labels cannot be used.
         """
-        before = dict(self.__dict__)
-        try:
+        with as_before_on_failure(self):  # old weights must not be read with new labels
             self._fit(X, y)
-        except BaseException:  # nothing half-fitted: old weights must not be read with new labels
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
         return self
 
     def _fit(self, X: Any, y: Any) -> None:

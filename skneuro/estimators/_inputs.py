@@ -96,24 +96,42 @@ def sampling_input(est: Any, stimuli: Any, duration: float | None, starts_at: np
     return est._read(nothing, stimuli, reset=False)
 
 
+def constant_over_trials(inp: ModelInput, y: Any) -> bool:
+    """Whether `y` of `fit` is an array with one row for each trial, constant over it, and not one for each bin."""
+    return inp.layout != "bins" and y is not None and not isinstance(y, (Modalities, Modality)) and np.ndim(y) < 3
+
+
 def _array_input(est: Any, stimuli: Any, duration: float | None) -> ModelInput:
-    """Stimuli as an array, one row a bin: (n_bins,) or (n_bins, d) for one trial, (n_trials, n_bins, d) for more."""
+    """Stimuli as an array: (n_trials, n_bins, d), or less.
+
+    (n_bins,) or (n_bins, d) are one trial, but (n_trials,) or (n_trials, d), constant over trials, where `fit` had
+    these.
+    """
     values = np.asarray(stimuli)
     if values.dtype.kind not in "fiub" or values.ndim not in (1, 2, 3):
         raise TypeError(
-            f"stimuli must be Modalities, a Video, a TimeSeries, or numbers of shape (n_bins, d) or (n_trials, n_bins, "
-            f"d). Got {type(stimuli).__name__} of shape {values.shape}."
+            f"stimuli must be Modalities, a Video, a TimeSeries, or numbers of the shape that fit had as y: (n_bins, "
+            f"d), (n_trials, n_bins, d), or (n_trials, d) for what is constant over trials. Got "
+            f"{type(stimuli).__name__} of shape {values.shape}."
         )
+    wanted = None if duration is None else int(np.ceil(duration / est.bin_width - 1e-6))
+    if values.ndim < 3 and getattr(est, "stimulus_per_trial_", False):  # not there in files of an earlier version
+        usual = int(np.floor(est.trial_duration_ / est.bin_width + 1e-6))
+        return _without_spikes(est, (len(values), wanted or usual), values)
     axis = 1 if values.ndim == 3 else 0
-    if duration is not None:
-        n_bins = int(np.ceil(duration / est.bin_width - 1e-6))
-        if values.shape[axis] < n_bins:
+    if wanted is not None:
+        if values.shape[axis] < wanted:
             raise ValueError(
-                f"The stimuli have {values.shape[axis]} bins, fewer than duration={duration} s needs ({n_bins}). Ask "
+                f"The stimuli have {values.shape[axis]} bins, fewer than duration={duration} s needs ({wanted}). Ask "
                 f"for less, or give longer stimuli."
             )
-        values = values[:, :n_bins] if axis else values[:n_bins]
-    shape = (*values.shape[: axis + 1], len(est.unit_ids_))
+        values = values[:, :wanted] if axis else values[:wanted]
+    return _without_spikes(est, values.shape[: axis + 1], values)
+
+
+def _without_spikes(est: Any, shape: tuple[int, ...], stimuli: np.ndarray) -> ModelInput:
+    """Silent bins, or trials of bins, with their stimuli."""
+    nothing = np.zeros((*shape, len(est.unit_ids_)), dtype=int)
     with warnings.catch_warnings():  # a model of a DataFrame misses its columns in the zeros
         warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
-        return est._read(np.zeros(shape, dtype=int), values, reset=False)
+        return est._read(nothing, stimuli, reset=False)

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skneuro._base import SpikeModel
+from skneuro._base import SpikeModel, as_before_on_failure
 from skneuro._random import random_numbers
 from skneuro._sklearn_compat import CallbackSupportMixin, FitEvents, fit_context
 from skneuro._threads import torch_threads
 from skneuro.data import ModelInput
 from skneuro.estimators import _fitting
+from skneuro.estimators._inputs import constant_over_trials
 from skneuro.estimators._parameters import check_together
 from skneuro.estimators._told import behaviour_names, behaviour_on_bins, check_told, without_behaviour
 from skneuro.exceptions import NonFiniteLossError
@@ -90,7 +91,8 @@ class Learner(CallbackSupportMixin, SpikeModel):
         """Train for one epoch on all of X, without early stopping.
 
         ``max_epochs`` calls on the same data equal a `fit` with ``early_stopping=False``, to the bit, but for its end:
-        `fit` fits rates and count shapes of the units once more, which a part of the data must not decide.
+        `fit` fits rates and count shapes of the units once more, which a part of the data must not decide. The null
+        model of `score` is of the data of all calls together.
 
         Parameters
         ----------
@@ -112,16 +114,8 @@ class Learner(CallbackSupportMixin, SpikeModel):
         return self._fit(X, y, going_on=hasattr(self, "model_"), one_epoch=True)
 
     def _fit(self, X: Any, y: Any, *, going_on: bool, one_epoch: bool) -> Self:
-        before = dict(self.__dict__)
-        try:
-            with torch_threads(self.n_threads):
-                self._train(X, y, going_on, one_epoch)
-        except NonFiniteLossError:
-            raise
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
+        with as_before_on_failure(self, but=(NonFiniteLossError,)), torch_threads(self.n_threads):
+            self._train(X, y, going_on, one_epoch)
         return self
 
     def _train(self, X: Any, y: Any, going_on: bool, one_epoch: bool) -> None:
@@ -139,6 +133,8 @@ class Learner(CallbackSupportMixin, SpikeModel):
             self._remember(inp)
             seed = int(random_numbers(self.random_state).randint(2**31 - 1))
             self._seed = seed
+        if inp.modalities is not None or not going_on:
+            self.stimulus_per_trial_ = constant_over_trials(inp, y)
         if one_epoch:
             training, held = _fitting.whole_trials(np.diff(inp.spikes.ptr)), None
         else:
@@ -302,16 +298,16 @@ class Learner(CallbackSupportMixin, SpikeModel):
 
     def _remember_more(self, inp: ModelInput, all_new: bool) -> None:
         """The constant rates of the data of a further `fit` (`all_new`), or of all that `partial_fit` was given."""
-        rates = homogeneous_rates(inp.spikes)
         if all_new:
             self._remember(inp)
-            self.base_rate_ = rates
+            self.base_rate_ = homogeneous_rates(inp.spikes)
             return
-        exposure = inp.spikes.exposure()
-        total = self.exposure_ + exposure
-        share = np.divide(exposure, total, out=np.zeros_like(total), where=total > 0)
-        self.base_rate_ = self.base_rate_ + share * (rates - self.base_rate_)
-        self.exposure_ = total
+        # What `homogeneous_rates` gives for all data at once: its half a spike is in the rates, and is added once.
+        before = np.where(self.exposure_ > 0, np.rint(self.base_rate_ * self.exposure_ - 0.5), 0.0)
+        self.exposure_ = self.exposure_ + inp.spikes.exposure()
+        seen = self.exposure_ > 0
+        rates = (before + inp.spikes.unit_counts() + 0.5) / np.where(seen, self.exposure_, 1.0)
+        self.base_rate_ = np.where(seen, rates, rates[seen].mean())
 
     def _check_tokens(self, inp: ModelInput) -> int:
         largest = _fitting.largest_window(inp.spikes, self.window_bins)

@@ -16,8 +16,8 @@ from skneuro.data._validation import TOLERANCE
 from skneuro.data.recording import check_coverage
 
 _FORMS = (
-    "y must be behaviour: a TimeSeries (or Modalities of them), one array of values for the bins of each trial, or one "
-    "row a trial; one row a bin for 2-D counts."
+    "y must be behaviour: a TimeSeries (or Modalities of them), a list with the values of the bins of each trial, or "
+    "one row a trial; one row a bin for 2-D counts."
 )
 _MASK = (
     "Give a TimeSeries, whose NaN are missing samples that are left out (TimeSeries.from_lists(y, rate=1 / bin_width)"
@@ -132,7 +132,7 @@ def _of_arrays(y: Any, inp: ModelInput, numeric: bool) -> tuple[np.ndarray, bool
         raise TypeError(f"{_FORMS} Got {type(y).__name__}.")
     binned = inp.spikes
     per_trial = inp.layout != "bins"
-    if per_trial and _is_ragged(y):
+    if per_trial and _is_ragged(y, np.diff(binned.ptr)):
         y, per_trial = _joined(y, inp), False
     elif per_trial and np.ndim(y) == 3:
         lengths = np.diff(binned.ptr)
@@ -164,10 +164,24 @@ def _of_arrays(y: Any, inp: ModelInput, numeric: bool) -> tuple[np.ndarray, bool
     return array.reshape(len(array), -1), per_trial, array.ndim == 1
 
 
-def _is_ragged(y: Any) -> bool:
-    """Tell one array of values for each trial from one row for each."""
-    listed = isinstance(y, (list, tuple)) or (isinstance(y, np.ndarray) and y.dtype.kind == "O" and y.ndim == 1)
-    return listed and any(isinstance(one, np.ndarray) and one.ndim > 0 for one in y)
+def _is_ragged(y: Any, n_bins: np.ndarray) -> bool:
+    """Tell values for the bins of each trial from one row for each.
+
+    Arrays in a list are values of bins. Other sequences are so where they are as long as their trials, or of different
+    lengths.
+    """
+    if not (isinstance(y, (list, tuple)) or (isinstance(y, np.ndarray) and y.dtype.kind == "O" and y.ndim == 1)):
+        return False
+    if any(isinstance(one, np.ndarray) and one.ndim > 0 for one in y):
+        return True
+    if not len(y) or not all(_is_sequence(one) for one in y):
+        return False
+    lengths = np.array([len(one) for one in y])
+    return len(set(lengths)) > 1 or (np.array_equal(lengths, n_bins) and lengths[0] > 1)
+
+
+def _is_sequence(one: Any) -> bool:
+    return hasattr(one, "__len__") and getattr(one, "ndim", 1) > 0 and not isinstance(one, (str, bytes, dict, set))
 
 
 def _joined(y: Any, inp: ModelInput) -> np.ndarray:

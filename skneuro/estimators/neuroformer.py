@@ -194,6 +194,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         Most spikes of a window in the training data, or `max_tokens`.
     trial_duration_ : float, in seconds
         Median duration of the training trials: the default of `sample`.
+    stimulus_per_trial_ : bool
+        Whether y was an array with one row a trial, constant over it: `sample` reads arrays so.
 
     See Also
     --------
@@ -459,12 +461,14 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         ----------
         stimuli : Modalities, Recording, Video, TimeSeries, array-like or None, default=None
             One row for each trial to simulate, from the start of the stimuli, which may be before that of the recorded
-            trial; of a `Recording` over the time of its trials. None simulates one trial without stimuli.
+            trial; of a `Recording` over the time of its trials. None simulates one trial without stimuli. An array is
+            read as `y` in `fit`: of shape (n_trials,) or (n_trials, d) where those were constant over trials, else
+            (n_bins,) or (n_bins, d) for one trial or (n_trials, n_bins, d).
         n_samples : int, default=1
             Samples of each trial.
         duration : float, in seconds, default=None
             Length of the trials; None takes the stimuli's (or the recorded trials'), or the training trials' median
-            without stimuli.
+            without stimuli, or with stimuli that are constant over trials.
         random_state : int, RandomState or None, default=None
             Seed; every row has a generator of its own, so that its spikes do not depend on the rows beside it.
         temperature : float, default=1.0

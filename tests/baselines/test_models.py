@@ -5,10 +5,11 @@ import warnings
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.exceptions import NotFittedError
 
 from skneuro.baselines import ConstantMarginal, CoupledGLM, GRUModel, HomogeneousPoisson, PSTHModel
 from skneuro.data import Modalities, SpikeTrains, TimeSeries, Video
-from skneuro.exceptions import MissingModalityWarning
+from skneuro.exceptions import MissingModalityWarning, NonFiniteLossError
 
 WIDTH = 0.1
 
@@ -275,6 +276,55 @@ def test_spikes_in_masked_bins_change_neither_fit_nor_score_nor_prediction(make)
     assert np.allclose(model.score_samples(plain), model.score_samples(other), atol=1e-9)
     assert np.allclose(model.score_samples(plain), again.score_samples(plain), atol=1e-9)
     assert np.allclose(list(model.predict(plain)), list(model.predict(other)), atol=1e-9)
+
+
+# Fits that fail
+
+
+class Stop(BaseException):
+    """Ctrl-C, at a chosen line."""
+
+
+def interrupted(monkeypatch, model, X, y=None):
+    """Fit, and stop when the spikes have been read, or as soon as what was read is used."""
+    read = type(model)._read_training
+
+    def stop(self, *given):
+        read(self, *given)
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(model), "_read_training", stop)
+        with pytest.raises(Stop):
+            model.fit(X, y)
+
+
+@every_model
+def test_an_interrupted_fit_leaves_a_model_as_it_was(make, monkeypatch):
+    counts, other = counts_of(12, 10, 3), 5 * counts_of(12, 10, 4, seed=1)
+    model = make()
+    interrupted(monkeypatch, model, counts)
+    assert vars(model) == vars(make())
+    with pytest.raises(NotFittedError):
+        model.score(counts)
+    score, before = model.fit(counts).score(counts), dict(vars(model))
+    interrupted(monkeypatch, model, other)
+    assert all(vars(model)[name] is value for name, value in before.items()) and len(vars(model)) == len(before)
+    assert model.score(counts) == score
+
+
+def test_a_fit_that_fails_late_leaves_a_model_as_it_was():
+    counts, loud = counts_of(12, 10, 3), 5 + counts_of(12, 10, 3, seed=1)
+    psth = PSTHModel(bin_width=WIDTH).fit(counts)
+    score = psth.score(counts)
+    with pytest.raises(ValueError, match="min_repeats"):
+        psth.fit(loud.reshape(-1, 3))
+    assert psth.score(counts) == score
+    network = gru().fit(counts)
+    score = network.score(counts)
+    with pytest.raises(NonFiniteLossError):
+        network.set_params(learning_rate=1e30).fit(loud)
+    assert network.score(counts) == score
 
 
 # Simulation

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+import skneuro
 from skneuro.baselines import PSTHModel
 from skneuro.data import Modalities, SpikeTrains, TimeSeries, Video
 from skneuro.exceptions import MissingModalityWarning
@@ -112,3 +113,52 @@ def test_one_trial_is_enough_when_asked_for():
 
 def test_it_beats_constant_rates_where_time_matters():
     assert PSTHModel(**FIT).fit(COUNTS[:40], VIDEO[:40]).score(COUNTS[40:], VIDEO[40:]) > 0.05
+
+
+FRAMES = np.random.default_rng(5).integers(0, 255, (3, 40, 2, 2)).astype(np.uint8)
+SHOWN = Video(FRAMES, fps=10.0, index=CLIPS)
+
+
+@pytest.fixture(scope="module")
+def of_clips():
+    return PSTHModel(**FIT).fit(COUNTS, SHOWN)
+
+
+def clips_served(model, video):
+    """Which histogram serves each trial."""
+    rates = np.array(model.predict(COUNTS[: len(video)], video)) / 0.1
+    return [[k for k, one in enumerate(model.rates_) if np.allclose(one, trial)][0] for trial in rates]
+
+
+def test_clips_are_known_again_by_their_pixels(of_clips):
+    assert clips_served(of_clips, SHOWN[:4]) == [0, 1, 0, 1]
+    turned = Video(FRAMES[::-1].copy(), fps=10.0, index=2 - CLIPS)
+    assert of_clips.score(COUNTS, turned) == of_clips.score(COUNTS, SHOWN)
+    assert clips_served(of_clips, Video(FRAMES[[1]], fps=10.0, index=[0, 0])) == [1, 1]
+    assert clips_served(of_clips, Video(FRAMES / 1.0, fps=10.0, index=[0, 1])) == [0, 1]
+
+
+def test_clips_that_were_not_shown_are_served_by_time_in_the_trial(of_clips):
+    new = Video(FRAMES + np.uint8(1), fps=10.0, index=[0, 1])
+    assert clips_served(of_clips, new) == [2, 2]
+    assert clips_served(of_clips, Video(FRAMES, fps=10.0, index=[2, 0])) == [2, 0]
+    reshaped = Video(FRAMES.reshape(3, 40, 4, 1), fps=10.0, index=[0, 1])
+    assert clips_served(of_clips, reshaped) == [2, 2]
+    with pytest.warns(MissingModalityWarning):
+        assert np.allclose(of_clips.predict(COUNTS[:1])[0] / 0.1, of_clips.rates_[-1])
+
+
+def test_a_stored_model_knows_its_clips(of_clips, tmp_path):
+    skneuro.save(of_clips, tmp_path / "model")
+    again = skneuro.load(tmp_path / "model")
+    turned = Video(FRAMES[::-1].copy(), fps=10.0, index=2 - CLIPS)
+    assert again.score(COUNTS, turned) == of_clips.score(COUNTS, SHOWN)
+
+
+def test_a_file_without_digests_knows_clips_by_their_number(of_clips, tmp_path):
+    old = PSTHModel(**FIT).fit(COUNTS, SHOWN)
+    del old.clip_digests_
+    skneuro.save(old, tmp_path / "model")
+    again = skneuro.load(tmp_path / "model")
+    assert again.score(COUNTS, SHOWN) == of_clips.score(COUNTS, SHOWN)
+    assert clips_served(again, Video(FRAMES[::-1].copy(), fps=10.0, index=[0, 1])) == [0, 1]

@@ -77,6 +77,15 @@ def test_a_recording_brings_its_own_stimuli(network):
     assert model.asked[1] is recording.modalities
 
 
+def test_a_recording_without_modalities_takes_the_stimuli_that_are_given_beside_it(network):
+    model = Recorder().fit(network.spikes)
+    ConnectivityInference(model, method="glm", background="model").fit(Recording(network.spikes), network.stimuli)
+    assert model.asked[1] is network.stimuli
+    twice = Recording(network.spikes, Modalities(stimulus=network.stimuli))
+    with pytest.raises(ValueError, match="stimuli given twice"):
+        ConnectivityInference(model, method="glm", background="model").fit(twice, network.stimuli)
+
+
 def test_a_background_needs_a_model_spike_times_and_the_same_units(network):
     with pytest.raises(ValueError, match="background='model' needs an estimator"):
         ConnectivityInference(background="model").fit(network.spikes)

@@ -1,5 +1,7 @@
 """Effects by deletion: of a log-linear model they are its kernels, and they point from source to target."""
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
@@ -7,6 +9,7 @@ from sklearn.base import BaseEstimator
 from skneuro.baselines import CoupledGLM
 from skneuro.connectivity import ConnectivityInference
 from skneuro.data import SpikeTrains
+from skneuro.exceptions import ShortenedLagWarning
 from skneuro.metrics.connectivity import auprc, direction_rate
 
 WEIGHTS = np.array([[0.0, 0.7, 0.0], [0.0, 0.0, -0.4], [0.3, 0.0, 0.0]])
@@ -56,6 +59,40 @@ def test_effects_find_the_edges_of_a_simulated_network():
     inference = ConnectivityInference(model, method="effect").fit(counts[:3000])
     assert auprc(inference.adjacency_, weights) > 0.9
     assert direction_rate(inference.adjacency_, weights) > 0.9
+
+
+class InWindows(LogLinear):
+    """The same, told to expect whole windows."""
+
+    window_bins = 8
+
+
+def test_a_source_whose_spikes_nothing_follows_is_unknown_and_the_others_are_not():
+    counts = np.zeros((900, 3), dtype=int)
+    counts[np.arange(10, 890, 30) + np.arange(30) % 2 * 7, np.arange(30) % 2] = 1
+    counts[-1, 2] = 1
+    model = LogLinear().fit(None)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        adjacency = ConnectivityInference(model, method="effect", readout_lag=0.02).fit(counts).adjacency_
+    assert [one.category for one in found] == [ShortenedLagWarning] and found[0].filename == __file__
+    assert "Of 1 of 3 units, no spike is followed" in str(found[0].message) and "[2]" in str(found[0].message)
+    assert np.isnan(adjacency[:, 2]).all()
+    known = ~np.eye(3, dtype=bool)
+    known[:, 2] = False
+    np.testing.assert_allclose(adjacency[known], 1.5 * 0.005 * WEIGHTS[known], atol=1e-9)
+    counts[:-1] = 0
+    with pytest.raises(ValueError, match="No bin follows a spike in a later window"):
+        ConnectivityInference(model, method="effect", readout_lag=0.02).fit(counts)
+
+
+def test_lags_are_those_that_were_read():
+    """A model of windows shows an effect only in a later window than the spike's."""
+    counts = np.random.default_rng(0).poisson(0.1, (400, 3))
+    for model, n_lags in ((LogLinear(), 3), (InWindows(), 8)):
+        inference = ConnectivityInference(model.fit(None), method="effect", readout_lag=0.015).fit(counts)
+        np.testing.assert_allclose(inference.lags_, np.arange(1, n_lags + 1) * 0.005)
+        assert (inference.n_observations_ == 400 - n_lags).all()
 
 
 def test_effects_need_a_model_of_the_same_units():

@@ -9,9 +9,14 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import Bunch
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from skneuro.baselines import CoupledGLM, HomogeneousPoisson
 from skneuro.connectivity import CoarseCouplingWarning, ConnectivityInference
 from skneuro.data import SpikeTrains
 from skneuro.exceptions import ShortenedLagWarning, SilentUnitsWarning, TransposedTruthWarning
@@ -203,6 +208,64 @@ def test_a_model_is_refused_where_it_does_not_fit():
     del model.coupling_kernels_
     with pytest.raises(ValueError, match="coupling=True"):
         ConnectivityInference(model).fit(SPIKES)
+
+
+@pytest.mark.parametrize("settings", [{}, {"method": "effect"}, {"background": "model"}], ids=str)
+def test_what_holds_a_model_of_spikes_is_no_model_of_spikes(settings):
+    search = GridSearchCV(HomogeneousPoisson(), {"bin_width": [0.005]}, cv=2).fit(COUNTS)
+    pipeline = make_pipeline(FunctionTransformer(), HomogeneousPoisson(bin_width=0.005)).fit(COUNTS)
+    line = LinearRegression().fit(COUNTS[:, :1], COUNTS[:, 1])
+    cases = [
+        (
+            search,
+            "a GridSearchCV, which has no bin_width and no unit_ids_; give the model inside it, .*best_estimator_",
+        ),
+        (FrozenEstimator(search), "best_estimator_"),
+        (pipeline, r"a Pipeline, .* give the model inside it, pipeline\[-1\]"),
+        (line, "a LinearRegression, which has no bin_width and no unit_ids_; give a NeuroformerEstimator or"),
+    ]
+    for estimator, message in cases:
+        with pytest.raises(TypeError, match=message):
+            ConnectivityInference(estimator, **settings).fit(SPIKES)
+
+
+@pytest.mark.parametrize("settings", [{"method": "effect"}, {"background": "model"}, {}], ids=str)
+@pytest.mark.parametrize("wrap", [lambda model: model, FrozenEstimator])
+def test_a_bin_width_that_was_changed_after_the_fit_of_the_model_is_refused(settings, wrap):
+    model = CoupledGLM(bin_width=BIN_WIDTH, history=0.02, n_basis=2, alphas=20.0).fit(SPIKES)
+    model.set_params(bin_width=0.01)
+    with pytest.raises(ValueError, match=r"fitted with bin_width=0.005 s, and it is 0.01 s now"):
+        ConnectivityInference(wrap(model), **settings).fit(SPIKES)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_fit_that_fails_leaves_an_inference_as_it_was(monkeypatch, error):
+    other = SpikeTrains.from_counts(COUNTS[:1000, ::-1], BIN_WIDTH, unit_ids=[f"v{k}" for k in range(12)])
+
+    def fail(*_):
+        raise error("in between")
+
+    def failing_fit(inference):
+        with monkeypatch.context() as patch:
+            patch.setattr(ConnectivityInference, "_infer", fail)
+            with pytest.raises(error, match="in between"):
+                inference.fit(other)
+
+    inference = infer("lagged_correlation")
+    failing_fit(inference)
+    assert vars(inference) == vars(infer("lagged_correlation"))
+    with pytest.raises(NotFittedError):
+        inference.to_frame()
+    table = inference.fit(SPIKES).to_frame()
+    failing_fit(inference)
+    pd.testing.assert_frame_equal(inference.to_frame(), table)
+
+
+def test_a_fit_on_silence_leaves_an_inference_as_it_was():
+    inference = infer("lagged_correlation").fit(SPIKES)
+    with pytest.raises(ValueError, match="needs spikes"):
+        inference.fit(np.zeros((100, 3), dtype=int))
+    assert inference.to_frame().shape == (12, 12) and inference.n_features_in_ == 12
 
 
 @pytest.mark.parametrize(

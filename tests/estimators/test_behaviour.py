@@ -455,3 +455,36 @@ def test_as_many_values_a_trial_as_it_has_bins_get_a_warning(running):
     _, _, counts, values, frozen = running
     with pytest.warns(UserWarning, match="as many as its bins"):
         assert decoder(frozen).fit(counts[:16], values[:16]).per_trial_
+
+
+@pytest.mark.parametrize("kind", [list, tuple, pd.Series, pd.Index], ids=lambda kind: kind.__name__)
+def test_labels_of_bins_may_be_any_sequence_for_each_trial(running, kind):
+    spikes, _, _, values, frozen = running
+    by_arrays = decoder(frozen).fit(spikes[:16], list(values[:16]))
+    fitted = decoder(frozen).fit(spikes[:16], [kind(row) for row in values[:16].tolist()])
+    assert not fitted.per_trial_
+    np.testing.assert_array_equal(np.stack(list(fitted.predict(spikes))), np.stack(list(by_arrays.predict(spikes))))
+    labels = [kind(row) for row in np.where(values > 0, "up", "down").tolist()]
+    assert decoder(frozen, NeuroformerClassifier).fit(spikes, labels).classes_.tolist() == ["down", "up"]
+
+
+def test_trials_of_different_lengths_take_lists_of_labels(running):
+    spikes, _, counts, values, frozen = running
+    short = SpikeTrains.from_counts(
+        [trial[: 40 - k % 3] for k, trial in enumerate(counts)], WIDTH, unit_ids=list("abc")
+    )
+    labels = [row[: 40 - k % 3].tolist() for k, row in enumerate(values)]
+    assert decoder(frozen).fit(short, labels).score(short, labels) > 0.5
+    labels[1] = labels[1][:-2]
+    with pytest.raises(ValueError, match="Trial 1 has 39 bins of 0.05 s and values of shape"):
+        decoder(frozen).fit(short, labels)
+
+
+def test_lists_that_are_not_as_long_as_trials_and_words_are_rows_of_trials(running):
+    spikes, _, counts, values, frozen = running
+    means = np.stack([values.mean(1), values.max(1)], axis=1).tolist()
+    assert decoder(frozen).fit(spikes, means).per_trial_
+    words = ["up", "on"] * 12
+    of_two_bins = decoder(frozen, NeuroformerClassifier).fit(counts[:, :2], words)
+    assert of_two_bins.per_trial_ and of_two_bins.classes_.tolist() == ["on", "up"]
+    assert decoder(frozen).fit(counts[:, :1], [[mean] for mean, _ in means]).per_trial_

@@ -397,12 +397,30 @@ def test_going_on_with_quiet_trials_does_not_cut_the_rates_of_the_active_ones(ma
 
 def test_the_null_model_is_of_the_last_fits_data_or_of_all_that_partial_fit_was_given(make, active_then_quiet):
     active, quiet = active_then_quiet
-    rates = [homogeneous_rates(part.bin(0.05)) for part in (active, quiet, active[:2])]
     model = make(max_epochs=1, warm_start=True).fit(active).fit(quiet)
-    assert_allclose(model.base_rate_, rates[1])
+    assert_allclose(model.base_rate_, homogeneous_rates(quiet.bin(0.05)))
     model.partial_fit(active[:2])
-    assert_allclose(model.base_rate_, (8 * rates[1] + 2 * rates[2]) / 10)
+    n_spikes = quiet.bin(0.05).unit_counts() + active[:2].bin(0.05).unit_counts()
+    assert_allclose(model.base_rate_, (n_spikes + 0.5) / 10)
     assert_allclose(model.exposure_, 10.0)
+
+
+@pytest.mark.parametrize("way", ["in memory", "saved between"])
+def test_the_null_model_of_many_small_parts_is_that_of_one_fit_on_all(make, way, tmp_path):
+    """Units that are rare, silent, not observed in the first parts, and never observed."""
+    counts = np.random.default_rng(0).poisson([0.5, 0.01, 0.0, 0.3, 0.2], (10, 20, 5))
+    counts[:, 0, 0] += 1  # no part is silent
+    seen = np.ones(counts.shape, dtype=bool)
+    seen[:4, :, 3] = seen[:, :, 4] = False
+    spikes = SpikeTrains.from_counts(np.where(seen, counts, 0), 0.05, observed=seen)
+    whole, parts = make(max_epochs=1).fit(spikes), make(max_epochs=1)
+    for trial in range(10):
+        parts.partial_fit(spikes[trial : trial + 1])
+        if way == "saved between" and trial == 5:
+            parts.save(tmp_path / "model")
+            parts = NeuroformerEstimator.load(tmp_path / "model")
+    assert_allclose(parts.base_rate_, whole.base_rate_, rtol=1e-12)
+    assert_allclose(parts.exposure_, whole.exposure_)
 
 
 @pytest.mark.parametrize("how", ["partial_fit", "fit"])
