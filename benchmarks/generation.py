@@ -58,7 +58,7 @@ def models(case: str, bin_width: float, window_bins: int, seed: int, quick: bool
     return found
 
 
-def video(seed: int, quick: bool) -> tuple[Recording, Recording, float, int, np.ndarray | None]:
+def video(seed: int, quick: bool) -> tuple[Recording, Recording, float, int, tuple | None]:
     n_units, length, n_train, n_repeats = (8, 4.0, 4, 3) if quick else (100, 32.0, 8, 6)
     data = make_stimulus_driven_population(
         n_units, n_train + 2, n_repeats, clip_duration=length, shared_gain=0.3, coupling=0.3, random_state=seed
@@ -70,14 +70,14 @@ def video(seed: int, quick: bool) -> tuple[Recording, Recording, float, int, np.
     return parts[0], parts[1], 1 / 30, 3, None
 
 
-def s1(seed: int, quick: bool) -> tuple[Recording, Recording, float, int, np.ndarray | None]:
+def s1(seed: int, quick: bool) -> tuple[Recording, Recording, float, int, tuple | None]:
     data = fetch_s1_reaching()
     split = block_split(data.groups, data.gap_mask)
     train, test = Recording(data.spikes[split.train]), Recording(data.spikes[split.test])
     return (train[:10], test[:6], 0.05, 1, None) if quick else (train, test, 0.05, 1, None)
 
 
-def v1(seed: int, quick: bool) -> tuple[Recording, Recording, float, int, np.ndarray | None]:
+def v1(seed: int, quick: bool) -> tuple[Recording, Recording, float, int, tuple | None]:
     data = fetch_v1_gratings()
     held_out = np.arange(len(data.direction)) >= 96
     events = CalciumEvents().fit(data.modalities["dff"][~held_out]).transform(data.modalities["dff"])
@@ -85,7 +85,7 @@ def v1(seed: int, quick: bool) -> tuple[Recording, Recording, float, int, np.nda
         grating=grating_of(data.direction, events), speed=data.modalities["speed"], pupil=data.modalities["pupil"]
     )
     parts = [Recording(events[rows], given[rows]) for rows in (~held_out, held_out)]
-    return parts[0], parts[1], events.resolution, 1, data.direction[held_out]
+    return parts[0], parts[1], events.resolution, 1, (data.direction[~held_out], data.direction[held_out])
 
 
 def evaluate(case: str, seed: int, quick: bool) -> list[dict]:
@@ -98,9 +98,10 @@ def evaluate(case: str, seed: int, quick: bool) -> list[dict]:
         print(f"{case}: {name} fitted in {time.process_time() - start:.0f} CPU s", flush=True)
     for name in MATCHED:
         fitted[f"{name}, matched rates"] = match_rates(fitted[name], train, random_state=seed)
+    of_train, of_test = shown or (None, None)
     table = evaluate_generation(
-        fitted.pop("Neuroformer"), test, train=train, baselines=fitted, stimulus_ids=shown,
-        n_samples=2 if quick else 40, window=10 * bin_width, random_state=seed,
+        fitted.pop("Neuroformer"), test, train=train, baselines=fitted, stimulus_ids=of_test,
+        train_stimulus_ids=of_train, n_samples=2 if quick else 40, window=10 * bin_width, random_state=seed,
     )  # fmt: skip
     table = table[table["unit"].isna()].replace({"source": {"model": "Neuroformer"}})
     columns = ["source", "metric", "value", "floor", "ceiling", "recorded", "sampled"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from itertools import product
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -18,7 +17,7 @@ from skneuro.baselines._heads import PoissonHead
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput
 from skneuro.data.recording import Modalities
-from skneuro.data.video import Video, _parts
+from skneuro.data.video import Video
 from skneuro.metrics.likelihood import poisson_log_pmf
 
 # Candidates of the automatic choice: kernels in bins, belief in the constant rate in trials.
@@ -125,7 +124,7 @@ class PSTHModel(StaticBaseline):
             inp = self._read_training(X, y)
             video = _video(inp.modalities)
             clip = np.zeros(inp.spikes.n_trials, dtype=np.int64) if video is None else video.index
-            self.clip_digests_ = _digests(video)
+            self.clip_digests_ = np.array([], dtype=str) if video is None else video.clip_digests()
             counts, observed = _stack(inp)
             length = np.diff(inp.spikes.ptr)
             groups, self.n_bins_ = self._groups(clip, length)
@@ -191,7 +190,7 @@ class PSTHModel(StaticBaseline):
             return video.index
         digests, first, n_equal = np.unique(seen, return_index=True, return_counts=True)
         place = {digests[k]: first[k] for k in np.flatnonzero((n_equal == 1) & (digests != ""))}
-        now = _digests(video)
+        now = video.clip_digests()
         number = np.array([place.get(digest, -1) for digest in now], dtype=np.int64)
         # Where clips of other numbers have the same pixels, the number alone tells which it is.
         same = np.flatnonzero(now[: len(seen)] == seen[: len(now)])
@@ -228,18 +227,6 @@ def _video(modalities: Modalities | None) -> Video | None:
     videos = [] if modalities is None else [m for _, m in modalities.items() if isinstance(m, Video)]
     return videos[0] if len(videos) == 1 else None
 
-
-def _digests(video: Video | None) -> np.ndarray:
-    """A digest of each clip that a trial shows, (n_clips,); empty for the others."""
-    if video is None:
-        return np.array([], dtype=str)
-    digests = [""] * len(video.frames)
-    for clip in np.unique(video.index):
-        digest = hashlib.sha256(repr(video.frames.shape[1:]).encode())
-        for part in _parts(video.frames, np.array([clip])):
-            digest.update(np.ascontiguousarray(part, dtype=np.float32).data)  # the same pixels may come in another type
-        digests[clip] = digest.hexdigest()
-    return np.array(digests, dtype=str)
 
 
 def _stack(inp: ModelInput) -> tuple[np.ndarray, np.ndarray]:

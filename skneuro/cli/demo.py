@@ -24,6 +24,7 @@ from skneuro.cli.training import Background, Fitted, fit_and_score, one_thread, 
 from skneuro.cli.write import Result, write_report
 from skneuro.data import SpikeTrains
 from skneuro.inspection import aligned_counts, check_recording
+from skneuro.metrics._responses import mean_over
 
 
 def run_demo(
@@ -71,7 +72,7 @@ def run_demo(
     folder = _output_folder(output)
     held = held_out(split.train.spikes, split.test.spikes, bin_width)
     shown = pieces(split.test, most=20 if quick else 40, n_steps=1500 if quick else 4000)
-    alignment = choose_alignment(recording, shown)
+    alignment = choose_alignment(recording, shown, bin_width)
     _introduce(recording, split, bin_width)
     _draw(shown.spikes, alignment)
 
@@ -90,7 +91,7 @@ def run_demo(
         others = {name: fitted[name].estimator for name in fitted if name in (best, "Poisson GLM")}
         judged = judge(fitted[MODEL].estimator, others, shown, split.train, recording.repeats, seed)
     if n_usable(simulated, alignment) < 2:
-        alignment = align_to_starts(shown.spikes)
+        alignment = align_to_starts(shown.spikes, bin_width)
     result = Result(
         recording,
         split,
@@ -157,7 +158,7 @@ def _draw(spikes: SpikeTrains, alignment: Alignment) -> None:
     events = alignment.events(spikes)
     units = most_modulated(spikes, events, n_units=6, **settings)
     _, counts = aligned_counts(spikes.select_units(units), events, **settings)
-    rates = counts.mean(axis=0) / alignment.bin_width
+    rates = np.nan_to_num(mean_over(counts)) / alignment.bin_width
     print(
         f"\nMean rates around {len(counts)} events ({alignment.name}), {alignment.window[0]:g} to "
         f"{alignment.window[1]:g} s, the units that vary most:"

@@ -24,7 +24,7 @@ class Alignment:
     relative : list of ndarrays or None, in seconds
         Events of each trial from the trial's start.
     level : float or None, in Hz per unit
-        Where events are the rises of the population's rate, the level that it crosses.
+        Where events are the rises of the population's rate in bins of `bin_width`, the level that it crosses.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Alignment:
         """
         if self.relative is not None:
             return [start + at for start, at in zip(spikes.t_start, self.relative, strict=True)]
-        return population_events(spikes, self.level or 0.0)
+        return population_events(spikes, self.level or 0.0, self.bin_width)
 
 
 def movement_onsets(

@@ -11,7 +11,7 @@ import pandas as pd
 from skneuro.cli.comparison import Score
 from skneuro.cli.events import Alignment
 from skneuro.cli.names import written
-from skneuro.data import SpikeTrains, Video
+from skneuro.data import BinnedSpikes, SpikeTrains, Video
 from skneuro.inspection import (
     PSTHDisplay,
     RasterDisplay,
@@ -20,6 +20,9 @@ from skneuro.inspection import (
     TrainingCurveDisplay,
     aligned_counts,
 )
+from skneuro.inspection.psth import mean_and_error
+from skneuro.metrics import pairwise_correlations, population_count_distribution
+from skneuro.metrics._responses import mean_over
 
 RECORDED, MODEL, BASELINE, OTHER = "#222222", "#1b6ca8", "#c8641b", "#9aa5ad"
 
@@ -242,10 +245,10 @@ def most_modulated(
 ) -> np.ndarray:
     """Ids of the units whose mean rate varies most around the events, relative to its chance variation."""
     _, counts = aligned_counts(spikes, events, window=window, bin_width=bin_width)
-    mean = counts.mean(axis=0)
-    noise = counts.var(axis=0, ddof=1).mean(axis=1) / len(counts) if len(counts) > 1 else np.ones(counts.shape[1])
-    strength = mean.var(axis=1) / np.maximum(noise, 1e-9)
-    return np.asarray(spikes.unit_ids)[np.sort(np.argsort(strength)[::-1][:n_units])]
+    mean, error = mean_and_error(counts)
+    noise = mean_over(error.T**2) if len(counts) > 1 else np.ones(counts.shape[1])
+    strength = mean_over((mean.T - mean_over(mean.T)) ** 2) / np.maximum(noise, 1e-9)
+    return np.asarray(spikes.unit_ids)[np.sort(np.argsort(np.nan_to_num(strength))[::-1][:n_units])]
 
 
 def statistics_figure(recorded: SpikeTrains, sampled: SpikeTrains, bin_width: float) -> Any:
@@ -264,25 +267,35 @@ def statistics_figure(recorded: SpikeTrains, sampled: SpikeTrains, bin_width: fl
     """
     figure = _figure(8.1, 2.8)
     axes = [_tidy(ax) for ax in figure.subplots(1, 3)]
-    counts = [s.bin(bin_width).dense().astype(float) for s in (recorded, sampled)]
-    seconds = [float((s.t_stop - s.t_start).sum()) for s in (recorded, sampled)]
-    rates, simulated_rates = (c.sum(axis=0) / t for c, t in zip(counts, seconds, strict=True))
+    rates, simulated_rates = (_rates(s.bin(bin_width)) for s in (recorded, sampled))
     _against(axes[0], rates, simulated_rates, "rate of a unit (Hz)")
-    varies = (counts[0].std(axis=0) > 0) & (counts[1].std(axis=0) > 0)
-    if varies.sum() > 1:
-        upper = np.triu_indices(varies.sum(), k=1)
-        pairs, simulated_pairs = (np.corrcoef(c[:, varies].T)[upper] for c in counts)
+    upper = np.triu_indices(recorded.shape[1], k=1)
+    pairs, simulated_pairs = (pairwise_correlations(s, bin_width)[upper] for s in (recorded, sampled))
+    if np.isfinite(pairs + simulated_pairs).any():
         _against(axes[1], pairs, simulated_pairs, f"correlation of a pair\n({1e3 * bin_width:.4g} ms bins)")
     else:
         axes[1].remove()
-    totals = [c.sum(axis=1).astype(int) for c in counts]
-    top = int(max(np.quantile(t, 0.999) for t in totals)) + 1
-    for total, color, label in zip(totals, (RECORDED, MODEL), ("recorded", "simulated"), strict=True):
-        share = np.bincount(np.minimum(total, top), minlength=top + 1) / total.size
-        axes[2].step(np.arange(top + 1), share, where="mid", color=color, label=label, linewidth=1.3)
-    axes[2].set(xlabel=f"spikes of the population\nin {1e3 * bin_width:.4g} ms", ylabel="share of bins")
-    axes[2].legend(frameon=False, fontsize="small")
+    if all(s.bin(bin_width).mask().all(axis=1).any() for s in (recorded, sampled)):
+        _draw_population_counts(axes[2], recorded, sampled, bin_width)
+    else:
+        axes[2].remove()
     return figure
+
+
+def _rates(binned: BinnedSpikes) -> np.ndarray:
+    """Rate of each unit in the time that it was observed."""
+    seconds = binned.exposure()
+    return np.divide(binned.unit_counts(), seconds, out=np.full(len(seconds), np.nan), where=seconds > 0)
+
+
+def _draw_population_counts(ax: Any, recorded: SpikeTrains, sampled: SpikeTrains, bin_width: float) -> None:
+    counts = [population_count_distribution(s, bin_width) for s in (recorded, sampled)]
+    top = max(int(np.searchsorted(np.cumsum(n), 0.999 * n.sum())) for n in counts) + 1
+    for n, color, label in zip(counts, (RECORDED, MODEL), ("recorded", "simulated"), strict=True):
+        share = np.bincount(np.minimum(np.arange(len(n)), top), weights=n, minlength=top + 1) / n.sum()
+        ax.step(np.arange(top + 1), share, where="mid", color=color, label=label, linewidth=1.3)
+    ax.set(xlabel=f"spikes of the population\nin {1e3 * bin_width:.4g} ms", ylabel="share of bins")
+    ax.legend(frameon=False, fontsize="small")
 
 
 def realism_figure(judged: pd.DataFrame, model: str) -> Any:
@@ -319,8 +332,11 @@ def realism_figure(judged: pd.DataFrame, model: str) -> Any:
 
 
 def _against(ax: Any, x: np.ndarray, y: np.ndarray, name: str) -> None:
-    low, high = min(x.min(), y.min()), max(x.max(), y.max())
-    ax.plot([low, high], [low, high], color="0.6", linewidth=0.9)
+    known = np.isfinite(x) & np.isfinite(y)
+    x, y = x[known], y[known]
+    if len(x):
+        low, high = min(x.min(), y.min()), max(x.max(), y.max())
+        ax.plot([low, high], [low, high], color="0.6", linewidth=0.9)
     ax.scatter(x, y, s=8, color=MODEL, alpha=0.5, linewidth=0)
     ax.set(xlabel=f"recorded {name}", ylabel="simulated")
     if x.size > 2 and np.ptp(x) > 0 and np.ptp(y) > 0:
@@ -365,9 +381,7 @@ def training_figure(estimators: dict[str, Any]) -> Any:
     figure = _figure(8.1, 2.5 * len(estimators))
     axes = figure.subplots(len(estimators), 2, squeeze=False)
     for row, (name, estimator), color in zip(axes, estimators.items(), cycle((BASELINE, MODEL)), strict=False):
-        # the Neuroformer counts epochs, a GRU the times it was checked
-        step = "epoch" if hasattr(estimator, "max_epochs") else "check"
-        display = TrainingCurveDisplay.from_estimator(estimator, name=name, step_name=step, axes=row, color=color)
+        display = TrainingCurveDisplay.from_estimator(estimator, name=name, axes=row, color=color)
         row[0].set_title(name, loc="left", fontsize="medium")
         for ax in row[len(display.axes_) :]:
             ax.remove()

@@ -101,7 +101,10 @@ def _spikes(arrays: dict[str, np.ndarray]) -> SpikeTrains:
     _same_length(t_start=t_start, t_stop=t_stop)
     if "trial" not in arrays:
         return SpikeTrains.from_events(times, units, epochs=np.column_stack([t_start, t_stop]))
-    trial = _column(arrays, "trial").astype(np.int64)
+    rows = _column(arrays, "trial")
+    if rows.dtype.kind not in "iuf" or not np.array_equal(rows, np.round(rows)):
+        raise ValueError("trial must hold whole numbers, the row of each spike's trial, got others")
+    trial = rows.astype(np.int64)
     _same_length(times=times, trial=trial)
     if trial.size and not (trial.min() >= 0 and trial.max() < len(t_start)):
         raise ValueError(f"trial must number the {len(t_start)} trials from 0, got {trial.min()} to {trial.max()}")
@@ -133,8 +136,11 @@ def _series(arrays: dict[str, np.ndarray], spikes: SpikeTrains) -> Modalities | 
 
 def _cut(name: str, values: np.ndarray, stamps: np.ndarray, spikes: SpikeTrains) -> TimeSeries:
     """The samples inside each trial, and the one that holds at its start."""
-    values, stamps = values.astype(float).reshape(len(values), -1), stamps.ravel().astype(float)
+    values, stamps = np.atleast_1d(values), stamps.ravel().astype(float)
+    values = values.astype(float).reshape(len(values), -1)
     _same_length(**{name: values, f"{name}_times": stamps})
+    if not (np.diff(stamps) > 0).all() or not np.isfinite(stamps).all():
+        raise ValueError(f"{name}_times must ascend and be finite; sort {name} and its times, without duplicates")
     first = np.maximum(np.searchsorted(stamps, spikes.t_start + 1e-9) - 1, 0)
     last = np.maximum(np.searchsorted(stamps, spikes.t_stop), first + 1)
     rows = [slice(a, b) for a, b in zip(first, last, strict=True)]

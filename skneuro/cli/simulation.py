@@ -12,6 +12,8 @@ from skneuro.cli.recordings import Loaded
 from skneuro.data import Recording, SpikeTrains, TimeSeries
 from skneuro.inspection import aligned_counts
 from skneuro.metrics import evaluate_generation
+from skneuro.metrics._responses import mean_over, unit_correlation
+from skneuro.metrics._simulated import simulate_trials
 
 PIECE = 10.0  # s; longer trials are shown in pieces
 _MOVEMENT = ("speed", "velocity", "running")
@@ -55,7 +57,7 @@ def pieces(part: Recording, most: int, n_steps: int = 4000) -> Recording:
 
 
 def simulate(model: Any, trials: Recording, seed: int) -> SpikeTrains:
-    """Draw one simulated trial for each recorded one, under its stimulus and of its length.
+    """Draw one simulated trial for each recorded one, under its stimulus and over the same time.
 
     Parameters
     ----------
@@ -69,11 +71,9 @@ def simulate(model: Any, trials: Recording, seed: int) -> SpikeTrains:
     Returns
     -------
     simulated : SpikeTrains
-        One trial for each of `trials`, in their order.
+        One trial for each of `trials`, in their order and on their clock.
     """
-    n_samples = len(trials) if trials.modalities is None else 1
-    duration = float(trials.spikes.duration[0])
-    return model.sample(trials.modalities, n_samples=n_samples, duration=duration, random_state=seed)
+    return simulate_trials(model, trials.spikes, trials.modalities, 1, seed)[0]
 
 
 def judge(
@@ -97,21 +97,29 @@ def judge(
     Returns
     -------
     table : DataFrame
-        What `evaluate_generation` gives.
+        What `evaluate_generation` gives, with windows of half a second or, where the trials are shorter, as long as
+        these.
     """
+    fitting = int(trials.spikes.duration.min() / model.bin_width + 1e-6)
     return evaluate_generation(
         model,
         trials,
         train=train,
         baselines=baselines,
         stimulus_ids=np.zeros(len(trials), dtype=int) if repeats else None,
+        train_stimulus_ids=np.zeros(len(train), dtype=int) if repeats else None,
         n_samples=max(len(trials), 2) if repeats else 2,
-        window=max(round(0.5 / model.bin_width), 1) * model.bin_width,
+        window=max(min(round(0.5 / model.bin_width), fitting), 1) * model.bin_width,
         random_state=seed,
     )
 
 
-def choose_alignment(recording: Loaded, trials: Recording) -> Alignment:
+def whole_bins(wanted: float, bin_width: float) -> float:
+    """The multiple of `bin_width` nearest to a width: other bins hold now one bin of the model, now two."""
+    return max(round(wanted / bin_width), 1) * bin_width
+
+
+def choose_alignment(recording: Loaded, trials: Recording, bin_width: float) -> Alignment:
     """Decide what to average around.
 
     Stimulus onsets where trials repeat, else onsets of movement, else rises of the population's rate.
@@ -122,46 +130,52 @@ def choose_alignment(recording: Loaded, trials: Recording) -> Alignment:
         Says whether trials repeat.
     trials : Recording
         Recorded trials.
+    bin_width : float, in seconds
+        Bins of the model; those of the mean rates are multiples of it.
 
     Returns
     -------
     alignment : Alignment
     """
     spikes = trials.spikes
+    width = whole_bins(0.1, bin_width)
     if recording.repeats:
         starts = [np.zeros(1)] * len(spikes)
-        bin_width = 0.04 if len(spikes) >= 20 else 0.08  # few repeats make a ragged mean
-        return Alignment("stimulus onset", (0.0, float(spikes.duration.min())), bin_width, relative=starts)
+        fine = whole_bins(0.04 if len(spikes) >= 20 else 0.08, bin_width)  # few repeats make a ragged mean
+        return Alignment("stimulus onset", (0.0, float(spikes.duration.min())), fine, relative=starts)
     movement = _movement(trials)
     if movement is not None:
         events = movement_onsets(movement, spikes.t_start, spikes.t_stop)
         relative = [at - start for at, start in zip(events, spikes.t_start, strict=True)]
-        onsets = Alignment("onset of movement", (-0.5, 1.0), 0.1, relative=relative)
+        onsets = Alignment("onset of movement", (-0.5, 1.0), width, relative=relative)
         if n_usable(spikes, onsets) >= 10:
             return onsets
-    rates = np.concatenate([population_rate(spikes, k, 0.1)[0] for k in range(len(spikes))])
-    rises = Alignment("rise of the population rate", (-0.5, 1.0), 0.1, level=float(rates.mean() + rates.std()))
-    return rises if n_usable(spikes, rises) >= 2 else align_to_starts(spikes)
+    rates = np.concatenate([population_rate(spikes, k, width)[0] for k in range(len(spikes))])
+    rises = Alignment("rise of the population rate", (-0.5, 1.0), width, level=float(rates.mean() + rates.std()))
+    return rises if n_usable(spikes, rises) >= 2 else align_to_starts(spikes, bin_width)
 
 
-def align_to_starts(spikes: SpikeTrains) -> Alignment:
+def align_to_starts(spikes: SpikeTrains, bin_width: float) -> Alignment:
     """Average around the start of each trial, which any recording has.
 
     Parameters
     ----------
     spikes : SpikeTrains
         Trials of one length.
+    bin_width : float, in seconds
+        Bins of the model; those of the mean rates are multiples of it.
 
     Returns
     -------
     alignment : Alignment
     """
     length = float(spikes.duration.min())
-    return Alignment("start of the piece", (0.0, length), length / 20, relative=[np.zeros(1)] * len(spikes))
+    width = whole_bins(length / 20, bin_width)
+    return Alignment("start of the piece", (0.0, length), width, relative=[np.zeros(1)] * len(spikes))
 
 
 def n_usable(spikes: SpikeTrains, alignment: Alignment) -> int:
-    """Count the events of an alignment whose window lies inside its trial.
+    """Count the events of an alignment whose window lies inside its trial and was observed.
 
     Parameters
     ----------
@@ -174,11 +188,16 @@ def n_usable(spikes: SpikeTrains, alignment: Alignment) -> int:
     -------
     n_events : int
     """
-    before, after = alignment.window
-    return sum(
-        int(np.sum((at + before >= start - 1e-9) & (at + after <= stop + 1e-6)))
-        for at, start, stop in zip(alignment.events(spikes), spikes.t_start, spikes.t_stop, strict=True)
-    )
+    try:
+        _, counts = _around(spikes, alignment)
+    except ValueError:  # none
+        return 0
+    return len(counts)
+
+
+def _around(spikes: SpikeTrains, alignment: Alignment) -> tuple[np.ndarray, np.ndarray]:
+    events = alignment.events(spikes)
+    return aligned_counts(spikes, events, window=alignment.window, bin_width=alignment.bin_width)
 
 
 def _movement(trials: Recording) -> TimeSeries | None:
@@ -205,19 +224,13 @@ def psth_agreement(recorded: SpikeTrains, simulated: SpikeTrains, alignment: Ali
         other recorded event with as many simulated ones, so that both are equally noisy; the second with the
         other half of the recorded.
     """
-    counts = [
-        aligned_counts(s, alignment.events(s), window=alignment.window, bin_width=alignment.bin_width)[1]
-        for s in (recorded, simulated)
-    ]
+    counts = [_around(s, alignment)[1] for s in (recorded, simulated)]
     if len(counts[0]) < 2:
         return float("nan"), float("nan")
-    even, odd = counts[0][::2].mean(axis=0), counts[0][1::2].mean(axis=0)
-    drawn = counts[1][: len(counts[0][1::2])].mean(axis=0)
+    even, odd = mean_over(counts[0][::2]), mean_over(counts[0][1::2])
+    drawn = mean_over(counts[1][: len(counts[0][1::2])])
     return _mean_correlation(even, drawn), _mean_correlation(even, odd)
 
 
 def _mean_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    varies = (a.std(axis=1) > 0) & (b.std(axis=1) > 0)
-    if not varies.any():
-        return float("nan")
-    return float(np.mean([np.corrcoef(x, y)[0, 1] for x, y in zip(a[varies], b[varies], strict=True)]))
+    return float(mean_over(unit_correlation(a.T, b.T)))

@@ -19,7 +19,7 @@ from skneuro.cli.events import Alignment
 from skneuro.cli.models import MODEL
 from skneuro.cli.recordings import Loaded
 from skneuro.cli.report import Section, facts, page, paragraph, picture, realism_html, score_table
-from skneuro.cli.simulation import psth_agreement
+from skneuro.cli.simulation import psth_agreement, whole_bins
 from skneuro.cli.split import Split
 from skneuro.cli.text_plots import count_of
 from skneuro.cli.training import Fitted
@@ -167,7 +167,8 @@ def _by_unit(result: Result) -> Section:
 
 def _simulation(result: Result) -> Section:
     r, halves = psth_agreement(result.recorded, result.simulated, result.alignment)
-    recorded, simulated = (s.n_spikes / s.duration.sum() / s.shape[1] for s in (result.recorded, result.simulated))
+    binned = (s.bin(result.bin_width) for s in (result.recorded, result.simulated))
+    recorded, simulated = (b.unit_counts().sum() / b.exposure().sum() for b in binned)
     text = (
         f"{len(result.simulated)} trials drawn from the fitted {MODEL} in closed loop: its own spikes are its past. A "
         f"unit fires at {simulated:.2f} Hz on average, {recorded:.2f} Hz as recorded. "
@@ -191,10 +192,8 @@ def _simulation(result: Result) -> Section:
         "Mean rates of units around an event, recorded and simulated",
         f"Mean rate ± standard error around the {result.alignment.name}, the units that vary most.",
     )
-    statistics_bin = max(result.bin_width, 0.05)
-    statistics_bin = round(statistics_bin / result.bin_width) * result.bin_width
     body += picture(
-        figures.statistics_figure(result.recorded, result.simulated, statistics_bin),
+        figures.statistics_figure(result.recorded, result.simulated, whole_bins(0.05, result.bin_width)),
         "Rates, pair correlations and population counts, recorded and simulated",
     )
     body += picture(

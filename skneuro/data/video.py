@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
@@ -149,6 +150,32 @@ class Video(Modality):
     def clip_ids(self) -> np.ndarray:
         """Clip of each trial, ndarray of shape (n_trials,): the `groups` of GroupKFold."""
         return self.index
+
+    def clip_digests(self) -> np.ndarray:
+        """Tell clips by their pixels, wherever a `Video` stores them.
+
+        Returns
+        -------
+        ndarray of shape (n_clips,), str
+            A digest of the frames of each clip that a trial shows, the same whatever their number type; empty for the
+            others.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skneuro.data import Video
+        >>> frames = np.arange(24).reshape(3, 2, 2, 2)
+        >>> first, second = Video(frames, fps=5.0), Video(frames[[2, 0]].astype(float), fps=5.0)
+        >>> [first.clip_digests().tolist().index(digest) for digest in second.clip_digests()]
+        [2, 0]
+        """
+        digests = [""] * len(self.frames)
+        for clip in np.unique(self.index):
+            digest = hashlib.sha256(repr(self.frames.shape[1:]).encode())
+            for part in _parts(self.frames, np.array([clip])):
+                digest.update(np.ascontiguousarray(part, dtype=np.float32).data)
+            digests[clip] = digest.hexdigest()
+        return np.array(digests, dtype=str)
 
     @property
     def frame_interval(self) -> np.ndarray:

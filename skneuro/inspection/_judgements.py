@@ -1,6 +1,7 @@
 """When is a number out of the ordinary, and what is then to be done: one function a check.
 
-Each returns a list of findings, or of one sentence that says what was measured where nothing was found.
+Each returns a list of findings, or of one sentence that says what was measured where nothing was found, or why nothing
+could be measured (`Skipped`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from scipy import stats
 
 from skneuro.data import Modalities, SpikeTrains, TimeSeries
 from skneuro.inspection.coincidences import shared_events, zero_lag_pairs
-from skneuro.inspection.findings import Finding
+from skneuro.inspection.findings import Finding, Skipped
 from skneuro.inspection.measures import DUPLICATE, REFRACTORY, clock_quality, recording_gaps, running_modulation
+from skneuro.metrics import pairwise_correlations
 
 Judged = Sequence[Finding | str]
 _RUNNING = ("speed", "running", "velocity", "treadmill", "wheel")
@@ -154,7 +156,9 @@ def coincidences(spikes: SpikeTrains) -> dict[str, Judged]:
         "shared artefacts": [f"{len(first)} instants at which improbably many units fire within 1 ms"]
     }
     if len(first) >= 3:
-        at = [f"{t:.3f} s" for t in spikes.times[first]]
+        trial = np.asarray(spikes.trial_ids)[np.searchsorted(spikes.ptr, first, side="right") - 1]
+        where = [f" in trial {k}" if len(spikes) > 1 else "" for k in trial]
+        at = [f"{t:.3f} s{w}" for t, w in zip(spikes.times[first], where, strict=True)]
         share = member.mean()
         message = (
             f"{len(first)} instants at which a fifth of the units or more fire within 1 ms ({share:.2%} of "
@@ -216,13 +220,10 @@ def _members(pairs: pd.DataFrame) -> tuple:
 
 
 def count_correlation(spikes: SpikeTrains, bin_width: float) -> Judged:
-    counts = spikes.bin(bin_width).dense().astype(float)
-    varies = counts.std(axis=0) > 0
-    counts, ids = counts[:, varies], np.asarray(spikes.unit_ids)[varies]
-    if counts.shape[1] < 2:
-        return ["one unit only"]
-    r = np.corrcoef(counts.T)
-    i, j = np.triu_indices(len(ids), k=1)
+    r, ids = pairwise_correlations(spikes, bin_width), np.asarray(spikes.unit_ids)
+    i, j = np.nonzero(np.triu(np.isfinite(r), k=1))
+    if not len(i):
+        return [Skipped("no two units whose counts vary were observed together")]
     high = np.flatnonzero(r[i, j] > 0.9)
     remedy = "one cell sorted twice: drop one of the two, or every score is inflated"
     return [
@@ -290,10 +291,13 @@ def running_series(modalities: Modalities | None) -> tuple[str, TimeSeries] | No
 
 def running(spikes: SpikeTrains, name: str, series: TimeSeries) -> Judged:
     m = running_modulation(spikes, series)
+    shared = f"{m['n_bins']} bins of {m['bin_width']:.3g} s"
+    if m["n_bins"] < 10:
+        return [Skipped(f"{name} and observed spikes share {shared}, too few to compare")]
     if not np.isfinite(m["correlation"]):
-        return [f"{name} does not vary over the {m['n_bins']} s that it shares with the spikes"]
+        return [Skipped(f"{name} or the population rate does not vary over the {shared} that they share")]
     text = (
-        f"population rate against {name}: Spearman {m['correlation']:+.2f} over {m['n_bins']} s; "
+        f"population rate against {name}: Spearman {m['correlation']:+.2f} over {shared}; "
         f"{m['rate_still']:.3g} Hz a unit when "
         f"slowest, {m['rate_running']:.3g} Hz when fastest"
     )

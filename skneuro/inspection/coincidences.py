@@ -17,9 +17,13 @@ _SLACK = 1e-7  # s; two times a whole tick apart must not be separated by roundi
 def timeline(spikes: SpikeTrains) -> np.ndarray:
     """Times of all spikes on one axis, a second of silence between trials: no interval spans two of them."""
     trial = np.repeat(np.arange(len(spikes)), np.diff(spikes.ptr))
+    return spikes.times - spikes.t_start[trial] + _trial_offsets(spikes)[trial]
+
+
+def _trial_offsets(spikes: SpikeTrains) -> np.ndarray:
+    """Start of each trial on the axis of `timeline`."""
     length = np.asarray(spikes.t_stop - spikes.t_start, dtype=float)
-    offset = np.concatenate([[0.0], np.cumsum(length + 1.0)[:-1]])
-    return spikes.times - spikes.t_start[trial] + offset[trial]
+    return np.concatenate([[0.0], np.cumsum(length + 1.0)[:-1]])
 
 
 def shared_events(spikes: SpikeTrains, window: float = 1e-3) -> tuple[np.ndarray, np.ndarray]:
@@ -108,8 +112,9 @@ def zero_lag_pairs(spikes: SpikeTrains, exclude: np.ndarray | None = None) -> pd
     pairs : DataFrame
         One row a pair of units, the most suspicious first: `unit`, `other` (unit ids), `coincidences`,
         `expected` (by moving spikes within 20 ms), `z`, `share` (excess coincidences over the spikes of the
-        unit with fewer) and `hole` (pairs within 1.5 ms over the number expected: near 0 for one cell split
-        in two, near 1 for two cells).
+        unit with fewer), `expected_wide` (pairs within 1.5 ms that two cells of these rates have by chance) and
+        `hole` (pairs within 1.5 ms over that number: near 0 for one cell split in two, near 1 for two cells).
+        Only time in which both units were observed counts.
 
     Examples
     --------
@@ -132,9 +137,8 @@ def zero_lag_pairs(spikes: SpikeTrains, exclude: np.ndarray | None = None) -> pd
     t, units, n_units = timeline(spikes)[keep], spikes.units[keep].astype(np.int64), spikes.shape[1]
     near, wide = _pair_counts(t, units, n_units, COINCIDENCE), _pair_counts(t, units, n_units, HOLE)
     same_bin = _same_bin_pairs(t, units, n_units, JITTER)
-    n = np.bincount(units, minlength=n_units).astype(float)
-    duration = max(float(np.sum(spikes.t_stop - spikes.t_start)), 1e-9)
-    by_rate = n[:, None] * n[None, :] * 2 / duration
+    n, seconds = _seen_together(spikes, t, units)  # n[i, j]: spikes of i while j was observed
+    by_rate = n * n.T * 2 / np.maximum(seconds, 1e-9)
 
     def chance(count: np.ndarray, lag: float) -> np.ndarray:
         p = 2 * lag / JITTER - (lag / JITTER) ** 2
@@ -150,9 +154,35 @@ def zero_lag_pairs(spikes: SpikeTrains, exclude: np.ndarray | None = None) -> pd
                 "coincidences": near[i, j],
                 "expected": expected[i, j],
                 "z": ((near - expected) / np.sqrt(expected))[i, j],
-                "share": (near - expected)[i, j] / np.minimum(n[i], n[j]),
+                "share": ((near - expected) / np.minimum(n, n.T))[i, j],
                 "expected_wide": expected_wide[i, j],
                 "hole": (wide / expected_wide)[i, j],
             }
         )
     return table.sort_values("share", ascending=False, ignore_index=True)
+
+
+def _seen_together(spikes: SpikeTrains, t: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Spikes of each unit in the time when another was observed, and the seconds both were: two (n_units, n_units).
+
+    `t` and `units` are spikes on the axis of `timeline`.
+    """
+    n_units, length = spikes.shape[1], np.asarray(spikes.duration, dtype=float)
+    if spikes.observation is None:
+        n = np.bincount(units, minlength=n_units).astype(float)
+        return np.repeat(n[:, None], n_units, axis=1), np.full((n_units, n_units), length.sum())
+    gaps = spikes.observation
+    offset = _trial_offsets(spikes)
+    trial = np.repeat(np.arange(len(spikes)), np.diff(gaps.ptr))
+    low, high = (at - spikes.t_start[trial] + offset[trial] for at in (gaps.start, gaps.stop))
+    # The axis falls into segments in which each unit was observed throughout or not at all.
+    borders = np.unique(np.concatenate([offset, offset + length, low, high]))
+    middle = (borders[:-1] + borders[1:]) / 2
+    inside = middle < (offset + length)[np.searchsorted(offset, middle, side="right") - 1]
+    observed = np.repeat(inside[:, None], n_units, axis=1).astype(float)  # (n_segments, n_units)
+    for a, b, unit in zip(np.searchsorted(borders, low), np.searchsorted(borders, high), gaps.unit, strict=True):
+        observed[a:b, slice(None) if unit < 0 else unit] = 0.0
+    segment = np.clip(np.searchsorted(borders, t, side="right") - 1, 0, len(middle) - 1)
+    spikes_in = np.zeros_like(observed)
+    np.add.at(spikes_in, (segment, units), 1.0)
+    return spikes_in.T @ observed, observed.T @ (np.diff(borders)[:, None] * observed)

@@ -39,6 +39,10 @@ class Finding:
     units: tuple = ()
 
 
+class Skipped(str):
+    """Why a check could not be made."""
+
+
 @dataclass(frozen=True)
 class QualityReport:
     """All findings about a recording.

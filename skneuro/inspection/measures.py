@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from skneuro.data import SpikeTrains, TimeSeries, align_clocks
+from skneuro.data import BinnedSpikes, SpikeTrains, TimeSeries, align_clocks
 
 REFRACTORY = 1.5e-3  # s; shorter intervals do not come from one neuron
 DUPLICATE = 0.1e-3  # s; shorter intervals are one spike detected twice
@@ -188,7 +188,7 @@ def _anyone_observed(spikes: SpikeTrains, trial: int, start: float, stop: float)
     return False
 
 
-def running_modulation(spikes: SpikeTrains, speed: TimeSeries, bin_width: float = 1.0) -> dict[str, float]:
+def running_modulation(spikes: SpikeTrains, speed: TimeSeries, bin_width: float | None = None) -> dict[str, float]:
     """Relate the population's rate to how fast the animal moves.
 
     Parameters
@@ -196,15 +196,23 @@ def running_modulation(spikes: SpikeTrains, speed: TimeSeries, bin_width: float 
     spikes : SpikeTrains
         The recording.
     speed : TimeSeries
-        Speed, or velocity with several columns, whose length is then taken.
-    bin_width : float, default=1.0
-        Width of the bins that are compared, in seconds.
+        Speed, or velocity with several columns, whose length is then taken; of the same trials.
+    bin_width : float, in seconds, default=None
+        Width of the bins that are compared; a multiple of the bins that the spikes were counted in, where they were.
+        By default 1 s, or less where most trials are shorter.
 
     Returns
     -------
     result : dict
         `correlation` (Spearman, rate against speed), `rate_still` and `rate_running` (Hz per unit, in the
-        slowest and the fastest third of the bins), `n_bins`.
+        slowest and the fastest third of the bins), `n_bins` (those that were observed and have a sample of the
+        speed), `bin_width`. The first three are NaN with fewer than 10 bins, and where nothing varies. Where only some
+        units were observed, their rate is compared with their own mean.
+
+    Raises
+    ------
+    ValueError
+        If trials differ in number, or `bin_width` does not fit.
 
     Examples
     --------
@@ -216,30 +224,57 @@ def running_modulation(spikes: SpikeTrains, speed: TimeSeries, bin_width: float 
     >>> float(running_modulation(spikes, running)["rate_running"])
     10.0
     """
-    rates, speeds = [], []
-    for k in range(len(spikes)):
-        n_bins = int((spikes.t_stop[k] - spikes.t_start[k]) / bin_width + 1e-6)
-        edges = spikes.t_start[k] + bin_width * np.arange(n_bins + 1)
-        counts = np.histogram(spikes.times[spikes.ptr[k] : spikes.ptr[k + 1]], edges)[0]
-        rows = slice(speed.ptr[k], speed.ptr[k + 1])
-        values = np.asarray(speed.values[rows], dtype=float).reshape(rows.stop - rows.start, -1)
-        values = np.linalg.norm(values, axis=1) if values.shape[1] > 1 else np.abs(values[:, 0])
-        bins = np.floor((np.asarray(speed.timestamps[rows]) - spikes.t_start[k]) / bin_width + 1e-6).astype(int)
-        good = (bins >= 0) & (bins < n_bins) & np.isfinite(values)
-        n = np.bincount(bins[good], minlength=n_bins)
-        total = np.bincount(bins[good], weights=values[good], minlength=n_bins)
-        rates.append(counts[n > 0] / bin_width / spikes.shape[1])
-        speeds.append(total[n > 0] / n[n > 0])
-    rate, speed_ = np.concatenate(rates), np.concatenate(speeds)
+    if len(speed) != len(spikes):
+        raise ValueError(f"speed must have the same {len(spikes)} trials as the spikes. Got {len(speed)}.")
+    bin_width = _second_or_less(spikes) if bin_width is None else bin_width
+    binned = spikes.bin(bin_width)
+    rate = _population_rate(binned)
+    speed_ = _mean_speed(speed, binned)
+    both = np.isfinite(rate) & np.isfinite(speed_)
+    rate, speed_ = rate[both], speed_[both]
+    size = {"n_bins": int(rate.size), "bin_width": float(bin_width)}
     if rate.size < 10 or np.ptp(speed_) == 0 or np.ptp(rate) == 0:
-        return {"correlation": np.nan, "rate_still": np.nan, "rate_running": np.nan, "n_bins": int(rate.size)}
+        return {"correlation": np.nan, "rate_still": np.nan, "rate_running": np.nan, **size}
     slow, fast = speed_ <= np.quantile(speed_, 1 / 3), speed_ >= np.quantile(speed_, 2 / 3)
     return {
         "correlation": float(stats.spearmanr(rate, speed_).statistic),
         "rate_still": float(rate[slow].mean()),
         "rate_running": float(rate[fast].mean()),
-        "n_bins": int(rate.size),
+        **size,
     }
+
+
+def _second_or_less(spikes: SpikeTrains) -> float:
+    """One second, or as long as most trials are; in whole bins of the spikes."""
+    wanted, step = min(1.0, float(np.median(spikes.duration))), spikes.resolution
+    return wanted if step is None else float(max(np.floor(wanted / step + 1e-6), 1) * step)
+
+
+def _population_rate(binned: BinnedSpikes) -> np.ndarray:
+    """Rate of a unit (Hz) in each bin, from the units that were observed in it, each beside its own mean."""
+    seen, counts = binned.mask(), binned.dense()
+    counts = np.where(seen, counts, 0)
+    usual = counts.sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+    due = seen @ usual
+    share = np.divide(counts.sum(axis=1), due, out=np.full(len(due), np.nan), where=due > 0)
+    return share * usual.mean() / binned.bin_width
+
+
+def _mean_speed(speed: TimeSeries, binned: BinnedSpikes) -> np.ndarray:
+    """Mean speed in each bin, NaN without a sample."""
+    speeds = []
+    for k in range(len(speed)):
+        n_bins = int(binned.ptr[k + 1] - binned.ptr[k])
+        rows = slice(speed.ptr[k], speed.ptr[k + 1])
+        values = np.asarray(speed.values[rows], dtype=float).reshape(rows.stop - rows.start, -1)
+        values = np.linalg.norm(values, axis=1) if values.shape[1] > 1 else np.abs(values[:, 0])
+        within = np.asarray(speed.timestamps[rows]) - binned.t_start[k]
+        bins = np.floor(within / binned.bin_width + 1e-6).astype(int)
+        good = (bins >= 0) & (bins < n_bins) & np.isfinite(values)
+        n = np.bincount(bins[good], minlength=n_bins)
+        total = np.bincount(bins[good], weights=values[good], minlength=n_bins)
+        speeds.append(np.where(n > 0, total / np.maximum(n, 1), np.nan))
+    return np.concatenate(speeds)
 
 
 def clock_quality(source_pulses: ArrayLike, target_pulses: ArrayLike) -> dict[str, Any]:

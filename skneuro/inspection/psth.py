@@ -8,7 +8,11 @@ from typing import Any, Self
 import numpy as np
 
 from skneuro.data import SpikeTrains
+from skneuro.data._validation import check_width
 from skneuro.inspection._plotting import import_pyplot, tidy
+from skneuro.metrics._responses import mean_over
+
+_BIN_WIDTH = 0.02  # s
 
 
 class PSTHDisplay:
@@ -22,7 +26,7 @@ class PSTHDisplay:
     time : ndarray of shape (n_bins,), in seconds
         Centres of the bins, relative to the event.
     rate : ndarray of shape (n_units, n_bins), in Hz
-        Mean rate.
+        Mean rate over the events that observed the unit; NaN where none did.
     error : ndarray of shape (n_units, n_bins), in Hz
         Standard error of the mean over events; NaN where there are fewer than two.
     unit_ids : sequence of length n_units
@@ -71,7 +75,7 @@ class PSTHDisplay:
         events: Sequence[np.ndarray] | None = None,
         *,
         window: tuple[float, float] | None = None,
-        bin_width: float = 0.02,
+        bin_width: float | None = None,
         units: Any = None,
         axes: Any = None,
         **kwargs: Any,
@@ -87,9 +91,10 @@ class PSTHDisplay:
             start.
         window : tuple of float, default=None
             Seconds before (negative) and after the event. By default from the event to the end of the
-            shortest trial. An event whose window leaves its trial is not used.
-        bin_width : float, default=0.02
-            Width of a bin, in seconds.
+            shortest trial. An event whose window leaves its trial is not used, nor one that is NaN.
+        bin_width : float, in seconds, default=None
+            Width of a bin; a multiple of the bins that the spikes were counted in, where they were. By default
+            20 ms, or the next such multiple. The window holds as many whole bins as fit.
         units : sequence of unit ids, default=None
             Units to draw, all by default.
         axes : sequence of matplotlib Axes, default=None
@@ -104,15 +109,19 @@ class PSTHDisplay:
         Raises
         ------
         ValueError
-            If no event has its window inside its trial.
+            If no event has its window inside its trial, or the window or `bin_width` does not fit.
         """
         spikes = spikes if units is None else spikes.select_units(units)
+        bin_width = _default_width(spikes) if bin_width is None else bin_width
         time, counts = aligned_counts(spikes, events, window=window, bin_width=bin_width)
-        n_events = len(counts)
-        rate = counts.mean(axis=0) / bin_width
-        spread = counts.std(axis=0, ddof=1) if n_events > 1 else np.full(rate.shape, np.nan)
-        error = spread / np.sqrt(n_events) / bin_width
-        display = cls(time=time, rate=rate, error=error, unit_ids=list(spikes.unit_ids), n_events=n_events)
+        mean, error = mean_and_error(counts)
+        display = cls(
+            time=time,
+            rate=mean / bin_width,
+            error=error / bin_width,
+            unit_ids=list(spikes.unit_ids),
+            n_events=len(counts),
+        )
         return display.plot(axes=axes, **kwargs)
 
     @classmethod
@@ -136,7 +145,8 @@ class PSTHDisplay:
         stimuli : Video, TimeSeries or Modalities, default=None
             What the simulated animal sees and does in each trial.
         events : list of ndarrays, default=None
-            As in `from_spikes`, one a simulated trial.
+            As in `from_spikes`, one array a simulated trial. A simulation starts with its stimulus, which may be
+            before the start of the recorded trial: then give the events.
         n_samples : int, default=1
             Simulated trials for each trial of the stimuli.
         duration : float, default=None
@@ -214,7 +224,7 @@ def aligned_counts(
     events: Sequence[np.ndarray] | None = None,
     *,
     window: tuple[float, float] | None = None,
-    bin_width: float = 0.02,
+    bin_width: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Count spikes around events.
 
@@ -223,24 +233,28 @@ def aligned_counts(
     spikes : SpikeTrains
         The recording.
     events : list of n_trials ndarrays, default=None
-        Times of the events in each trial, in seconds, on the trial's clock. By default each trial's start.
+        Times of the events in each trial, in seconds, on the trial's clock. By default each trial's start. An event
+        that is NaN, such as the reward of a trial without one, is left out.
     window : tuple of float, default=None
         Seconds before (negative) and after the event; by default from the event to the end of the shortest
         trial.
-    bin_width : float, default=0.02
-        Width of a bin, in seconds.
+    bin_width : float, in seconds, default=None
+        Width of a bin; a multiple of the bins that the spikes were counted in, where they were. By default 20 ms, or
+        the next such multiple.
 
     Returns
     -------
     time : ndarray of shape (n_bins,), in seconds
-        Centres of the bins.
+        Centres of the bins, of which the window holds as many as fit.
     counts : ndarray of shape (n_events, n_units, n_bins)
-        Spikes of each event whose window lies inside its trial.
+        Spikes of each event whose window lies inside its trial. Where the spikes have time that was not observed,
+        floats: NaN in a bin that was not observed over its whole width. An event of which nothing was is left out.
 
     Raises
     ------
     ValueError
-        If no event has its window inside its trial, or the lists of events are not one a trial.
+        If no event has its window inside its trial, the lists of events are not one a trial, or the window or
+        `bin_width` does not fit.
 
     Examples
     --------
@@ -255,24 +269,68 @@ def aligned_counts(
     events = [np.array([start]) for start in spikes.t_start] if events is None else events
     if len(events) != len(spikes):
         raise ValueError(f"expected one array of event times for each of {len(spikes)} trials, got {len(events)}")
+    bin_width = _default_width(spikes) if bin_width is None else bin_width
+    bin_width = check_width(bin_width, "bin_width", spikes.resolution)
     window = (0.0, float(np.min(spikes.duration))) if window is None else window
-    n_bins = int(round((window[1] - window[0]) / bin_width + 1e-6)) or 1
+    n_bins = _bins_in(window, bin_width)
     counts = []
     for k, at in enumerate(events):
         part = slice(spikes.ptr[k], spikes.ptr[k + 1])
         times, units = spikes.times[part], spikes.units[part]
         for event in np.atleast_1d(at):
             start, stop = event + window[0], event + window[0] + n_bins * bin_width
-            if start < spikes.t_start[k] - 1e-9 or stop > spikes.t_stop[k] + 1e-6:
+            if not (start >= spikes.t_start[k] - 1e-9 and stop <= spikes.t_stop[k] + 1e-6):  # NaN neither
                 continue
             lo, hi = np.searchsorted(times, [start - 1e-9, stop - 1e-9])
             bins = np.minimum(((times[lo:hi] - start) / bin_width + 1e-6).astype(int), n_bins - 1)
             flat = units[lo:hi].astype(np.int64) * n_bins + bins
-            counts.append(np.bincount(flat, minlength=spikes.shape[1] * n_bins).reshape(-1, n_bins))
+            found = np.bincount(flat, minlength=spikes.shape[1] * n_bins).reshape(-1, n_bins)
+            found = _without_gaps(found, spikes, k, start, bin_width)
+            if not np.isnan(found).all():
+                counts.append(found)
     if not counts:
         n_events = sum(np.size(at) for at in events)
         raise ValueError(
-            f"expected events whose window of {window[0]:g} to {window[1]:g} s lies inside their trial, got none among "
-            f"{n_events}; give a shorter window"
+            f"expected events whose window of {window[0]:g} to {window[1]:g} s lies inside their trial and was "
+            f"observed, got none among {n_events}; give a shorter window"
         )
     return window[0] + bin_width * (np.arange(n_bins) + 0.5), np.stack(counts)
+
+
+def _default_width(spikes: SpikeTrains) -> float:
+    """20 ms, or the next multiple of the bins that the spikes were counted in."""
+    step = spikes.resolution
+    return _BIN_WIDTH if step is None else float(max(np.ceil(_BIN_WIDTH / step - 1e-6), 1) * step)
+
+
+def _bins_in(window: Any, bin_width: float) -> int:
+    """How many whole bins a window holds."""
+    if np.shape(window) != (2,) or not np.isfinite(window).all() or window[1] <= window[0]:
+        raise ValueError(f"window must be (from, to) in seconds, such as (-0.5, 1.0). Got {window!r:.80} instead.")
+    n_bins = int(np.floor((window[1] - window[0]) / bin_width + 1e-6))
+    if n_bins < 1:
+        raise ValueError(
+            f"A window of {window[0]:g} to {window[1]:g} s holds no bin of {bin_width:g} s. Give a longer window or a "
+            "smaller bin_width."
+        )
+    return n_bins
+
+
+def _without_gaps(counts: np.ndarray, spikes: SpikeTrains, trial: int, start: float, bin_width: float) -> np.ndarray:
+    """Counts (n_units, n_bins) from `start`, NaN in every bin that reaches into a gap."""
+    if spikes.observation is None:
+        return counts
+    counts, gaps = counts.astype(np.float64), spikes.observation
+    for row in range(gaps.ptr[trial], gaps.ptr[trial + 1]):
+        first = int(np.floor((gaps.start[row] - start) / bin_width + 1e-6))
+        last = int(np.ceil((gaps.stop[row] - start) / bin_width - 1e-6))
+        units = slice(None) if gaps.unit[row] < 0 else gaps.unit[row]
+        counts[units, max(first, 0) : max(last, 0)] = np.nan
+    return counts
+
+
+def mean_and_error(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over the first axis of what was observed and its standard error, NaN where there are fewer than two."""
+    mean, n = mean_over(counts), np.isfinite(counts).sum(axis=0)
+    square = np.where(np.isfinite(counts), (counts - mean) ** 2, 0.0).sum(axis=0)
+    return mean, np.where(n > 1, np.sqrt(square / np.maximum(n - 1, 1) / np.maximum(n, 1)), np.nan)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from skneuro.data import Modalities, SpikeTrains
 from skneuro.inspection import _judgements as judge
-from skneuro.inspection.findings import Finding, QualityReport
+from skneuro.inspection.findings import Finding, QualityReport, Skipped
 from skneuro.inspection.measures import unit_quality
 
 _FINE = 1.0e-3  # s; counts in wider bins show neither short intervals nor coincidences
@@ -43,7 +43,7 @@ def check_recording(
     Raises
     ------
     ValueError
-        If there is no spike at all.
+        If there is no spike at all, or a series has another number of trials.
 
     Examples
     --------
@@ -88,5 +88,7 @@ def check_recording(
     else:
         results["running"] = judge.running(spikes, *running)
     findings = [f for found in results.values() for f in found if isinstance(f, Finding)]
-    passed = {name: text for name, found in results.items() for text in found if isinstance(text, str)}
+    texts = {name: text for name, found in results.items() for text in found if isinstance(text, str)}
+    skipped |= {name: str(text) for name, text in texts.items() if isinstance(text, Skipped)}
+    passed = {name: text for name, text in texts.items() if name not in skipped}
     return QualityReport(tuple(sorted(findings, key=lambda f: _ORDER[f.severity])), passed, skipped, units)

@@ -84,7 +84,7 @@ class RasterDisplay:
         spikes : SpikeTrains
             The recording.
         trial : int, default=0
-            Position of the trial.
+            Position of the trial; negative from the last.
         t_start, t_stop : float, default=None
             Part of the trial to show, in seconds; its edges by default.
         ax : matplotlib Axes, default=None
@@ -95,7 +95,15 @@ class RasterDisplay:
         Returns
         -------
         display : RasterDisplay
+
+        Raises
+        ------
+        ValueError
+            If there is no such trial.
         """
+        if not -len(spikes) <= trial < len(spikes):
+            raise ValueError(f"trial must be the position of one of {len(spikes)} trials. Got {trial!r:.80} instead.")
+        trial = int(trial) % len(spikes)
         t_start = float(spikes.t_start[trial]) if t_start is None else t_start
         t_stop = float(spikes.t_stop[trial]) if t_stop is None else t_stop
         part = slice(spikes.ptr[trial], spikes.ptr[trial + 1])

@@ -27,7 +27,8 @@ def whitened_sta(
 
     The ridge regression of a unit's counts on the frames of the last `span` seconds: ``(C + a I)^-1 STA``, the linear
     filter that predicts the counts best. Frames before the clip count as the mean frame. The shrinkage ``a``, in units
-    of the mean variance of a pixel, is chosen for each unit on every fifth clip, then all are fitted.
+    of the mean variance of a pixel, is chosen for each unit on every fifth clip, then all are fitted. Bins in which a
+    unit was not observed are left out.
 
     Parameters
     ----------
@@ -46,7 +47,8 @@ def whitened_sta(
     -------
     StimulusMaps
         `slopes` has the filters (spikes per bin for a pixel that is brighter by 1, summed over channels), `maps` their
-        size times the standard deviation of the pixel: the root mean square of what a pixel adds.
+        size times the standard deviation of the pixel: the root mean square of what a pixel adds. NaN for a unit
+        that was observed in no bin with a frame (of the clips that are fitted first).
 
     Raises
     ------
@@ -86,18 +88,15 @@ def whitened_sta(
         raise ValueError("No bin of these trials sees the video; check the times of the frames (t_start, timestamps).")
     distinct = np.unique(video.index)
     held = np.isin(clip, distinct[::5]) if len(distinct) > 1 else np.arange(len(clip)) % 5 == 0
-    parts = [_moments(binned, video, np.flatnonzero(on & rows), n_lags) for rows in (~held, held)]
-    scale = np.trace(parts[0][0]) / total / max(parts[0][2], 1)  # mean variance of a pixel
-    coefficients = _ridge(parts[0], candidates * scale)
-    (gram, cross, _) = parts[1]
-    loss = np.stack([np.einsum("fu,fu->u", c, gram @ c) - 2 * np.einsum("fu,fu->u", c, cross) for c in coefficients])
-    best = loss.argmin(axis=0)
-    whole = tuple(a + b for a, b in zip(*parts, strict=True))
-    found = _ridge(whole, candidates * scale)
-    filters = np.stack([found[k][:, unit] for unit, k in enumerate(best)])
+    filters, sd = (np.full((binned.n_units, total), np.nan) for _ in range(2))
+    patterns, pattern = np.unique(binned.mask() & on[:, None], axis=1, return_inverse=True)
+    for k, seen in enumerate(patterns.T):  # units that were observed in the same bins
+        units = np.flatnonzero(pattern.ravel() == k)
+        if (seen & ~held).any():
+            parts = [_moments(binned, video, np.flatnonzero(seen & rows), n_lags, units) for rows in (~held, held)]
+            filters[units], sd[units] = _filters(parts, candidates)
     shape = (len(filters), n_lags, *video.frames.shape[2:4], -1)
-    sd = np.sqrt(np.diag(whole[0]) / max(whole[2], 1)).reshape(1, *shape[1:])
-    filters = filters.reshape(shape)
+    filters, sd = filters.reshape(shape), sd.reshape(shape)
     lags = (np.arange(n_lags) + 0.5) * interval if np.isfinite(interval) else np.array([span / 2])
     maps = np.sqrt(((filters * sd) ** 2).sum(axis=-1))
     return StimulusMaps("sta", maps, spikes.unit_ids, lags, slopes=filters.sum(axis=-1))
@@ -127,23 +126,37 @@ def _given(spikes: Any, video: Any) -> tuple[SpikeTrains, Video]:
     return spikes, video
 
 
+def _filters(parts: list[tuple[np.ndarray, np.ndarray, int]], candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Filters (U, F) from the moments of bins to fit and bins to choose the shrinkage on; the sd of the frames (F,)."""
+    scale = np.trace(parts[0][0]) / len(parts[0][0]) / max(parts[0][2], 1)  # mean variance of a pixel
+    coefficients = _ridge(parts[0], candidates * scale)
+    (gram, cross, _) = parts[1]
+    loss = np.stack([np.einsum("fu,fu->u", c, gram @ c) - 2 * np.einsum("fu,fu->u", c, cross) for c in coefficients])
+    best = loss.argmin(axis=0)
+    whole = tuple(a + b for a, b in zip(*parts, strict=True))
+    found = _ridge(whole, candidates * scale)
+    filters = np.stack([found[k][:, unit] for unit, k in enumerate(best)])
+    return filters, np.sqrt(np.diag(whole[0]) / max(whole[2], 1))
+
+
 def _moments(
-    binned: BinnedSpikes, video: Video, bins: np.ndarray, n_lags: int
+    binned: BinnedSpikes, video: Video, bins: np.ndarray, n_lags: int, units: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Sums of products of frames with frames (F, F) and with counts (F, U), less their means; the number of bins."""
     mean = video.frames[np.unique(video.index)].mean(axis=(0, 1), dtype=np.float64)
     frames = (video.frames - mean).reshape(len(video.frames), video.frames.shape[1], -1)
     clip, on = np.repeat(video.index, np.diff(binned.ptr)), video.on_bins(binned)
     size = n_lags * frames.shape[2]
-    rate = binned.dense()[bins].mean(axis=0) if len(bins) else 0.0
-    gram, cross = np.zeros((size, size)), np.zeros((size, binned.n_units))
+    counts = binned.dense()[:, units]
+    rate = counts[bins].mean(axis=0) if len(bins) else 0.0
+    gram, cross = np.zeros((size, size)), np.zeros((size, len(units)))
     for low in range(0, len(bins), BINS_AT_ONCE):
         rows = bins[low : low + BINS_AT_ONCE]
         frame = on[rows, None] - np.arange(n_lags)
         seen = frames[clip[rows, None], np.maximum(frame, 0)] * (frame >= 0)[..., None]
         seen = seen.reshape(len(rows), -1)
         gram += seen.T @ seen
-        cross += seen.T @ (binned.dense()[rows] - rate)
+        cross += seen.T @ (counts[rows] - rate)
     return gram, cross, len(bins)
 
 

@@ -61,7 +61,7 @@ class TrainingCurveDisplay:
         estimator: Any,
         *,
         name: str | None = None,
-        step_name: str = "epoch",
+        step_name: str | None = None,
         axes: Any = None,
         **kwargs: Any,
     ) -> Self:
@@ -73,8 +73,9 @@ class TrainingCurveDisplay:
             Fitted, with `loss_curve_` and, where it kept a validation set, `validation_scores_`.
         name : str, default=None
             Name of the model; its class by default.
-        step_name : str, default="epoch"
-            What lies between two values.
+        step_name : str, default=None
+            What lies between two values: an "epoch" by default, or a "check" of a model that counts no epochs (has no
+            `max_epochs`), such as `GRUModel`.
         axes : sequence of matplotlib Axes, default=None
             Where to draw: two, or one where there is no validation score.
         **kwargs : dict
@@ -96,7 +97,7 @@ class TrainingCurveDisplay:
             loss=estimator.loss_curve_,
             validation_scores=scores,
             name=name or type(estimator).__name__,
-            step_name=step_name,
+            step_name=step_name or ("epoch" if hasattr(estimator, "max_epochs") else "check"),
         )
         return display.plot(axes=axes, **kwargs)
 
@@ -134,7 +135,7 @@ class TrainingCurveDisplay:
             ax.set(xlabel=self.step_name, ylabel=label)
             ax.xaxis.get_major_locator().set_params(integer=True)
             tidy(ax)
-        if self.validation_scores is not None:
+        if self.validation_scores is not None and np.isfinite(self.validation_scores).any():
             best = int(np.nanargmax(self.validation_scores))
             self.axes_[1].plot(
                 best + 1, self.validation_scores[best], "o", color=self.lines_[1].get_color(), markersize=4

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from skneuro.data._validation import check_width
 from skneuro.data.binning import BinnedSpikes
@@ -32,11 +33,22 @@ def check_same_units(recorded: Any, sampled: Any) -> None:
 
 
 def check_stimulus_ids(stimulus_ids: Any, n_trials: int, name: str = "stimulus_ids") -> np.ndarray:
-    """Return the stimulus of each trial as integers ``0, 1, ...``."""
+    """Return which stimulus each trial had, numbers or text, in a plain array."""
     ids = np.asarray(stimulus_ids)
     if ids.shape != (n_trials,):
         raise ValueError(f"{name} must have one entry for each of {n_trials} trials. Got shape {ids.shape}.")
-    return np.unique(ids, return_inverse=True)[1]
+    missing = np.flatnonzero(pd.isna(ids))
+    if len(missing):
+        raise ValueError(
+            f"{name} must name the stimulus of every trial. Got {ids[missing[0]]} for trial {missing[0]} "
+            f"({len(missing)} such trials in all); leave these trials out, or give each an id of its own."
+        )
+    return np.array(ids.tolist()) if ids.dtype == object else ids
+
+
+def stimulus_numbers(stimulus_ids: Any, n_trials: int) -> np.ndarray:
+    """Return the stimulus of each trial as integers ``0, 1, ...``."""
+    return np.unique(check_stimulus_ids(stimulus_ids, n_trials), return_inverse=True)[1]
 
 
 def bins_of_window(window: Any, bin_width: Any) -> int:
@@ -45,6 +57,14 @@ def bins_of_window(window: Any, bin_width: Any) -> int:
     if n_bins < 1 or abs(n_bins * bin_width - window) > 1e-6 * window:
         raise ValueError(f"window must be a multiple of bin_width={bin_width:g} s. Got {window:g} s.")
     return n_bins
+
+
+def check_whole_bins(binned: BinnedSpikes, name: str) -> None:
+    """Refuse bins (or windows) that are longer than every observed stretch of the trials."""
+    if not binned.mask().any():
+        raise ValueError(
+            f"The {name} of {binned.bin_width:g} s is longer than the observed time of every trial. Use a shorter one."
+        )
 
 
 def trial_and_place(binned: BinnedSpikes) -> tuple[np.ndarray, np.ndarray]:

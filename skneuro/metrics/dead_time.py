@@ -39,6 +39,8 @@ def dead_time_score(estimator: Any, X: Any, y: Any = None, *, dead_time: float |
 
     Raises
     ------
+    TypeError
+        If the estimator does not predict by windows.
     ValueError
         If windows are not longer than the dead time, X carries no label and none was given, or no event is left.
 
@@ -58,6 +60,11 @@ def dead_time_score(estimator: Any, X: Any, y: Any = None, *, dead_time: float |
     """
     if dead_time is not None and not (isinstance(dead_time, Real) and 0 <= dead_time < np.inf):
         raise ValueError(f"The 'dead_time' parameter must be a number of seconds >= 0, or None. Got {dead_time!r:.80}.")
+    if not hasattr(estimator, "window_bins"):
+        raise TypeError(
+            "dead_time_score needs an estimator that predicts by windows (window_bins), such as NeuroformerEstimator, "
+            f"CoupledGLM or GRUModel. Got {type(estimator).__name__}."
+        )
     inp = read_input(X, y, bin_width=estimator.bin_width, estimator="dead_time_score")
     if dead_time is None:
         dead_time = lookahead(inp.trials)

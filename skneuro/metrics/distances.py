@@ -24,7 +24,8 @@ def spike_train_distance(
     Parameters
     ----------
     a, b : SpikeTrains
-        The same units, the same number of trials, each as long as its partner. Times count from a trial's start.
+        The same units, the same number of trials, each as long as its partner and observed in whole: a spike that
+        was not seen has no distance. Times count from a trial's start.
     kind : {"victor_purpura", "van_rossum"}, default="victor_purpura"
         Victor and Purpura's is the cost of turning one train into the other: 1 to add or delete a spike,
         ``dt / time_scale`` to move one by ``dt``. Van Rossum's is the distance of the trains smoothed by
@@ -43,7 +44,7 @@ def spike_train_distance(
     ImportError
         If elephant is not installed.
     ValueError
-        If trials or units differ, or a parameter is wrong.
+        If trials or units differ, part of a trial was not observed, or a parameter is wrong.
 
     Examples
     --------
@@ -60,6 +61,11 @@ def spike_train_distance(
         raise ValueError(
             f"a and b must have the same number of trials, of the same lengths. Got {len(a)} and {len(b)} trials."
         )
+    if not (wholly_observed(a).all() and wholly_observed(b).all()):
+        raise ValueError(
+            "Trials must be observed in whole: silence that was not observed is no distance. Leave out the others, or "
+            "cut the trials into observed pieces."
+        )
     distance = _elephant(kind, time_scale)
     total = np.zeros(a.shape[1])
     for trial in range(len(a)):
@@ -68,6 +74,13 @@ def spike_train_distance(
         for unit in range(a.shape[1]):
             total[unit] += distance(first[unit] - starts[0], second[unit] - starts[1], stop)
     return total / len(a)
+
+
+def wholly_observed(spikes: SpikeTrains) -> np.ndarray:
+    """Which trials have no time that was not observed, bool (n_trials,)."""
+    if spikes.observation is None:
+        return np.ones(len(spikes), dtype=bool)
+    return np.diff(spikes.observation.ptr) == 0
 
 
 def _elephant(kind: str, time_scale: float) -> Any:

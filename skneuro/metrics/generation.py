@@ -86,6 +86,7 @@ def evaluate_generation(
     train_stimuli: Any = None,
     baselines: Mapping[str, Any] | None = None,
     stimulus_ids: Any = None,
+    train_stimulus_ids: Any = None,
     n_samples: int = 20,
     window: float = 0.5,
     tuning: Mapping[str, Any] | None = None,
@@ -115,6 +116,9 @@ def evaluate_generation(
         time was not observed.
     stimulus_ids : array-like of shape (n_trials,), default=None
         Which stimulus each trial had, where that is no `Video`.
+    train_stimulus_ids : array-like of shape (n_train_trials,), default=None
+        The same of the training trials. Where held-out trials repeat stimuli, name these, too: else Fano factors and
+        noise correlations, which are then given the stimulus, have no floor.
     n_samples : int, default=20
         Simulations of each stimulus, at least 2: one simulated train is not a rate.
     window : float, in seconds, default=0.5
@@ -138,7 +142,8 @@ def evaluate_generation(
     TypeError
         If the trials are no `SpikeTrains` or `Recording`.
     ValueError
-        If units, stimuli or borders do not fit, `n_samples` is 1, or a simulation is shorter than its trial.
+        If units, stimuli or borders do not fit, `n_samples` is 1, training stimuli are named without `train`, or a
+        simulation is shorter than its trial.
 
     Examples
     --------
@@ -157,7 +162,9 @@ def evaluate_generation(
         )
     bin_width = float(estimator.bin_width)
     recorded = _read(spikes, stimuli, stimulus_ids, bin_width, "spikes")
-    reference = None if train is None else _read(train, train_stimuli, None, bin_width, "train")
+    if train is None and train_stimulus_ids is not None:
+        raise ValueError("train_stimulus_ids name the stimuli of the training trials: give train=, too.")
+    reference = None if train is None else _read(train, train_stimuli, train_stimulus_ids, bin_width, "train")
     if reference is not None:
         check_same_units(recorded.spikes, reference.spikes)
     models = {"model": estimator, **(baselines or {})}
@@ -199,13 +206,20 @@ def _read(spikes: Any, stimuli: Any, stimulus_ids: Any, bin_width: float, name: 
         raise ValueError(f"Stimuli must be of the same {len(spikes)} trials as {name}. Got {len(stimuli)}.")
     ids = None
     if stimulus_ids is not None:
-        check_stimulus_ids(stimulus_ids, len(spikes))
-        ids = np.asarray(stimulus_ids)
+        ids = check_stimulus_ids(stimulus_ids, len(spikes), f"{'train_' * (name == 'train')}stimulus_ids")
     elif stimuli is not None:
-        videos = [m.clip_ids for _, m in stimuli.items() if isinstance(m, Video)]
+        videos = [_clips(m) for _, m in stimuli.items() if isinstance(m, Video)]
         if videos:
-            ids = np.unique(np.stack(videos), axis=1, return_inverse=True)[1].ravel()
+            ids = np.array(["/".join(shown) for shown in zip(*videos, strict=True)])
     return _Trials(spikes, stimuli, ids, bin_width)
+
+
+def _clips(video: Video) -> np.ndarray:
+    """What each trial shows: another set of trials has the same name for it. Clips of equal pixels go by number."""
+    digests = video.clip_digests()
+    equal = np.unique(digests, return_inverse=True, return_counts=True)
+    numbered = [f"{d}:{k}" if equal[2][equal[1][k]] > 1 else d for k, d in enumerate(digests)]
+    return np.array(numbered)[video.clip_ids]
 
 
 def _simulations_per_trial(recorded: _Trials, n_samples: int) -> int:
@@ -272,6 +286,8 @@ def _realism(source: str, table: pd.DataFrame) -> list[tuple]:
 
 
 def _check_tuning(tuning: Mapping[str, Any] | None, recorded: _Trials) -> dict[str, Any]:
+    if tuning is not None and not isinstance(tuning, Mapping):
+        raise TypeError(f"tuning must be a dict of class borders by the name of a modality. Got {tuning!r:.80}.")
     for name in tuning or {}:
         if recorded.stimuli is None or name not in recorded.stimuli:
             known = [] if recorded.stimuli is None else list(recorded.stimuli.names)
@@ -302,7 +318,10 @@ def _tuning(
             (source, "tuning", metric, unit, v, np.nan, t, r, d)
             for unit, v, t, r, d in zip(units, value, top, _rate(real), _rate(drawn), strict=True)
         ]
-        mean, mean_top = (float(np.mean(x[np.isfinite(x)])) if np.isfinite(x).any() else np.nan for x in (value, top))
+        # As for mean responses: a simulated map that is constant is 0, and both means are over the same units.
+        known = np.isfinite(top) if np.isfinite(top).any() else np.isfinite(map_correlation(real, real))
+        mean = float(np.nan_to_num(value[known]).mean()) if known.any() else np.nan
+        mean_top = float(top[known].mean()) if known.any() else np.nan
         rows.append((source, "tuning", metric, None, mean, np.nan, mean_top, np.nan, np.nan))
     return rows
 

@@ -11,8 +11,9 @@ from skneuro.data.spike_trains import SpikeTrains
 from skneuro.metrics._checks import (
     check_same_units,
     check_spikes,
-    check_stimulus_ids,
+    check_whole_bins,
     observed_counts,
+    stimulus_numbers,
     trial_and_place,
 )
 
@@ -150,7 +151,7 @@ def noise_correlations(spikes: SpikeTrains, stimulus_ids: Any, bin_width: float)
     Raises
     ------
     ValueError
-        If no stimulus was repeated.
+        If no stimulus was repeated, or no trial is as long as a bin.
 
     Examples
     --------
@@ -159,7 +160,7 @@ def noise_correlations(spikes: SpikeTrains, stimulus_ids: Any, bin_width: float)
     >>> noise_correlations(spikes, [0, 0, 0], 0.5).round(6).tolist()
     [[nan, 1.0], [1.0, nan]]
     """
-    ids = check_stimulus_ids(stimulus_ids, len(check_spikes(spikes)))
+    ids = stimulus_numbers(stimulus_ids, len(check_spikes(spikes)))
     binned = spikes.bin(bin_width)
     trial, place = trial_and_place(binned)
     counts = observed_counts(binned)
@@ -172,6 +173,7 @@ def noise_correlations(spikes: SpikeTrains, stimulus_ids: Any, bin_width: float)
     np.add.at(n, cell, seen)
     repeated = n[cell] > 1
     if not repeated.any():
+        check_whole_bins(binned, "bin_width")
         raise ValueError("Noise correlations need a stimulus that was repeated. Got none.")
     return _correlations(np.where(repeated, counts - total[cell] / np.maximum(n[cell], 1), np.nan))
 

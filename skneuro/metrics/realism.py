@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 from skneuro.data.spike_trains import SpikeTrains
 from skneuro.metrics._checks import bins_of_window, check_same_units, check_spikes, check_stimulus_ids, rmse
 from skneuro.metrics._simulated import rank_within
-from skneuro.metrics.distances import distances_available, spike_train_distance
+from skneuro.metrics.distances import distances_available, spike_train_distance, wholly_observed
 from skneuro.metrics.population import (
     histogram_kl,
     noise_correlations,
@@ -25,6 +26,8 @@ from skneuro.metrics.variability import autocorrelation, fano_factors, interval_
 __all__ = ["realism_table", "shuffled_trials"]
 
 MOST_DISTANCE_TRIALS = 20
+_GIVEN = "given_stimulus"
+_DISTANCES = ("victor_purpura", "van_rossum")
 _Trials = tuple[SpikeTrains, np.ndarray | None]  # with the stimulus of each, where it is known
 
 
@@ -43,32 +46,50 @@ class Statistics:
     shared: float
     short_share: float
 
+    @property
+    def given_stimulus(self) -> bool:
+        """Whether Fano factors and correlations leave out the variance that the stimulus causes."""
+        return self.noise_pairs is not None
+
+
+def pair_statistics(a: _Trials, b: _Trials, bin_width: float, window: float) -> tuple[Statistics, Statistics]:
+    """Compute them of both sets; given the stimulus only where it is known and repeats in both."""
+    repeated = all(ids is not None and len(np.unique(ids)) < len(ids) for _, ids in (a, b))
+    of_a, of_b = (statistics(spikes, ids if repeated else None, bin_width, window) for spikes, ids in (a, b))
+    return of_a, of_b
+
 
 def statistics(spikes: SpikeTrains, stimulus_ids: np.ndarray | None, bin_width: float, window: float) -> Statistics:
-    """Compute them, noise correlations only where stimuli repeat."""
+    """Compute them, Fano factors and noise correlations given the stimulus where it is named."""
     binned = spikes.bin(bin_width)
     seconds = binned.exposure()
-    repeated = stimulus_ids is not None and len(np.unique(stimulus_ids)) < len(stimulus_ids)
     exact = interval_table(spikes)
-    try:
-        dimensionality, shared = shared_variance(spikes, window)
-    except ValueError:  # too short, or hardly a spike: there is no number, and the table says NaN
-        dimensionality = shared = float("nan")
+    # Too short, or hardly a spike: there is no number, and the table says NaN.
+    dimensionality, shared = _or_nan(lambda: shared_variance(spikes, window), (np.nan, np.nan))
+    fano = _or_nan(lambda: fano_factors(spikes, window, stimulus_ids), np.full(spikes.shape[1], np.nan))
     n = exact["n"].sum()
     return Statistics(
         rate=np.divide(binned.unit_counts(), seconds, out=np.full(len(seconds), np.nan), where=seconds > 0),
         population=population_count_distribution(spikes, bin_width),
         pairs=pairwise_correlations(spikes, bin_width)[np.triu_indices(spikes.shape[1], 1)],
         noise_pairs=noise_correlations(spikes, stimulus_ids, bin_width)[np.triu_indices(spikes.shape[1], 1)]
-        if repeated
+        if stimulus_ids is not None
         else None,
         intervals=interval_table(spikes, bin_width=bin_width),
-        fano=fano_factors(spikes, window, stimulus_ids if repeated else None),
+        fano=fano,
         autocorrelation=autocorrelation(spikes, bin_width),
         dimensionality=dimensionality,
         shared=shared,
         short_share=float((exact["n"] * exact["short_share"].fillna(0.0)).sum() / n) if n else float("nan"),
     )
+
+
+def _or_nan(measure: Callable[[], Any], nothing: Any) -> Any:
+    """What is measured, or `nothing` where it cannot be had."""
+    try:
+        return measure()
+    except ValueError:
+        return nothing
 
 
 def differences(a: Statistics, b: Statistics) -> dict[str, float]:
@@ -111,6 +132,8 @@ def realism_table(
     model of it can be expected to come closer. Differences shrink with the amount of data, so give as many simulated
     trials as recorded ones, and of the `reference` no more than about that time is used. Without a reference the
     floor is between the two halves (every other trial) of the recording, which have less data: it is then too high.
+    Distances between trials of one stimulus have theirs between repeats in the recording where the reference shares no
+    stimulus with it.
 
     Parameters
     ----------
@@ -124,15 +147,16 @@ def realism_table(
     window : float, in seconds, default=0.5
         For Fano factors, shared variance and the classifier; a multiple of `bin_width`.
     stimulus_ids, sampled_stimulus_ids, reference_stimulus_ids : array-like of shape (n_trials,), default=None
-        Which stimulus each trial had. With them and repeats there are noise correlations, and Fano factors without
-        the variance that the stimulus causes; trials with one stimulus are also kept together by the classifier.
+        Which stimulus each trial had. With them and repeats in both sets that are compared there are noise
+        correlations, and Fano factors without the variance that the stimulus causes; name those of the reference,
+        too, or neither has a floor. Trials with one stimulus are also kept together by the classifier.
 
     Returns
     -------
     table : DataFrame, one row a metric
         ``metric``, ``value`` (0 is best, but for ``two_sample_accuracy``, where 0.5 is), ``floor``, ``recorded`` and
         ``sampled``: the mean over units or pairs of what is compared, where that is a number. NaN where it cannot be
-        had, such as distances without elephant.
+        had, such as distances without elephant, or Fano factors of trials shorter than the window.
 
     Raises
     ------
@@ -161,18 +185,24 @@ def realism_table(
 
 
 def floor_of(recorded: _Trials, reference: _Trials | None, bin_width: float, window: float) -> dict[str, float]:
-    """Every difference between two sets of recorded trials."""
+    """Every difference between two sets of recorded trials, and whether its Fano factors are given the stimulus."""
     a, b = _floor_pair(recorded, reference)
-    of_a, of_b = (statistics(spikes, ids, bin_width, window) for spikes, ids in (a, b))
-    return differences(of_a, of_b) | _by_trial(a, b, bin_width, window)
+    first, second = pair_statistics(a, b, bin_width, window)
+    by_trial = _by_trial(a, b, bin_width, window)
+    if reference is not None and _partners(a, b) is None and len(recorded[0]) > 1:
+        # No trial of the reference is of the same stimulus: distances between repeats of the recording instead.
+        by_trial |= _distances(*_floor_pair(recorded, None))
+    return differences(first, second) | by_trial | {_GIVEN: first.given_stimulus}
 
 
 def compare(
     recorded: _Trials, sampled: _Trials, bin_width: float, window: float, floors: dict[str, float]
 ) -> pd.DataFrame:
     """The table of `realism_table`."""
-    real, drawn = (statistics(spikes, ids, bin_width, window) for spikes, ids in (recorded, sampled))
+    real, drawn = pair_statistics(recorded, sampled, bin_width, window)
     values = differences(real, drawn) | _by_trial(recorded, sampled, bin_width, window)
+    if real.given_stimulus != floors[_GIVEN]:  # no floor is better than that of another quantity
+        floors = floors | {"fano_rmse": float("nan")}
     return pd.DataFrame(
         [(name, value, floors[name], _mean(real, name), _mean(drawn, name)) for name, value in values.items()],
         columns=["metric", "value", "floor", "recorded", "sampled"],
@@ -180,10 +210,7 @@ def compare(
 
 
 def _ids(stimulus_ids: Any, spikes: SpikeTrains, name: str) -> np.ndarray | None:
-    if stimulus_ids is None:
-        return None
-    check_stimulus_ids(stimulus_ids, len(spikes), name)
-    return np.asarray(stimulus_ids)
+    return None if stimulus_ids is None else check_stimulus_ids(stimulus_ids, len(spikes), name)
 
 
 def _floor_pair(recorded: _Trials, reference: _Trials | None) -> tuple[_Trials, _Trials]:
@@ -211,22 +238,26 @@ def _by_trial(a: _Trials, b: _Trials, bin_width: float, window: float) -> dict[s
     nothing = float("nan")
     enough = min(len(a[0]), len(b[0])) >= 2 and min(a[0].duration.max(), b[0].duration.max()) >= window
     result = {
-        "two_sample_accuracy": two_sample_accuracy(a[0], b[0], bin_width, window=window, groups=groups)
+        "two_sample_accuracy": _or_nan(
+            lambda: two_sample_accuracy(a[0], b[0], bin_width, window=window, groups=groups), nothing
+        )
         if enough
         else nothing,
-        "victor_purpura": nothing,
-        "van_rossum": nothing,
     }
+    return result | _distances(a, b)
+
+
+def _distances(a: _Trials, b: _Trials) -> dict[str, float]:
+    """Mean distances between trials of the same stimulus; NaN without such."""
     rows = _partners(a, b)
-    if rows is not None and distances_available():
-        pair = a[0][rows[0]], b[0][rows[1]]
-        for kind in ("victor_purpura", "van_rossum"):
-            result[kind] = float(spike_train_distance(*pair, kind=kind).mean())
-    return result
+    if rows is None or not distances_available():
+        return dict.fromkeys(_DISTANCES, float("nan"))
+    pair = a[0][rows[0]], b[0][rows[1]]
+    return {kind: float(spike_train_distance(*pair, kind=kind).mean()) for kind in _DISTANCES}
 
 
 def _partners(a: _Trials, b: _Trials) -> tuple[np.ndarray, np.ndarray] | None:
-    """Trials of equal length and, where stimuli are known, of the same stimulus."""
+    """Trials of equal length, observed in whole, and, where stimuli are known, of the same stimulus."""
     n = min(len(a[0]), len(b[0]))
     if a[1] is None or b[1] is None:
         rows = np.arange(n), np.arange(n)
@@ -237,7 +268,8 @@ def _partners(a: _Trials, b: _Trials) -> tuple[np.ndarray, np.ndarray] | None:
         pairs = pairs[rank_a[pairs[:, 0]] == rank_b[pairs[:, 1]]]
         rows = pairs[:, 0], pairs[:, 1]
     equal = np.abs(a[0].duration[rows[0]] - b[0].duration[rows[1]]) < 1e-6
-    rows = rows[0][equal][:MOST_DISTANCE_TRIALS], rows[1][equal][:MOST_DISTANCE_TRIALS]
+    fit = equal & wholly_observed(a[0])[rows[0]] & wholly_observed(b[0])[rows[1]]
+    rows = rows[0][fit][:MOST_DISTANCE_TRIALS], rows[1][fit][:MOST_DISTANCE_TRIALS]
     return rows if len(rows[0]) else None
 
 

@@ -50,7 +50,7 @@ def responses_by_stimulus(spikes: SpikeTrains, stimulus_ids: Any, bin_width: flo
     Raises
     ------
     ValueError
-        If there is not one stimulus for each trial.
+        If there is not one stimulus for each trial, or one is missing (NaN, None).
 
     Examples
     --------
@@ -61,8 +61,7 @@ def responses_by_stimulus(spikes: SpikeTrains, stimulus_ids: Any, bin_width: flo
     [[1.0, 0.0], [0.0, 1.0]]
     """
     check_spikes(spikes)
-    check_stimulus_ids(stimulus_ids, len(spikes))
-    ids = np.asarray(stimulus_ids)
+    ids = check_stimulus_ids(stimulus_ids, len(spikes))
     binned = spikes.bin(bin_width)
     lengths, counts = np.diff(binned.ptr), observed_counts(binned)
     trial, place = trial_and_place(binned)

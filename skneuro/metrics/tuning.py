@@ -24,7 +24,8 @@ def tuning_maps(spikes: SpikeTrains, variable: TimeSeries, edges: Any, bin_width
     variable : TimeSeries of d signals
         Of the same trials; for simulated ones ``variable[simulated.trial_ids]``.
     edges : sequence of d array-likes, or one array-like where d is 1
-        Ascending borders of the classes of each signal. Values outside are left out.
+        Ascending borders of the classes of each signal; the last class holds its upper border, as in
+        `numpy.histogram`. Values outside are left out.
     bin_width : float, in seconds
         Width of the bins in which spikes are counted and the variable is read.
 
@@ -51,17 +52,11 @@ def tuning_maps(spikes: SpikeTrains, variable: TimeSeries, edges: Any, bin_width
         raise TypeError(f"variable must be a TimeSeries. Got {type(variable).__name__}.")
     if len(variable) != len(spikes):
         raise ValueError(f"variable must have the same {len(spikes)} trials as the spikes. Got {len(variable)}.")
-    borders = [np.asarray(e, dtype=np.float64) for e in (edges if np.ndim(edges[0]) else [edges])]
-    d = variable.shape[1]
-    if len(borders) != d:
-        raise ValueError(f"edges must hold the borders of {d} signals. Got borders of {len(borders)}.")
-    for border in borders:
-        if border.ndim != 1 or len(border) < 2 or not (np.diff(border) > 0).all():
-            raise ValueError(f"edges must ascend, at least two of them. Got {border}.")
+    borders = _read_edges(edges, variable.shape[1])
     binned = spikes.bin(bin_width)
     values = variable.on_bins(binned)
     shape = tuple(len(border) - 1 for border in borders)
-    place = [np.searchsorted(b, values[:, k], side="right") - 1 for k, b in enumerate(borders)]
+    place = [_class_of(values[:, k], border) for k, border in enumerate(borders)]
     inside = np.isfinite(values).all(axis=1)
     inside &= np.all([(p >= 0) & (p < n) for p, n in zip(place, shape, strict=True)], axis=0)
     cell = np.ravel_multi_index(tuple(p[inside] for p in place), shape)
@@ -72,6 +67,25 @@ def tuning_maps(spikes: SpikeTrains, variable: TimeSeries, edges: Any, bin_width
     np.add.at(n, cell, seen)
     rate = np.divide(total, n * binned.bin_width, out=np.full(n.shape, np.nan), where=n > 0)
     return rate.T.reshape(binned.n_units, *shape)
+
+
+def _read_edges(edges: Any, d: int) -> list[np.ndarray]:
+    """Borders of the classes of each of `d` signals."""
+    if not isinstance(edges, (list, tuple, np.ndarray)) or np.size(edges[:1]) == 0:
+        raise ValueError(f"edges must be the borders of the classes, such as np.linspace(0, 1, 11). Got {edges!r:.80}.")
+    borders = [np.asarray(e, dtype=np.float64) for e in (edges if np.ndim(edges[0]) else [edges])]
+    if len(borders) != d:
+        raise ValueError(f"edges must hold the borders of {d} signals. Got borders of {len(borders)}.")
+    for border in borders:
+        if border.ndim != 1 or len(border) < 2 or not (np.diff(border) > 0).all():
+            raise ValueError(f"edges must ascend, at least two of them. Got {border}.")
+    return borders
+
+
+def _class_of(values: np.ndarray, border: np.ndarray) -> np.ndarray:
+    """Number of the class of each value; the last one holds its upper border."""
+    place = np.searchsorted(border, values, side="right") - 1
+    return np.where(values == border[-1], len(border) - 2, place)
 
 
 def map_correlation(recorded: Any, sampled: Any) -> np.ndarray:

@@ -54,7 +54,8 @@ def two_sample_accuracy(
     Raises
     ------
     ValueError
-        If units differ, a parameter is wrong, or there are fewer than two groups or no whole window.
+        If units differ, a parameter is wrong, there are fewer than two groups or no whole window, or all windows of
+        one set are in one fold: nothing can then be learned about them.
 
     Examples
     --------
@@ -94,7 +95,14 @@ def two_sample_accuracy(
         max_iter=100, max_leaf_nodes=15, class_weight="balanced", random_state=random_state
     )
     folds = GroupKFold(min(int(n_folds), n_groups), shuffle=True, random_state=random_state)
-    return float(balanced_accuracy_score(label, cross_val_predict(model, features, label, groups=group, cv=folds)))
+    splits = list(folds.split(features, label, group))
+    if any(np.ptp(label[train]) == 0 for train, _ in splits):
+        raise ValueError(
+            "Each of the two sets must have windows in at least two folds, else the classifier never sees it beside "
+            "the other. Got one set whose groups are all in one fold; give groups that part it, or cut long trials: "
+            "spikes.cut(10.0)."
+        )
+    return float(balanced_accuracy_score(label, cross_val_predict(model, features, label, cv=splits)))
 
 
 def _windows(spikes: SpikeTrains, bin_width: float, n_bins: int) -> tuple[np.ndarray, np.ndarray]:

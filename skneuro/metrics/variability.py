@@ -14,8 +14,9 @@ from skneuro.data.observation import Observation
 from skneuro.data.spike_trains import SpikeTrains
 from skneuro.metrics._checks import (
     check_spikes,
-    check_stimulus_ids,
+    check_whole_bins,
     observed_counts,
+    stimulus_numbers,
     trial_and_place,
 )
 
@@ -124,7 +125,7 @@ def fano_factors(spikes: SpikeTrains, window: float, stimulus_ids: Any = None) -
     Raises
     ------
     ValueError
-        If no stimulus was repeated.
+        If no stimulus was repeated, or no trial is as long as the window.
 
     Examples
     --------
@@ -138,7 +139,7 @@ def fano_factors(spikes: SpikeTrains, window: float, stimulus_ids: Any = None) -
     if stimulus_ids is None:
         cell = np.zeros(binned.n_bins, dtype=np.int64)
     else:
-        ids = check_stimulus_ids(stimulus_ids, len(spikes))
+        ids = stimulus_numbers(stimulus_ids, len(spikes))
         cell = np.unique(np.stack([ids[trial], place]), axis=1, return_inverse=True)[1].ravel()
     counts = observed_counts(binned)
     seen = np.isfinite(counts)
@@ -150,6 +151,9 @@ def fano_factors(spikes: SpikeTrains, window: float, stimulus_ids: Any = None) -
     np.add.at(square, cell, np.where(seen, (counts - mean[cell]) ** 2, 0.0))
     enough = n > 1
     if not enough.any():
+        check_whole_bins(binned, "window")
+        if stimulus_ids is None:
+            raise ValueError(f"Fano factors need at least two windows of {window:g} s. Use a shorter window.")
         raise ValueError("Fano factors need a stimulus that was repeated, or stimulus_ids=None. Got no repeat.")
     variance = np.where(enough, square / np.maximum(n - 1, 1), 0.0).sum(axis=0)
     mean = np.where(enough, mean, 0.0).sum(axis=0)

@@ -70,6 +70,10 @@ def test_pulses_are_read(write):
         ({**GOOD, "units": np.array([{}, 1, 2], dtype=object)}, "units is not a plain array"),
         ({**GOOD, "times": [[0.1, 0.2], [0.3, 0.4]]}, "times must be a list with one entry for each spike"),
         ({**GOOD, "sync_source": [1.0, 2.0]}, "found sync_source alone"),
+        ({**GOOD, "speed": [1.0, 2.0, 3.0], "speed_times": [1.0, 2.0, 0.0]}, "speed_times must ascend"),
+        ({**GOOD, "speed": [1.0, 2.0], "speed_times": [0.0, np.nan]}, "speed_times must ascend"),
+        ({**GOOD, "trial": [0.7, 0.0, 0.0]}, "trial must hold whole numbers"),
+        ({**GOOD, "trial": [np.nan, 0.0, 0.0]}, "trial must hold whole numbers"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(write, arrays, words):
@@ -94,3 +98,8 @@ def test_a_list_may_be_a_matrix_of_one_row_or_column(write):
 def test_an_array_that_is_not_used_is_named(write):
     with pytest.warns(UserWarning, match="pupil_times, speed not used; a series is NAME with NAME_times"):
         read_npz(write(**GOOD, speed=[1.0, 2.0], pupil_times=[0.0, 1.0]))
+
+
+def test_a_series_of_one_sample_is_one(write):
+    _, modalities, _ = read_npz(write(**GOOD, depth=3.0, depth_times=0.0))
+    assert modalities["depth"].values.tolist() == [[3.0]]

@@ -93,3 +93,67 @@ def test_chosen_units_are_drawn_in_the_order_asked_for():
     display = PSTHDisplay.from_spikes(recording(), units=["y"], bin_width=0.5)
     assert display.unit_ids == ["y"]
     assert len(display.axes_) == 1
+
+
+def test_a_constant_rate_is_flat_in_bins_of_the_counts_whatever_their_width():
+    """Spikes of a bin have one time: bins that hold now one, now two of them would show rates that are not there."""
+    counts = SpikeTrains.from_counts(np.full((3, 20, 1), 2), 0.05)  # 40 Hz
+    np.testing.assert_allclose(PSTHDisplay.from_spikes(counts).rate, 40.0)
+    np.testing.assert_allclose(PSTHDisplay.from_spikes(counts, bin_width=0.1).rate, 40.0)
+    events = [np.array([0.23, 0.51])] * 3
+    np.testing.assert_allclose(PSTHDisplay.from_spikes(counts, events, window=(-0.2, 0.4)).rate, 40.0)
+    with pytest.raises(ValueError, match="whole multiple of 0.05 s"):
+        aligned_counts(counts, bin_width=0.08)
+
+
+def test_an_event_that_did_not_happen_is_no_silence():
+    spikes = SpikeTrains.from_unit_times({0: np.arange(0.05, 100, 0.1)}, epochs=[[0.0, 100.0]])  # 10 Hz
+    events = [np.array([10.0, np.nan, np.inf, 50.0])]
+    display = PSTHDisplay.from_spikes(spikes, events, window=(-0.5, 0.5), bin_width=0.1)
+    assert display.n_events == 2
+    np.testing.assert_allclose(display.rate, 10.0)
+
+
+def test_time_that_was_not_observed_is_no_silence():
+    every = np.arange(0.05, 1.0, 0.1)
+    spikes = SpikeTrains.from_lists(
+        [[every, every], [every[:5], every], [[], []]], 0.0, 1.0, unit_ids=["a", "b"],
+        observed=[{}, {"a": [[0.0, 0.55]]}, [[0.0, 0.01]]],
+    )  # fmt: skip
+    _, counts = aligned_counts(spikes, window=(0.1, 1.0), bin_width=0.1)
+    assert len(counts) == 2  # of the third trial nothing was seen
+    assert np.isnan(counts[1, 0]).tolist() == [False] * 4 + [True] * 5  # the half observed bin neither
+    display = PSTHDisplay.from_spikes(spikes, window=(0.1, 1.0), bin_width=0.1)
+    np.testing.assert_allclose(display.rate, 10.0)
+    assert np.isnan(display.error[0]).tolist() == [False] * 4 + [True] * 5
+    hidden = SpikeTrains.from_lists([[[]]], 0.0, 1.0, observed=[[[0.0, 0.01]]])
+    with pytest.raises(ValueError, match="was observed"):
+        aligned_counts(hidden, window=(0.1, 0.9))
+
+
+@pytest.mark.parametrize("stop", [1.03, [1.015, 1.2, 1.3, 1.4, 1.5]])
+def test_by_default_every_trial_counts_with_the_whole_bins_that_fit(stop):
+    spikes = SpikeTrains.from_lists([[[0.2, 0.7]]] * 5, 0.0, stop)
+    time, counts = aligned_counts(spikes)
+    assert len(counts) == 5
+    assert time[-1] + 0.01 <= np.min(stop) < time[-1] + 0.03
+
+
+def test_a_window_does_not_reach_beyond_what_was_asked_for():
+    time, _ = aligned_counts(recording(), window=(0.0, 0.25), bin_width=0.1)
+    np.testing.assert_allclose(time, [0.05, 0.15])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"window": (1.0, 0.0)}, "window must be"),
+        ({"window": 1.0}, "window must be"),
+        ({"window": (0.0, np.nan)}, "window must be"),
+        ({"bin_width": 0}, "bin_width must be a positive number"),
+        ({"window": (0.0, 0.05), "bin_width": 0.1}, "holds no bin"),
+    ],
+)
+def test_windows_and_widths_that_cannot_be_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        PSTHDisplay.from_spikes(recording(), **settings)

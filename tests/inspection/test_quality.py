@@ -329,3 +329,89 @@ def test_one_unit_is_legal():
 def test_no_spikes_at_all_is_refused_with_the_remedy():
     with pytest.raises(ValueError, match="in seconds"):
         check_recording(recording({0: [], 1: []}))
+
+
+def test_units_that_were_never_observed_together_are_no_split_cell():
+    rng = np.random.default_rng(20)
+    halves = {"a": refractory_train(rng, 15), "b": refractory_train(rng, 15), "c": refractory_train(rng, 15)}
+    halves["a"], halves["b"] = halves["a"][halves["a"] < 200], halves["b"][halves["b"] >= 200]
+    spikes = recording(halves, observed={"a": [[0.0, 200.0]], "b": [[200.0, DURATION]]})
+    assert not found(check_recording(spikes), "zero-lag peaks")
+    pairs = zero_lag_pairs(spikes).set_index(["unit", "other"])
+    assert pairs.loc[("a", "b"), "expected_wide"] == 0
+    # the half of c that a saw has half of the pairs
+    expected = len(halves["a"]) * np.sum(halves["c"] < 200) * 2 * 1.5e-3 / 200
+    assert pairs.loc[("a", "c"), "expected_wide"] == pytest.approx(expected)
+
+
+def test_gaps_of_several_trials_leave_out_their_time_alone():
+    rng = np.random.default_rng(21)
+    times = [[np.sort(rng.uniform(10, 40, 300)) for _ in range(2)] for _ in range(3)]
+    times[1][0] = times[1][0][times[1][0] < 20]
+    observed = [{}, {0: [[10.0, 20.0]]}, {}]
+    pairs = zero_lag_pairs(SpikeTrains.from_lists(times, 10.0, 40.0, observed=observed))
+    seen = [300 + 300 + len(times[1][0]), 600 + np.sum(times[1][1] < 20)]
+    assert pairs["expected_wide"].iloc[0] == pytest.approx(seen[0] * seen[1] * 2 * 1.5e-3 / 70)
+
+
+def test_time_that_was_not_observed_is_not_still():
+    rng = np.random.default_rng(22)
+    spikes = SpikeTrains.from_lists(
+        [[np.sort(rng.uniform(0, 100, 2000))]], 0.0, 200.0, observed=[[[0.0, 100.0]]]
+    )  # fmt: skip
+    speed = np.r_[20 + rng.normal(size=100), rng.normal(size=100)]
+    result = running_modulation(spikes, TimeSeries.from_lists([speed[:, None]], rate=1.0))
+    assert result["n_bins"] == 100
+    assert result["rate_still"] == pytest.approx(20.0, rel=0.1)
+
+
+def test_a_fast_unit_that_was_lost_is_no_slow_population():
+    rng = np.random.default_rng(23)
+    fast, slow = (np.sort(rng.uniform(0, 200, 200 * rate)) for rate in (40, 4))
+    spikes = SpikeTrains.from_lists([[fast[fast < 100], slow]], 0.0, 200.0, observed=[{0: [[0.0, 100.0]]}])
+    speed = np.r_[20 + rng.normal(size=100), rng.normal(size=100)]
+    result = running_modulation(spikes, TimeSeries.from_lists([speed[:, None]], rate=1.0))
+    assert result["rate_running"] / result["rate_still"] == pytest.approx(1.0, abs=0.15)
+
+
+def test_running_is_seen_in_trials_shorter_than_a_second():
+    rng = np.random.default_rng(24)
+    speed = np.repeat(rng.gamma(1, 10, 300), 16).reshape(300, 16, 1)
+    spikes = SpikeTrains.from_counts(rng.poisson(np.repeat(speed[:, :1] / 5, 40, axis=1) * np.ones(3)), 0.02)
+    series = TimeSeries.from_lists(list(speed), rate=20.0)
+    assert running_modulation(spikes, series)["bin_width"] == pytest.approx(0.8)
+    (finding,) = found(check_recording(spikes, Modalities(speed=series)), "running")
+    assert "+1.00" in finding.message or "+0.99" in finding.message
+
+
+@pytest.mark.parametrize(("rate", "why"), [(1.0, "does not vary"), (0.001, "too few to compare")])
+def test_what_could_not_be_compared_is_not_passed(rate, why):
+    still = TimeSeries.from_lists([np.ones((int(400 * rate) + 1, 1))], rate=rate)
+    report = check_recording(recording(clean_trains()), Modalities(speed=still))
+    assert why in report.skipped["running"] and "running" not in report.passed
+
+
+def test_a_speed_of_other_trials_is_refused():
+    spikes = SpikeTrains.from_lists([[[0.1]]] * 3, 0.0, 1.0)
+    with pytest.raises(ValueError, match="same 3 trials"):
+        running_modulation(spikes, TimeSeries.from_lists([np.ones((5, 1))] * 2, rate=5.0))
+
+
+def test_a_gap_that_units_share_is_no_correlation_of_their_counts():
+    rng = np.random.default_rng(25)
+    observed = np.ones((1, 4000, 2), dtype=bool)
+    observed[:, 2000:] = False
+    spikes = SpikeTrains.from_counts(rng.poisson(15, observed.shape) * observed, 0.5, observed=observed)
+    assert not found(check_recording(spikes), "zero-lag peaks")
+    apart = observed.copy()
+    apart[..., 1] = ~apart[..., 1]
+    report = check_recording(SpikeTrains.from_counts(rng.poisson(3, apart.shape) * apart, 0.5, observed=apart))
+    assert "observed together" in report.skipped["zero-lag peaks"]
+
+
+def test_an_artefact_on_the_clock_of_a_trial_is_named_with_the_trial():
+    rng = np.random.default_rng(26)
+    trials = [[np.sort(np.r_[rng.uniform(0, 10, 20), 5.0]) for _ in range(10)] for _ in range(4)]
+    spikes = SpikeTrains.from_lists(trials, 0.0, 10.0, trial_ids=["p", "q", "r", "s"])
+    (finding,) = found(check_recording(spikes), "shared artefacts")
+    assert " s in trial p, " in finding.message and " s in trial q, " in finding.message

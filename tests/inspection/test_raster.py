@@ -88,3 +88,10 @@ def test_a_simulated_raster_is_that_of_the_first_stimulus():
     display = RasterDisplay.from_estimator(Sampler(), stimuli, duration=2.0)
     assert display.times.tolist() == [0.1]
     assert display.t_stop == 2.0
+
+
+def test_trials_are_counted_from_the_end_too_and_others_are_refused(spikes):
+    assert RasterDisplay.from_spikes(spikes, trial=-1).times.tolist() == [0.05, 0.2]
+    for trial in (2, -3):
+        with pytest.raises(ValueError, match="one of 2 trials"):
+            RasterDisplay.from_spikes(spikes, trial=trial)

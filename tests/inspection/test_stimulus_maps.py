@@ -74,9 +74,7 @@ def test_gradient_is_what_small_changes_of_single_pixels_do(model, data):
     rng = np.random.default_rng(0)
     for lag, row, column in zip(*rng.integers(0, [[len(found.lags)], [6], [6]], (3, 14)), strict=True):
         frame, box = bin_ - lag, (row, column)
-        up, down = (
-            odds(model, spikes, changed(video, frame, box, lambda x, e=e: x + e), bin_) for e in (1e-3, -1e-3)
-        )
+        up, down = (odds(model, spikes, changed(video, frame, box, lambda x, e=e: x + e), bin_) for e in (1e-3, -1e-3))
         slope = (up - down) / 2e-3
         np.testing.assert_allclose(found.slopes[:, lag, row, column], slope, rtol=1e-3, atol=1e-6)
         size = np.abs(slope * (video.frames[0, frame, row, column] - mean[row, column]))
@@ -145,9 +143,7 @@ def along_bias_of(batch, along_bias, gain):
 
 def test_attention_weights_are_averages_over_spikes(data):
     model = perturbed(data, window_bins=1)
-    heads = stimulus_maps(
-        model, data.spikes, data.video, method="attention_weights", n_contexts=1000, per_head=True
-    )
+    heads = stimulus_maps(model, data.spikes, data.video, method="attention_weights", n_contexts=1000, per_head=True)
     assert heads.heads.shape == (3, 2, 6, 6, 6)
     np.testing.assert_allclose(heads.heads.mean(1), heads.maps)
     total = heads.maps.sum((1, 2, 3))
@@ -303,3 +299,31 @@ def test_other_models_and_times_are_refused(model, data):
         whitened_sta(data.spikes, data.video, bin_width=FRAME, shrinkage=[0.0])
     with pytest.raises(ValueError, match="Make the frames smaller"):
         whitened_sta(data.spikes, data.video, bin_width=FRAME, span=30.0)
+
+
+def test_the_whitened_average_leaves_out_what_was_not_observed():
+    """Units with gaps have the filters of their own observed bins: as if nothing had been recorded there."""
+    data = make_stimulus_driven_population(n_units=3, n_clips=20, n_repeats=2, stimulus="white", random_state=0)
+    n, settings = len(data.spikes), {"bin_width": 1 / 30}
+
+    def until(stop, unit):
+        return [data.spikes.trial(k)[unit][data.spikes.trial(k)[unit] < stop] for k in range(n)]
+
+    stops = {0: 1.0, 1: 2.0, 2: 1.0}
+    trials = list(map(list, zip(*(until(stop, unit) for unit, stop in stops.items()), strict=True)))
+    gaps = {0: [[0.0, 1.0]], 2: [[0.0, 1.0]]}
+    found = whitened_sta(SpikeTrains.from_lists(trials, 0.0, 2.0, observed=gaps), data.video, **settings)
+    short = SpikeTrains.from_lists([[trial[0], trial[2]] for trial in trials], 0.0, 1.0)
+    alone = whitened_sta(short, data.video, **settings)
+    np.testing.assert_allclose(found.slopes[[0, 2]], alone.slopes, atol=1e-9)
+    np.testing.assert_allclose(found.maps[[0, 2]], alone.maps, atol=1e-9)
+    whole = whitened_sta(data.spikes, data.video, **settings)
+    np.testing.assert_allclose(found.slopes[1], whole.slopes[1], atol=1e-9)
+
+
+def test_a_unit_that_was_never_observed_has_no_average():
+    data = make_stimulus_driven_population(n_units=2, n_clips=10, n_repeats=1, random_state=0)
+    trials = [[data.spikes.trial(k)[0], []] for k in range(len(data.spikes))]
+    spikes = SpikeTrains.from_lists(trials, 0.0, 2.0, observed={1: [[0.0, 1e-3]]})
+    found = whitened_sta(spikes, data.video, bin_width=1 / 30, span=0.1)
+    assert np.isfinite(found.slopes[0]).all() and np.isnan(found.slopes[1]).all()

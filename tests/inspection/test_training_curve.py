@@ -39,3 +39,15 @@ def test_without_validation_there_is_one_panel(scores):
 def test_a_model_that_was_not_fitted_is_refused():
     with pytest.raises(NotFittedError):
         TrainingCurveDisplay.from_estimator(Model())
+
+
+def test_steps_are_epochs_only_of_a_model_that_counts_them():
+    model = Model().fit()
+    assert TrainingCurveDisplay.from_estimator(model).axes_[0].get_xlabel() == "check"
+    model.max_epochs = 3
+    assert TrainingCurveDisplay.from_estimator(model).axes_[0].get_xlabel() == "epoch"
+
+
+def test_scores_that_are_all_unknown_have_no_best():
+    display = TrainingCurveDisplay(loss=[2.0, 1.0], validation_scores=[float("nan")] * 2).plot()
+    assert len(display.axes_[1].lines) == 1

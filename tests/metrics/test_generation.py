@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from skneuro.baselines import HomogeneousPoisson, PSTHModel
-from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries
+from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries, Video
 from skneuro.datasets import make_stimulus_driven_population
 from skneuro.metrics import evaluate_generation
 from skneuro.metrics._simulated import simulate_trials
+from skneuro.metrics.generation import _read
 
 BIN = 0.1
 
@@ -205,3 +206,68 @@ def test_noise_correlations_of_few_repeats_have_no_ceiling():
     assert np.isfinite(value(table, "model", "noise_correlation"))
     alone = evaluate_generation(Shared(1.0), spikes, nothing, stimulus_ids=np.arange(6))
     assert "noise_correlation" not in set(alone["metric"])
+
+
+def test_a_map_without_tuning_is_zero_and_not_a_unit_less():
+    rng = np.random.default_rng(0)
+    x = np.clip(np.cumsum(rng.normal(0, 0.3, (20, 200)), axis=1), -2, 1.99)
+    rate = np.exp(np.stack([x, -x, x / 2, 0.8 * x], axis=-1) - 1)
+    stimuli = Modalities(x=TimeSeries.from_lists(list(x[..., None]), rate=10.0))
+
+    class Part:
+        """Draws from the true rates, but for units that are silent."""
+
+        bin_width = BIN
+
+        def __init__(self, silent):
+            self.silent = silent
+
+        def sample(self, stimuli, n_samples=1, *, duration=None, random_state=None):
+            n = np.arange(len(stimuli)).repeat(n_samples)
+            counts = np.random.default_rng(random_state).poisson(rate[n % len(rate)])
+            counts[..., self.silent] = 0
+            return SpikeTrains.from_counts(counts, BIN, trial_ids=n)
+
+    recorded, train = (SpikeTrains.from_counts(rng.poisson(rate), BIN) for _ in range(2))
+    for reference in ({}, {"train": train, "train_stimuli": stimuli}):
+        table = evaluate_generation(
+            Part([1, 2, 3]), recorded, stimuli, baselines={"all": Part([])}, tuning={"x": np.linspace(-2, 2, 9)},
+            n_samples=2, window=BIN, **reference,
+        )  # fmt: skip
+        assert value(table, "model", "tuning_correlation_x") == pytest.approx(0.25, abs=0.02)
+        assert value(table, "all", "tuning_correlation_x") > 0.9
+
+
+def test_named_training_stimuli_give_fano_factors_a_floor_of_their_own_kind():
+    rng = np.random.default_rng(0)
+    rate = np.repeat([0.02, 0.02, 0.6, 0.02], 5)[:, None] * np.ones(3)
+    spikes = SpikeTrains.from_counts(rng.poisson(4 * rate, (60, 20, 3)), BIN)
+    cue = Modalities(cue=TimeSeries.from_lists([np.arange(20.0)[:, None]] * 60, rate=10.0))
+    model = PSTHModel(bin_width=BIN).fit(spikes[30:], cue[30:])
+    ids = np.array(["a", "b"] * 15, dtype=object)
+    settings = {"train": spikes[30:], "train_stimuli": cue[30:], "stimulus_ids": ids}
+    named = evaluate_generation(model, spikes[:30], cue[:30], train_stimulus_ids=ids, **settings)
+    assert value(named, "model", "fano_rmse", "floor") < 0.4
+    assert value(named, "model", "noise_correlation_rmse", "floor") < 0.2
+    unnamed = evaluate_generation(model, spikes[:30], cue[:30], **settings)
+    assert np.isnan(value(unnamed, "model", "fano_rmse", "floor"))
+    with pytest.raises(ValueError, match="give train="):
+        evaluate_generation(model, spikes[:30], cue[:30], train_stimulus_ids=ids)
+    with pytest.raises(ValueError, match="train_stimulus_ids must have"):
+        evaluate_generation(model, spikes[:30], cue[:30], train_stimulus_ids=ids[:3], **settings)
+
+
+def test_borders_are_given_by_the_name_of_a_modality(halves):
+    train, test = halves
+    model = HomogeneousPoisson(bin_width=BIN).fit(train.spikes, train.modalities)
+    with pytest.raises(TypeError, match="dict of class borders"):
+        evaluate_generation(model, test, tuning=["stimulus"])
+
+
+def test_clips_of_training_are_not_taken_for_those_of_test_by_their_number():
+    data = make_stimulus_driven_population(n_units=4, n_clips=4, n_repeats=3, random_state=0)
+    first, last = data.video.clip_ids < 2, data.video.clip_ids >= 2
+    ids = [_read(data.spikes[rows], data.video[rows], None, 0.05, "spikes").ids for rows in (first, last)]
+    assert len(np.unique(ids[0])) == len(np.unique(ids[1])) == 2 and not set(ids[0]) & set(ids[1])
+    blank = Video(np.zeros((2, 5, 2, 2)), fps=5.0, index=[0, 0, 1])  # equal pixels: by number
+    assert len(np.unique(_read(data.spikes[:3], blank, None, 0.05, "spikes").ids)) == 2

@@ -10,6 +10,7 @@ from skneuro.datasets import block_split, fetch_s1_reaching
 from skneuro.metrics import (
     bits_per_spike,
     bits_per_spike_scorer,
+    dead_time_score,
     homogeneous_rates,
     likelihood,
     null_log_likelihood,
@@ -87,3 +88,10 @@ def test_the_null_of_a_unit_sums_its_cells_in_pieces(monkeypatch, cells):
     rates = np.array([1.5, 0.4])
     expected = null_log_likelihood(binned, rates).sum(axis=0)
     np.testing.assert_allclose(unit_null_log_likelihood(binned, rates), expected, rtol=1e-12)
+
+
+def test_a_dead_time_needs_a_model_of_windows():
+    counts = np.random.default_rng(0).poisson(0.5, (6, 40, 2))
+    model = HomogeneousPoisson(bin_width=0.1).fit(counts[:4])
+    with pytest.raises(TypeError, match="window_bins.*HomogeneousPoisson"):
+        dead_time_score(model, counts[4:], dead_time=0.2)

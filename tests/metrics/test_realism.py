@@ -182,3 +182,96 @@ def test_wrong_arguments_of_distances_are_refused(recorded):
         spike_train_distance(recorded, recorded[:3])
     with pytest.raises(ValueError, match="time_scale"):
         spike_train_distance(recorded, recorded, time_scale=0)
+
+
+def test_spikes_that_were_not_seen_have_no_distance():
+    pytest.importorskip("elephant")
+    times = np.arange(0.01, 1.0, 0.02)
+    whole = SpikeTrains.from_lists([[times]] * 4, 0.0, 1.0)
+    gaps = [[[0.0, 0.5]], [[0.0, 1.0]], [[0.0, 1.0]], [[0.0, 1.0]]]
+    half = SpikeTrains.from_lists([[times[times < 0.5]]] + [[times]] * 3, 0.0, 1.0, observed=gaps)
+    with pytest.raises(ValueError, match="observed in whole"):
+        spike_train_distance(half, whole)
+    table = realism_table(half, whole, BIN, reference=whole).set_index("metric")
+    assert table.loc[["victor_purpura", "van_rossum"], "value"].tolist() == [0.0, 0.0]
+
+
+# ------------------------------------------------------------------------------- what is known of the stimulus
+
+
+def responsive(seed, n_trials=40):
+    """Poisson trials with one strong response: given the stimulus the Fano factor is 1, over all windows it is 10."""
+    rate = np.repeat([0.02, 0.02, 0.6, 0.02], 25)[:, None] * np.ones(4)
+    return SpikeTrains.from_counts(np.random.default_rng(seed).poisson(rate, (n_trials, 100, 4)), 0.02)
+
+
+def test_both_sides_of_a_difference_are_given_the_stimulus_or_neither_is():
+    recorded, sampled, reference = (responsive(seed) for seed in range(3))
+    same = np.zeros(40, dtype=int)
+    named = realism_table(
+        recorded, sampled, 0.02, reference=reference, stimulus_ids=same, sampled_stimulus_ids=same,
+        reference_stimulus_ids=same,
+    ).set_index("metric")  # fmt: skip
+    assert named.loc["fano_rmse", "value"] < 0.3 and named.loc["fano_rmse", "floor"] < 0.3
+    assert named.loc["fano_rmse", "recorded"] == pytest.approx(1.0, abs=0.1)
+    unnamed = realism_table(recorded, sampled, 0.02, reference=reference, stimulus_ids=same).set_index("metric")
+    nothing = realism_table(recorded, sampled, 0.02, reference=reference).set_index("metric")
+    assert unnamed.loc["fano_rmse"].equals(nothing.loc["fano_rmse"])
+    assert nothing.loc["fano_rmse", ["recorded", "sampled"]].min() > 8
+    floorless = realism_table(
+        recorded, sampled, 0.02, reference=reference, stimulus_ids=same, sampled_stimulus_ids=same
+    ).set_index("metric")
+    assert floorless.loc["fano_rmse", "value"] == named.loc["fano_rmse", "value"]
+    assert np.isnan(floorless.loc[["fano_rmse", "noise_correlation_rmse"], "floor"].to_numpy(dtype=float)).all()
+
+
+def test_trials_shorter_than_the_window_have_every_other_number():
+    recorded, sampled = (population(seed)[:20].cut(8 * BIN) for seed in range(2))  # 0.4 s
+    table = realism_table(recorded, sampled, BIN, window=10 * BIN).set_index("metric")
+    assert np.isnan(table.loc["fano_rmse", "value"])
+    assert np.isfinite(table.loc["rate_rmse", "value"])
+
+
+def test_what_the_classifier_never_saw_is_no_accuracy(recorded):
+    sampled = population(1)
+    ones = np.ones(30, dtype=int)
+    with pytest.raises(ValueError, match="at least two folds"):
+        two_sample_accuracy(recorded, sampled, BIN, groups=(0 * ones, ones))
+    table = realism_table(recorded, sampled, BIN, stimulus_ids=0 * ones, sampled_stimulus_ids=ones)
+    assert np.isnan(table.set_index("metric").loc["two_sample_accuracy", "value"])
+
+
+def test_the_last_class_holds_its_upper_border_as_in_numpy():
+    values = np.array([0.0, 0.5, 1.0, 1.0])
+    spikes = SpikeTrains.from_lists([[[0.6, 0.7, 0.8]]], 0.0, 1.0)  # two spikes in the third bin, one in the last
+    edges = np.linspace(0, 1, 3)
+    maps = tuning_maps(spikes, TimeSeries.from_lists([values], rate=4.0), edges, 0.25)
+    counts = np.histogram(values, edges, weights=[0, 0, 2, 1])[0] / np.histogram(values, edges)[0]
+    np.testing.assert_allclose(maps[0], counts / 0.25)
+
+
+@pytest.mark.parametrize("edges", [10, [], "ab"])
+def test_edges_are_borders_and_no_number_of_them(recorded, edges):
+    series = TimeSeries.from_lists([np.zeros((80, 1))] * 30, rate=1 / BIN)
+    with pytest.raises(ValueError, match="borders of the classes"):
+        tuning_maps(recorded, series, edges, BIN)
+
+
+def test_trials_of_other_stimuli_are_no_floor_of_distances():
+    """The training trials showed another stimulus: how far they are from the held-out ones says what stimuli do."""
+    rng = np.random.default_rng(0)
+    on = np.repeat([1.0, 0.02], 40)[:, None]
+    rate = {"first": on, "other": on[::-1]}
+
+    def draw(stimulus, n=8):
+        return SpikeTrains.from_counts(rng.poisson(rate[stimulus], (n, 80, 3)), BIN)
+
+    recorded, sampled, reference = draw("first"), draw("first"), draw("other")
+    table = realism_table(
+        recorded, sampled, BIN, reference=reference, stimulus_ids=["first"] * 8, sampled_stimulus_ids=["first"] * 8,
+        reference_stimulus_ids=["other"] * 8,
+    ).set_index("metric")  # fmt: skip
+    for metric in ("victor_purpura", "van_rossum"):
+        value, floor = table.loc[metric, ["value", "floor"]]
+        assert 0.8 < value / floor < 1.25
+        assert floor < 0.8 * spike_train_distance(recorded, reference, kind=metric).mean()

@@ -1,6 +1,7 @@
 """Scores of mean responses against populations whose true rates are known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from skneuro.data import SpikeTrains
@@ -170,3 +171,17 @@ def test_other_wrong_arguments_are_refused():
         response_table({1: np.ones((3, 5, 2))}, {2: np.ones((3, 5, 2))}, 0.1)
     with pytest.raises(TypeError, match="dict"):
         psth_correlation({1: np.ones((3, 5, 2))}, np.ones((5, 2)))
+
+
+def test_text_in_a_column_of_pandas_names_stimuli():
+    spikes = SpikeTrains.from_lists([[[0.1]], [[0.6]], [[0.2, 0.3]]], 0.0, 1.0)
+    responses = responses_by_stimulus(spikes, pd.Series(["a", "a", "b"], dtype=object), 0.5)
+    assert [type(stimulus) for stimulus in responses] == [str, str]
+    assert responses["a"][..., 0].tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+@pytest.mark.parametrize("missing", [np.nan, None])
+def test_trials_of_unknown_stimulus_are_not_repeats_of_one(missing):
+    spikes = SpikeTrains.from_lists([[[0.1]]] * 4, 0.0, 1.0)
+    with pytest.raises(ValueError, match="2 such trials"):
+        responses_by_stimulus(spikes, [0, 0, missing, missing], 0.5)

@@ -97,3 +97,12 @@ def test_wrong_arguments_are_refused():
         fano_factors(spikes, 0.5, [0, 1])
     with pytest.raises(ValueError, match="one entry for each of 2 trials"):
         fano_factors(spikes, 0.5, [0])
+
+
+def test_a_window_longer_than_the_trials_is_named():
+    spikes = SpikeTrains.from_lists([[[0.1]], [[0.3]]], 0.0, 0.4)
+    for ids in (None, [0, 0]):
+        with pytest.raises(ValueError, match="window of 0.5 s is longer"):
+            fano_factors(spikes, 0.5, ids)
+    with pytest.raises(ValueError, match="at least two windows"):
+        fano_factors(spikes[:1], 0.4)
