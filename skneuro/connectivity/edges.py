@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import logsumexp
 
 from skneuro.connectivity.glm import Evidence
 from skneuro.connectivity.past import Past
@@ -235,11 +236,10 @@ class _Mixture:
         """Posterior over (sign, shape, area) of the edges of one source; what is missing to 1 is "no edge"."""
         log_ratio = _SIGNS[:, None, None] * _AREAS * matched[:, None, :, None]
         log_ratio -= 0.5 * _AREAS**2 * self.shape_precision[:, source][:, None, :, None]
-        log_ratio = self._usable(source, matched)[..., None] * log_ratio + self.atom_prior
-        top = np.maximum(log_ratio.max(axis=(2, 3)), -50.0)
-        atoms = np.exp(log_ratio - top[:, :, None, None])
+        edge = logsumexp(self._usable(source, matched)[..., None] * log_ratio + self.atom_prior, axis=(2, 3))
+        log_ratio += self.atom_prior
+        atoms = np.exp(log_ratio - log_ratio.max(axis=(2, 3), keepdims=True))
         total = atoms.sum(axis=(2, 3))
-        edge = top + np.log(np.maximum(total, 1e-300))  # log evidence of an edge over none, (targets, sign)
         others = np.arange(len(edge)) != source
 
         alone = np.log1p(-self.edge_rate), np.log(self.edge_rate) + edge
