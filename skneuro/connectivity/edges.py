@@ -47,7 +47,8 @@ class Edges:
     probability : ndarray of shape (n_units, n_units)
         Posterior probability that there is an edge.
     z : ndarray of shape (n_units, n_units)
-        Area that fits best, whether edge or not, in standard errors: of the mean shape, given all other pairs.
+        Area that fits best, whether edge or not, in standard errors, as a normal score (`normal_score`): of the mean
+        shape, given all other pairs.
     weights : ndarray of shape (n_coefficients, n_units)
         Coefficients of the edges alone, and of each target's own past.
     dale : bool
@@ -257,7 +258,7 @@ class _Mixture:
             chance = np.exp(np.minimum(alone[1] - either[:, None], 0.0))
             self.exposed += others.sum()
         chance[source] = 0.0
-        return atoms * (chance / np.maximum(total, 1e-300))[:, :, None, None]
+        return atoms * (chance / total)[:, :, None, None]
 
     def _versus_free(self, edge: np.ndarray) -> float:
         """Log evidence for one sign over a sign of each edge's own, at equal rates of edges."""

@@ -133,7 +133,8 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         bin for ``"transfer_entropy"``, correlations otherwise. NaN on the diagonal and for units that were silent.
     z_scores_ : ndarray of shape (n_units, n_units)
         How far the pair is from no edge, in standard errors; for methods that look at several lags the most extreme.
-        Not there where a model is read.
+        For ``"coupling"`` and ``"glm"`` the normal deviate of as small a p-value under a Poisson law, which differs
+        where two units rarely meet. Not there where a model is read.
     posterior_ : ndarray of shape (n_units, n_units)
         Probability of an edge; only where edges were weighed.
     significant_ : ndarray of shape (n_units, n_units), bool
