@@ -44,9 +44,10 @@ def s1() -> Session:
     return Session(data.spikes, None, data.groups, data.gap_mask, 0.05)
 
 
-def linear_track(bin_width: float = 0.05, window_bins: int = 1) -> Session:
+def linear_track(bin_width: float = 0.05, window_bins: int = 1, gru_steps: int = GRU_STEPS) -> Session:
     """Rat hippocampus on a linear track: 31 units, from spikes alone."""
-    return _session(datasets.fetch_linear_track().spikes.cut(TRIAL), None, bin_width, window_bins)
+    session = _session(datasets.fetch_linear_track().spikes.cut(TRIAL), None, bin_width, window_bins)
+    return replace(session, gru_steps=gru_steps)
 
 
 def w_maze() -> Session:
@@ -82,7 +83,7 @@ def v1_gratings(session: str = "mrcuts28") -> Session:
 RECORDINGS: dict[str, Callable[[], Session]] = {
     "S1": s1,
     "linear track": linear_track,
-    "linear track, 10 ms": lambda: linear_track(0.01, 5),
+    "linear track, 10 ms": lambda: linear_track(0.01, 5, 4800),
     "W-maze": w_maze,
     "V1 gratings": v1_gratings,
     "hub, medium": lambda: hub("medium"),

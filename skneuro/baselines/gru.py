@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 
 from skneuro._base import as_before_on_failure
 from skneuro._sklearn_compat import fit_context
@@ -226,6 +228,11 @@ class GRUModel(HistoryBaseline):
             If a parameter is out of its range, or X holds no observed spike.
         NonFiniteLossError
             If the loss becomes NaN or infinite.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the held-out score still rose after `max_steps`.
         """
         with as_before_on_failure(self):
             inp = self._read_training(X, y)
@@ -249,6 +256,7 @@ class GRUModel(HistoryBaseline):
                 self.loss_curve_ = np.array(history.loss)
                 self.validation_scores_ = np.array(history.validation)
                 self.n_iter_ = history.best_step
+                self._warn_if_still_rising(history)
                 if self.refit and validate is not None:
                     every, decay = np.ones_like(train), self.weight_decay_
                     history = self._train(head, data, every, self.n_iter_, decay, seeds, None)
@@ -257,6 +265,15 @@ class GRUModel(HistoryBaseline):
                 head.clip_at(evaluate(self._network(), data)[0])
             self.head_ = head.to_arrays()
         return self
+
+    def _warn_if_still_rising(self, history: History) -> None:
+        if history.best_step == self.max_steps and np.diff(history.validation)[-1:].max(initial=0.0) > self.tol:
+            warnings.warn(
+                f"GRUModel: the held-out score still rose when training ended, after max_steps={self.max_steps}. With "
+                f"more steps the model may score better: raise max_steps before you compare it.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
 
     def _split(self, inp: ModelInput) -> tuple[np.ndarray, np.ndarray]:
         """Bins to learn from and to stop by."""

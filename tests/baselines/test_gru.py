@@ -1,10 +1,12 @@
 import pickle
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import ConvergenceWarning
 
 from skneuro.baselines import CoupledGLM, GRUModel
 from skneuro.baselines._gru_network import Emission, GRUConfig, NonlinearTerm, SeededDropout, new_network
@@ -128,6 +130,14 @@ def test_refit_trains_on_everything_for_as_long_as_was_best(population):
 def test_training_stops_when_the_held_out_score_does_not_improve(population):
     model = GRUModel(**{**QUICK, "max_steps": 5000, "n_iter_no_change": 1, "tol": 10.0}).fit(population)
     assert len(model.validation_scores_) == 2
+
+
+def test_a_score_that_still_rises_at_the_end_is_pointed_out(population):
+    with pytest.warns(ConvergenceWarning, match="still rose .* max_steps=100"):
+        GRUModel(**{**QUICK, "max_steps": 100, "learning_rate": 1e-3}).fit(population)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        GRUModel(**{**QUICK, "max_steps": 100, "learning_rate": 1e-3, "validation_fraction": 0}).fit(population)
 
 
 def test_without_validation_it_trains_to_the_end(population):
