@@ -119,7 +119,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         100 bins) or more, and grows inversely as the square of their number where they are fewer, up to
         ``0.03 / learning_rate``: few segments are few steps to decay in, and easily overfitted. Where that is above 1
         and early stopping holds data out, 0.5 and the geometric mean are tried too, for three times the time, and
-        taken if they score better there by two nats. What reads the modalities keeps 0.5.
+        taken if they score better there by six nats. What reads the modalities keeps 0.5.
     early_stopping : bool or "auto", default="auto"
         Whether part of the data is held out to stop by, and the best weights are kept. Whole trials where there are
         at least ten, else time blocks with a gap, else one of the trials; one trial that is too short for blocks is
