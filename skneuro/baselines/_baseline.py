@@ -11,7 +11,8 @@ import numpy as np
 
 from skneuro._base import SpikeModel
 from skneuro._sklearn_compat import check_is_fitted
-from skneuro.baselines._heads import CountHead
+from skneuro.baselines._features import CountScale, StimulusFeatures
+from skneuro.baselines._heads import HEADS, CountHead
 from skneuro.baselines._simulation import (
     Forced,
     SpikeGenerator,
@@ -186,6 +187,15 @@ class HistoryBaseline(Baseline):
     window_bins: int
     n_draws: int
     same_bin: str | None
+    counts: str
+
+    def _begin_fit(self, X: Any, y: Any) -> tuple[ModelInput, np.ndarray, np.ndarray, CountHead]:
+        """Training data, their counts and what of them was observed, and a count head; their scales are kept."""
+        inp = self._read_training(X, y)
+        counts, mask = inp.spikes.dense(), inp.spikes.mask()
+        self.scale_ = CountScale.from_counts(counts, mask).to_arrays()
+        self.stimulus_scale_ = StimulusFeatures.from_input(inp).columns
+        return inp, counts, mask, HEADS[self.counts].from_counts(counts, mask)
 
     @abstractmethod
     def _states_before(self, inp: ModelInput, drive: np.ndarray) -> Any:

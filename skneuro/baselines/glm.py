@@ -213,17 +213,13 @@ class CoupledGLM(HistoryBaseline):
         """
         alphas = self._candidates()
         with as_before_on_failure(self):
-            inp = self._read_training(X, y)
-            counts, mask = inp.spikes.dense(), inp.spikes.mask()
-            head = HEADS[self.counts].from_counts(counts, mask)
-            scale, stimulus = CountScale.from_counts(counts, mask), StimulusFeatures.from_input(inp)
-            self.scale_, self.stimulus_scale_ = scale.to_arrays(), stimulus.columns
+            inp, counts, mask, head = self._begin_fit(X, y)
             self.kernels_ = lag_kernels(n_lags(self.history, self.bin_width), self.n_basis)
             self.stimulus_kernels_ = lag_kernels(n_lags(self.stimulus_history, self.bin_width) + 1, self.n_basis)
             problem = Problem(*self._design_and_penalty(inp), self._allowed(), counts, head)
             train, held_out = held_out_bins(inp.spikes.ptr, self.validation_fraction, gap=len(self.kernels_))
             settings: dict[str, Any] = {"max_iter": self.max_iter, "tol": self.tol}
-            alpha, start = np.full(len(scale.mean), alphas[len(alphas) // 2]), None
+            alpha, start = np.full(mask.shape[1], alphas[len(alphas) // 2]), None
             if len(alphas) > 1 and held_out.any():
                 alpha, start = choose_penalty(
                     problem, mask & train[:, None], mask & held_out[:, None], alphas, **settings

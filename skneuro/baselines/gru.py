@@ -235,17 +235,14 @@ class GRUModel(HistoryBaseline):
             If the held-out score still rose after `max_steps`.
         """
         with as_before_on_failure(self):
-            inp = self._read_training(X, y)
-            counts, mask = inp.spikes.dense(), inp.spikes.mask()
-            head = HEADS[self.counts].from_counts(counts, mask)
-            scale, stimulus = CountScale.from_counts(counts, mask), StimulusFeatures.from_input(inp)
-            self.scale_, self.stimulus_scale_ = scale.to_arrays(), stimulus.columns
+            inp, _, _, head = self._begin_fit(X, y)
             self.kernels_ = lag_kernels(max(1, n_lags(self.history, self.bin_width)), self.n_basis)
             data = self._inputs().sequences(inp)
             self.history_scale_ = float(data.history.std(axis=0).mean()) or 1.0
             train, held_out = self._split(inp)
             decays = weight_decays(self, inp.spikes.n_bins)
-            self.alpha_ = np.full(len(scale.mean), self.alpha) if self.alpha != "auto" else linear_penalties(self, X, y)
+            chosen = self.alpha == "auto"
+            self.alpha_ = linear_penalties(self, X, y) if chosen else np.full(inp.spikes.n_units, self.alpha)
             validate = held_out_score(data, head, null_log_likelihood(inp.spikes, self.base_rate_), held_out)
             seeds = entropy(self.random_state).generate_state(2)
             with torch_threads(self.n_threads):

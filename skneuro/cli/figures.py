@@ -11,7 +11,7 @@ import pandas as pd
 from skneuro.cli.comparison import Score
 from skneuro.cli.events import Alignment
 from skneuro.cli.names import written
-from skneuro.data import BinnedSpikes, SpikeTrains, Video
+from skneuro.data import SpikeTrains, Video
 from skneuro.inspection import (
     PSTHDisplay,
     RasterDisplay,
@@ -22,7 +22,7 @@ from skneuro.inspection import (
 )
 from skneuro.inspection.psth import mean_and_error
 from skneuro.metrics import pairwise_correlations, population_count_distribution
-from skneuro.metrics._responses import mean_over
+from skneuro.metrics._responses import mean_over, observed_rates
 
 RECORDED, MODEL, BASELINE, OTHER = "#222222", "#1b6ca8", "#c8641b", "#9aa5ad"
 
@@ -267,7 +267,7 @@ def statistics_figure(recorded: SpikeTrains, sampled: SpikeTrains, bin_width: fl
     """
     figure = _figure(8.1, 2.8)
     axes = [_tidy(ax) for ax in figure.subplots(1, 3)]
-    rates, simulated_rates = (_rates(s.bin(bin_width)) for s in (recorded, sampled))
+    rates, simulated_rates = (observed_rates(s.bin(bin_width)) for s in (recorded, sampled))
     _against(axes[0], rates, simulated_rates, "rate of a unit (Hz)")
     upper = np.triu_indices(recorded.shape[1], k=1)
     pairs, simulated_pairs = (pairwise_correlations(s, bin_width)[upper] for s in (recorded, sampled))
@@ -280,12 +280,6 @@ def statistics_figure(recorded: SpikeTrains, sampled: SpikeTrains, bin_width: fl
     else:
         axes[2].remove()
     return figure
-
-
-def _rates(binned: BinnedSpikes) -> np.ndarray:
-    """Rate of each unit in the time that it was observed."""
-    seconds = binned.exposure()
-    return np.divide(binned.unit_counts(), seconds, out=np.full(len(seconds), np.nan), where=seconds > 0)
 
 
 def _draw_population_counts(ax: Any, recorded: SpikeTrains, sampled: SpikeTrains, bin_width: float) -> None:

@@ -154,6 +154,9 @@ class _Mixture:
             # A unit that never fired says nothing; a tiny precision says so without a division by zero.
             self.precision[:, source] = block + 1e-6 * np.eye(n_basis)
         self.covariance = np.linalg.inv(self.precision)
+        own = np.einsum("sa,ijab,sb->ijs", self.shapes, self.precision, self.shapes, optimize=True)
+        # [target, source, shape]: the count of so many events is as skewed as the pair's sum
+        self.n_events = own * [self._worth(shape) for shape in self.shapes]
         self.mean = np.zeros((n_basis * n_units, n_units))
         self.kept = np.zeros_like(self.mean)
         self.area = np.zeros((n_units, n_units))
@@ -281,8 +284,7 @@ class _Mixture:
         the side of more.
         """
         z = matched / np.sqrt(np.maximum(self.shape_precision[:, source], 1e-300))
-        own = np.einsum("sa,iab,sb->is", self.shapes, self.precision[:, source], self.shapes, optimize=True)
-        score = normal_score(z, own * [self._worth(shape) for shape in self.shapes])
+        score = normal_score(z, self.n_events[:, source])
         share = np.clip(score / np.where(z == 0, 1.0, z), 0.0, 1.0) ** 2
         return np.where(_SIGNS[:, None] * z[:, None] > 0, share[:, None], 1.0)
 

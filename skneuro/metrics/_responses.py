@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from skneuro.data.binning import BinnedSpikes
+
 
 def as_list(responses: Any, name: str, ndims: tuple[int, ...] = (3,)) -> list[np.ndarray]:
     """Responses to several stimuli, one float array each; a single array is one stimulus."""
@@ -68,3 +70,9 @@ def unit_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     power = (a**2).sum(axis=0) * (b**2).sum(axis=0)
     varies = power > 1e-20
     return np.where(varies, (a * b).sum(axis=0) / np.sqrt(np.where(varies, power, 1.0)), np.nan)
+
+
+def observed_rates(binned: BinnedSpikes) -> np.ndarray:
+    """Rate of each unit (n_units,), in hertz, in the time that it was observed; NaN without any."""
+    seconds = binned.exposure()
+    return np.divide(binned.unit_counts(), seconds, out=np.full(len(seconds), np.nan), where=seconds > 0)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from skneuro.data.spike_trains import SpikeTrains
 from skneuro.metrics._checks import bins_of_window, check_same_units, check_spikes, check_stimulus_ids, rmse
+from skneuro.metrics._responses import observed_rates
 from skneuro.metrics._simulated import rank_within
 from skneuro.metrics.distances import distances_available, spike_train_distance, wholly_observed
 from skneuro.metrics.population import (
@@ -62,14 +63,13 @@ def pair_statistics(a: _Trials, b: _Trials, bin_width: float, window: float) -> 
 def statistics(spikes: SpikeTrains, stimulus_ids: np.ndarray | None, bin_width: float, window: float) -> Statistics:
     """Compute them, Fano factors and noise correlations given the stimulus where it is named."""
     binned = spikes.bin(bin_width)
-    seconds = binned.exposure()
     exact = interval_table(spikes)
     # Too short, or hardly a spike: there is no number, and the table says NaN.
     dimensionality, shared = _or_nan(lambda: shared_variance(spikes, window), (np.nan, np.nan))
     fano = _or_nan(lambda: fano_factors(spikes, window, stimulus_ids), np.full(spikes.shape[1], np.nan))
     n = exact["n"].sum()
     return Statistics(
-        rate=np.divide(binned.unit_counts(), seconds, out=np.full(len(seconds), np.nan), where=seconds > 0),
+        rate=observed_rates(binned),
         population=population_count_distribution(spikes, bin_width),
         pairs=pairwise_correlations(spikes, bin_width)[np.triu_indices(spikes.shape[1], 1)],
         noise_pairs=noise_correlations(spikes, stimulus_ids, bin_width)[np.triu_indices(spikes.shape[1], 1)]
