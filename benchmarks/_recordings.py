@@ -55,9 +55,9 @@ def w_maze() -> Session:
     return replace(_session(datasets.fetch_w_maze().spikes.cut(TRIAL), None, 0.05), gru_steps=2400)
 
 
-def hub(level: str, duration: float = 300.0) -> Session:
+def hub(level: str, seed: int = 31) -> Session:
     """A simulated hub network with shared input: 80 observed units, 10 ms."""
-    data = datasets.make_hub_network(80, duration, level=level, random_state=31)
+    data = datasets.make_hub_network(80, 300.0, level=level, random_state=seed)
     return _session(data.spikes.cut(TRIAL), None, 0.01, 5)
 
 
@@ -80,6 +80,11 @@ def v1_gratings(session: str = "mrcuts28") -> Session:
     return _session(spikes, stimuli, spikes.resolution)
 
 
+def spycon(name: str) -> Session:
+    """A simulation by others, of spiking neurons in a network: 20 of them, 10 ms."""
+    return _session(datasets.fetch_spycon_1917(name).spikes.cut(TRIAL), None, 0.01, 5)
+
+
 RECORDINGS: dict[str, Callable[[], Session]] = {
     "S1": s1,
     "linear track": linear_track,
@@ -90,3 +95,14 @@ RECORDINGS: dict[str, Callable[[], Session]] = {
     "hub, hard": lambda: hub("hard"),
     "video": video,
 }
+# No parameter, default or design of the library was chosen by these.
+UNTOUCHED: dict[str, Callable[[], Session]] = {
+    "V1 gratings, mouse 25": lambda: v1_gratings("mrcuts25"),
+    "V1 gratings, mouse 30": lambda: v1_gratings("mrcuts30"),
+    "spycon, tiny": lambda: spycon("tiny"),
+    "spycon, long": lambda: spycon("long"),
+    "hub, easy": lambda: hub("easy", 77),
+    "hub, hard, another": lambda: hub("hard", 78),
+    "video, another": lambda: video(79),
+}
+RECORDINGS |= UNTOUCHED

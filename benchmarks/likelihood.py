@@ -11,9 +11,9 @@ soon as it is done, and not computed again; `--summary` pools the folds that wer
 
 `pattern` is the score of the whole count pattern (units of the same bin may explain each other), `past` allows nothing
 of the same bin: for baselines the same model without same-bin terms, for the Neuroformer the chances of each unit's
-count averaged over its own draws of the bin (`past_score`). `rate` scores the expected counts of `predict`, which looks
-at nothing of the window either, as if the counts were Poisson's: how much of the score is rates and not the shape of
-the count distribution. `co-smoothing` explains a quarter of the units by the others, for each quarter in turn.
+count averaged over 64 draws of the bin (`past_score`). `rate` scores the expected counts of `predict`, which looks at
+nothing of the window either, as if the counts were Poisson's: how much of the score is rates and not the shape of the
+count distribution. `co-smoothing` explains a quarter of the units by the others, for each quarter in turn.
 """
 
 from __future__ import annotations

@@ -10,9 +10,11 @@ folds by `likelihood.summarise`), ``neuroformer_s1.csv``, ``baselines_s1.csv``, 
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Iterable
 
 import numpy as np
 from _machine import kept
+from _recordings import RECORDINGS, UNTOUCHED
 from decoding_tables import MARKED, markdown
 from likelihood import summarise
 
@@ -25,9 +27,9 @@ def number(value: float | None, digits: int = 3) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def recordings() -> str:
-    """A row for each recording and model that all its folds have, pooled."""
-    rows = summarise(kept("likelihood"))
+def pooled(names: Iterable[str]) -> str:
+    """A row for each of these recordings and each model that all its folds have."""
+    rows = [row for row in summarise(kept("likelihood")) if row["recording"] in names]
     most: dict[str, int] = {}
     for row in rows:
         most[row["recording"]] = max(most.get(row["recording"], 0), row["folds"])
@@ -46,12 +48,30 @@ def recordings() -> str:
     return markdown(head, body)
 
 
+def recordings() -> str:
+    """Those that defaults were chosen by, in other groups."""
+    return pooled([name for name in RECORDINGS if name not in UNTOUCHED])
+
+
+def untouched() -> str:
+    """Those that nothing was chosen by."""
+    return pooled(UNTOUCHED)
+
+
 def parts() -> str:
-    """Fold 0 of the recordings measured in full: what of the score is prediction, and what coupling is worth."""
+    """Folds that were measured in full: what of the score is prediction, and what coupling is worth."""
     columns = ("pattern", "past", "rate", "co-smoothing")
-    rows = [row for row in kept("likelihood") if row["fold"] == "0" and row["past"] not in ("", "None")]
-    body = [[row["recording"], row["model"], *(number(float(row[name])) for name in columns)] for row in rows]
-    return markdown(["recording", "model", *columns], body)
+    cells: dict[tuple[str, str], list[dict]] = {}
+    for row in kept("likelihood"):
+        if row["past"] not in ("", "None"):
+            cells.setdefault((row["recording"], row["model"]), []).append(row)
+    body = []
+    for (recording, model), rows in cells.items():
+        spikes = [float(row["test spikes"].replace(",", "")) for row in rows]
+        means = [np.average([float(row[name]) for row in rows], weights=spikes) for name in columns]
+        folds = " ".join(sorted(row["fold"] for row in rows))
+        body.append([recording, model, folds, *map(number, means)])
+    return markdown(["recording", "model", "folds", *columns], body)
 
 
 def s1() -> str:
@@ -97,7 +117,14 @@ def variants() -> str:
     return markdown(["recording", "data", "variant", "seed", *SCORED], body)
 
 
-TABLES = {"recordings": recordings, "parts": parts, "s1": s1, "curves": curves, "variants": variants}
+TABLES = {
+    "recordings": recordings,
+    "untouched": untouched,
+    "parts": parts,
+    "s1": s1,
+    "curves": curves,
+    "variants": variants,
+}
 
 
 def filled(text: str) -> str:

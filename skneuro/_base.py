@@ -7,7 +7,6 @@ input, the null model and the scores are the same for all of them, so that their
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,12 +15,28 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 
-from skneuro._sklearn_compat import check_feature_names, check_is_fitted, check_n_features
+from skneuro._sklearn_compat import (
+    Interval,
+    InvalidParameterError,
+    check_feature_names,
+    check_is_fitted,
+    check_n_features,
+)
+from skneuro._warn import warn_user
 from skneuro.data._lookahead import lookahead
+from skneuro.data._validation import plain_float
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput, read_input
-from skneuro.exceptions import AcausalEventsWarning, IncompatibleModalityError, MissingModalityWarning
+from skneuro.exceptions import (
+    AcausalEventsWarning,
+    IncompatibleModalityError,
+    MissingModalityWarning,
+    ShortenedLagWarning,
+)
 from skneuro.metrics.likelihood import bits_per_spike, homogeneous_rates, unit_null_log_likelihood
+
+# In seconds. Nobody looks back so far in trials that are shorter, or so very far in any.
+LONG_PAST, VERY_LONG_PAST = 10.0, 60.0
 
 
 def check_unit_ids(unit_ids: np.ndarray, seen: np.ndarray) -> None:
@@ -73,12 +88,42 @@ def held_out_units(held_out: Any, unit_ids: np.ndarray) -> np.ndarray:
 def warn_of_lookahead(inp: ModelInput) -> None:
     """Say that a score counts what events know of their signal's future."""
     if ahead := lookahead(inp.trials):
-        warnings.warn(
+        warn_user(
             f"The events of X know up to {ahead:.3g} s of the future, and this score counts what they know. Use "
             f"skneuro.metrics.dead_time_score, which keeps away from it.",
             AcausalEventsWarning,
-            stacklevel=3,
         )
+
+
+def warn_of_long_past(binned: BinnedSpikes, **pasts: float) -> None:
+    """Say which of some times, in seconds, were likely meant in milliseconds."""
+    longest = float(np.diff(binned.ptr).max(initial=0)) * binned.bin_width
+    for name, past in pasts.items():
+        remedy = f"It is in seconds: for {past:g} ms give {name}={past / 1000:g}."
+        if past > max(LONG_PAST, longest):
+            warn_user(
+                f"{name}={past:g} s is longer than every trial, of which the longest has {longest:g} s. {remedy}",
+                ShortenedLagWarning,
+            )
+        elif past >= VERY_LONG_PAST:
+            warn_user(f"{name}={past:g} s is a very long past. {remedy}")
+
+
+def refuse_booleans(estimator: Any) -> None:
+    """Refuse True for a number, which scikit-learn takes for 1.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a parameter that is a number and no switch is one.
+    """
+    for name, kinds in estimator._parameter_constraints.items():
+        value = getattr(estimator, name)
+        if isinstance(value, (bool, np.bool_)) and any(isinstance(kind, Interval) for kind in kinds):
+            if "boolean" not in kinds:
+                raise InvalidParameterError(
+                    f"The {name!r} parameter of {type(estimator).__name__} must be a number. Got {value!r} instead."
+                )
 
 
 @contextmanager
@@ -116,8 +161,22 @@ class SpikeModel(DensityMixin, BaseEstimator):
         Number of units seen in `fit`.
     """
 
+    @property
+    def bin_width(self) -> Any:
+        """Width of a bin, in seconds."""
+        return self.__dict__["bin_width"]
+
+    @bin_width.setter
+    def bin_width(self, value: Any) -> None:
+        # Parameters are stored untouched, but for this one: np.float32(0.02) in every division makes bins of its own.
+        self.__dict__["bin_width"] = plain_float(value)
+
     # A model that makes nothing of the stimuli does not warn when they are missing.
     _uses_modalities = True
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        refuse_booleans(self)
 
     @property
     def _rounding(self) -> str:
@@ -295,27 +354,28 @@ class SpikeModel(DensityMixin, BaseEstimator):
     def _warn_of_nothing_known(self, inp: ModelInput) -> None:
         for name, modality in () if inp.modalities is None else inp.modalities.items():
             if modality._nothing_known:
-                warnings.warn(
+                warn_user(
                     f"Every sample of the modality {name!r} lacks a value (NaN): {type(self).__name__} can make little "
                     f"or nothing of it. Leave out the columns that are always missing, or the modality.",
                     MissingModalityWarning,
-                    stacklevel=4,
                 )
 
     def _check_bin_width(self) -> None:
         """Refuse a width that was set after `fit`: the model knows nothing of other bins."""
         if not math.isclose(self.bin_width, self._fitted_bin_width):
             raise ValueError(
-                f"{type(self).__name__} was fitted with bin_width={self._fitted_bin_width:g} s, and it is "
-                f"{self.bin_width:g} s now. Fit again, or set it back."
+                f"{type(self).__name__} was fitted with bin_width={self._fitted_bin_width!r} s, and it is "
+                f"{float(self.bin_width)!r} s now. Fit again, or set it back."
             )
 
     def _check_spikes(self, inp: ModelInput) -> None:
         """Refuse to learn from nothing."""
         if not inp.spikes.unit_counts().any():
+            wide = inp.trials is not None and bool((inp.trials.duration < self.bin_width).all())
+            why = f" Every bin is wider than its trial: bin_width={self.bin_width:g} is in seconds." if wide else ""
             raise ValueError(
                 f"{type(self).__name__} needs at least one observed spike to fit. Got none in "
-                f"{inp.spikes.n_bins} bins of {inp.spikes.n_units} units."
+                f"{inp.spikes.n_bins} bins of {inp.spikes.n_units} units.{why}"
             )
 
     def _set_apart(self, inp: ModelInput, reset: bool) -> ModelInput:
@@ -332,11 +392,10 @@ class SpikeModel(DensityMixin, BaseEstimator):
             )
         missing = [name for name in self.modalities_ if name not in names]
         if missing and self._uses_modalities:
-            warnings.warn(
+            warn_user(
                 f"{type(self).__name__} was fitted with the modalities {missing}, which are missing now; it "
                 f"does without them, and predicts less well than it could.",
                 MissingModalityWarning,
-                stacklevel=4,
             )
 
     def __sklearn_tags__(self) -> Any:

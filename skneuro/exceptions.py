@@ -102,7 +102,9 @@ class TransposedTruthWarning(UserWarning):
 
 
 class IncompatibleModalityError(ValueError):
-    """A modality does not fit the spikes: other number of trials, or a trial that it does not cover.
+    """A modality does not fit the spikes, or the model.
+
+    Another number of trials, or a trial that it does not cover; another kind, size or frame rate than in ``fit``.
 
     Examples
     --------

@@ -4,10 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
 
 from skneuro._base import SpikeModel
 from skneuro.data import Covariates, Modalities, Recording, SpikeTrains, TimeSeries
-from skneuro.exceptions import IncompatibleModalityError, MissingModalityWarning
+from skneuro.exceptions import IncompatibleModalityError, MissingModalityWarning, NonIntegerCountsWarning
 
 
 class Fixed(SpikeModel):
@@ -148,3 +151,27 @@ def test_held_out_units_are_scored_against_their_own_rates(counts):
 def test_held_out_units_must_be_some_of_those_seen(counts, held_out):
     with pytest.raises(ValueError, match="held_out should name"):
         Fixed().fit(counts).co_smoothing_score(counts, held_out=held_out)
+
+
+def test_a_width_of_fewer_bits_is_the_decimal_that_it_stands_for(counts):
+    spikes = SpikeTrains.from_counts(counts, 0.1)
+    narrow = Fixed(bin_width=np.float32(0.1)).fit(spikes)
+    assert narrow.bin_width == 0.1 and clone(narrow).bin_width == 0.1
+    score = narrow.score(spikes)
+    assert narrow.set_params(bin_width=np.float32(0.1)).score(spikes) == Fixed().fit(spikes).score(spikes) == score
+    with pytest.raises(ValueError, match="fitted with bin_width=0.1 s, and it is 0.1000001 s now"):
+        narrow.set_params(bin_width=0.1000001).score(spikes)
+
+
+@pytest.mark.parametrize("through", [lambda model: model, lambda model: make_pipeline(FrozenEstimator(model))])
+def test_warnings_point_at_the_line_of_the_user(counts, through):
+    spikes = SpikeTrains.from_counts(counts.reshape(4, 10, 3), 0.1)
+    with pytest.warns(MissingModalityWarning) as told:
+        through(Fixed().fit(spikes, speed(4, 10))).score(spikes)
+    assert {warning.filename for warning in told} == {__file__}
+
+
+def test_rounded_counts_are_pointed_out_at_the_line_of_the_user(counts):
+    with pytest.warns(NonIntegerCountsWarning) as told:
+        Fixed().fit(counts + 0.25)
+    assert {warning.filename for warning in told} == {__file__}

@@ -73,6 +73,33 @@ def test_running_and_clocks_are_checked_where_the_file_has_them(write, capsys):
     assert "1 pulses have no partner" in out
 
 
+@pytest.mark.parametrize(
+    ("t_stop", "words"), [(100.0, "of the spikes lie before the first trial"), (100_000.0, "fire do so at")]
+)
+def test_milliseconds_are_serious_and_the_demo_stops_at_them(write, capsys, tmp_path, t_stop, words):
+    times, units = clean(np.random.default_rng(0))
+    path = write(times=1000 * times, units=units, t_stop=t_stop)
+    assert main(["check", path]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "SERIOUS time unit" in out and words in out
+    assert main(["demo", "--npz", path, "--output", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert words in error and "divide the times" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_series_that_does_not_reach_into_a_trial_ends_the_demo_in_one_line(write, capsys, tmp_path):
+    stamps = np.arange(0, 40, 0.1)
+    path = write(t_start=[0.0, 50.0], t_stop=[50.0, 100.0], speed=stamps, speed_times=stamps)
+    assert main(["check", path]) == 1
+    out, err = capsys.readouterr()
+    assert "SERIOUS coverage: speed is not known in 1 trial (1), out of 2" in " ".join(out.split())
+    assert "warning: speed does not reach over 1 of 2 trials: 10 s" in err
+    assert main(["demo", "--npz", path, "--output", str(tmp_path)]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("skneuro: rat.npz: The modality 'speed' does not cover 1 of 2 trials")
+
+
 @pytest.mark.parametrize("command", [["check"], ["demo", "--npz"]])
 @pytest.mark.parametrize(
     ("changes", "words"),

@@ -94,3 +94,13 @@ def test_what_cannot_be_matched_is_refused(spikes):
         match_rates(glm, spikes, tol=0)
     with pytest.raises(ValueError, match="2"):
         match_rates(glm, spikes[:, :2])
+
+
+def test_what_counts_is_the_head_that_was_fitted(spikes):
+    chained = NeuroformerEstimator(head="chained", random_state=0, **TINY).fit(spikes).set_params(head="hazard")
+    with pytest.raises(TypeError, match="fitted with head='chained'"):
+        chained._shift_log_rates(np.zeros(3))
+    hazard = MODELS["hazard"]().fit(spikes).set_params(head="chained")
+    score = hazard.score(spikes)
+    hazard._shift_log_rates(np.array([-0.4, -0.2, -0.3]))
+    assert hazard.score(spikes) != score

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from skneuro._base import SpikeModel
+from skneuro._base import SpikeModel, warn_of_long_past
 from skneuro._sklearn_compat import check_is_fitted
 from skneuro.baselines._features import CountScale, StimulusFeatures
 from skneuro.baselines._heads import HEADS, CountHead
@@ -40,7 +40,7 @@ class Baseline(SpikeModel):
 
     def _read_training(self, X: Any, y: Any) -> ModelInput:
         inp = self._read(X, y, reset=True)
-        self.training_trials_ = asdict(TrainingTrials.from_input(inp))
+        self.training_trials_ = asdict(TrainingTrials.from_input(inp, y))
         return inp
 
     @abstractmethod
@@ -68,7 +68,10 @@ class Baseline(SpikeModel):
         Parameters
         ----------
         stimuli : Modalities, Recording, Video, TimeSeries, array-like or None, default=None
-            One row per trial; None simulates one trial without. Those of a `Recording` start and end as its trials.
+            One row per trial; None simulates one trial without. A trial starts when the training trials did, if they
+            all started at one time and its stimulus is on by then, else with its stimulus. Those of a `Recording` start
+            and end as its trials. An array is read as `y` in `fit`: of shape (n_trials,) or (n_trials, d) where those
+            were constant over trials, else (n_bins,) or (n_bins, d) for one trial or (n_trials, n_bins, d).
         n_samples : int, default=1
             Simulations of each trial.
         duration : float, in seconds, default=None
@@ -82,7 +85,7 @@ class Baseline(SpikeModel):
             stimuli must cover it. None: silence.
         clamp : SpikeTrains, default=None
             Spike trains of some of the units, which these follow while the others are simulated; one row a trial, or
-            one for all, on the clock of the stimuli (from 0 s without stimuli and history).
+            one for all, on the clock of the stimuli (without stimuli and history, on that of the training trials).
         silence : sequence of unit ids, default=None
             Units that never fire.
         stimulate : dict of unit id to float, in hertz, default=None
@@ -188,14 +191,33 @@ class HistoryBaseline(Baseline):
     n_draws: int
     same_bin: str | None
     counts: str
+    head_: dict[str, np.ndarray]
+
+    # Parameters that say what the fitted weights are: what they are set to after `fit` is for the next fit.
+    _shaping: ClassVar[tuple[str, ...]] = ("counts", "same_bin")
+
+    def _as_fitted(self, name: str) -> Any:
+        """A parameter as it was in `fit`; as it is now, where a file of an earlier version does not say."""
+        return getattr(self, "_fitted_parameters", {}).get(name, getattr(self, name))
 
     def _begin_fit(self, X: Any, y: Any) -> tuple[ModelInput, np.ndarray, np.ndarray, CountHead]:
         """Training data, their counts and what of them was observed, and a count head; their scales are kept."""
         inp = self._read_training(X, y)
+        seen = ("history", "stimulus_history") if inp.modalities is not None else ("history",)
+        warn_of_long_past(inp.spikes, **{name: float(getattr(self, name)) for name in seen if hasattr(self, name)})
+        return inp, *self._measure(inp)
+
+    def _measure(self, inp: ModelInput) -> tuple[np.ndarray, np.ndarray, CountHead]:
+        """Counts, what of them was observed, and a count head; their scales are kept."""
+        self._fitted_parameters = {name: getattr(self, name) for name in self._shaping}
         counts, mask = inp.spikes.dense(), inp.spikes.mask()
         self.scale_ = CountScale.from_counts(counts, mask).to_arrays()
         self.stimulus_scale_ = StimulusFeatures.from_input(inp).columns
-        return inp, counts, mask, HEADS[self.counts].from_counts(counts, mask)
+        return counts, mask, HEADS[self.counts].from_counts(counts, mask)
+
+    def _fitted_head(self) -> CountHead:
+        """Distribution of the counts, as `fit` left it."""
+        return HEADS[self._as_fitted("counts")](**self.head_)
 
     @abstractmethod
     def _states_before(self, inp: ModelInput, drive: np.ndarray) -> Any:
@@ -223,7 +245,7 @@ class HistoryBaseline(Baseline):
         inp = self._read(X, stimuli, reset=False)
         drive = self._drive(inp.modalities, inp.spikes)
         # One bin ahead and without same-bin terms the expectation is exact: there is nothing to average over.
-        exact = self.window_bins == 1 and self.same_bin is None
+        exact = self.window_bins == 1 and self._as_fitted("same_bin") is None
         expected = predict_windows(
             self._generator(),
             self._states_before(inp, drive),

@@ -67,7 +67,7 @@ def filter_past(values: np.ndarray, ptr: np.ndarray, kernels: np.ndarray, first_
         shifted = np.where(number[lag:, None] >= lag, values[: len(values) - lag], np.float32(0))
         for basis in np.flatnonzero(weights):
             out[lag:, basis] += weights[basis] * shifted
-    return out.reshape(len(values), -1)
+    return out.reshape(len(values), kernels.shape[1] * values.shape[1])
 
 
 def visible_cells(inp: ModelInput) -> np.ndarray:

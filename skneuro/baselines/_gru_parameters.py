@@ -13,6 +13,7 @@ from skneuro.baselines._gru_network import GRUConfig
 from skneuro.baselines._gru_training import Schedule
 from skneuro.baselines._heads import HEADS
 from skneuro.baselines.glm import CoupledGLM
+from skneuro.data.inputs import ModelInput
 
 if TYPE_CHECKING:
     from skneuro.baselines.gru import GRUModel
@@ -56,10 +57,10 @@ def network_config(model: GRUModel) -> GRUConfig:
         n_units=len(model.unit_ids_),
         n_stimuli=StimulusFeatures(model.stimulus_scale_).size,
         n_history=model.kernels_.shape[1] * len(model.unit_ids_),
-        n_hidden=model.n_hidden,
-        recurrent=model.recurrent,
-        same_bin=model.same_bin,
-        uses_nu=HEADS[model.counts].uses_nu,
+        n_hidden=model._as_fitted("n_hidden"),
+        recurrent=model._as_fitted("recurrent"),
+        same_bin=model._as_fitted("same_bin"),
+        uses_nu=HEADS[model._as_fitted("counts")].uses_nu,
         dropout=model.dropout,
         history_scale=model.history_scale_,
     )
@@ -91,7 +92,7 @@ def training_schedule(model: GRUModel, stop_after: int, weight_decay: float) -> 
     )
 
 
-def linear_penalties(model: GRUModel, X: Any, y: Any) -> np.ndarray:
+def linear_penalties(model: GRUModel, inp: ModelInput) -> np.ndarray:
     """Penalties for the linear path of each unit, (n_units,): those that suit it on its own, times a factor."""
     if not model.past_spikes and model.same_bin is None:  # nothing is linear
         return np.zeros(len(model.unit_ids_))
@@ -103,5 +104,5 @@ def linear_penalties(model: GRUModel, X: Any, y: Any) -> np.ndarray:
         counts=model.counts,
         same_bin=None if model.same_bin is None else "linear",
     )
-    alpha = linear.fit(X, y).alpha_
+    alpha = linear._penalties(inp)
     return np.full(len(alpha), _ALPHA_FACTOR * np.exp(np.log(alpha).mean()))

@@ -140,7 +140,7 @@ class Problem:
 
 def choose_penalty(
     problem: Problem, train: np.ndarray, held_out: np.ndarray, alphas: np.ndarray, *, max_iter: int, tol: float
-) -> tuple[np.ndarray, Weights | None]:
+) -> tuple[np.ndarray, Weights | None, np.ndarray]:
     """Pick the penalty under which the held-out cells are most probable, for each unit.
 
     One penalty serves all units, but those whose own best is better there by more than `_OWN_PENALTY` nats: what a few
@@ -161,6 +161,8 @@ def choose_penalty(
         The choice.
     weights : Weights or None
         Weights of each unit at its own best, for the fit on all cells to begin from; None without a candidate.
+    gained : ndarray of shape (n_alphas, n_units), in nats
+        Log-likelihood of the held-out cells under each candidate.
     """
     best = np.full(train.shape[1], -np.inf)
     gained = np.zeros((len(alphas), train.shape[1]))
@@ -176,4 +178,4 @@ def choose_penalty(
         best[better] = row[better]
     shared = gained.sum(axis=1).argmax()
     own = best > gained[shared] + _OWN_PENALTY
-    return np.where(own, alphas[gained.argmax(axis=0)], alphas[shared]), kept
+    return np.where(own, alphas[gained.argmax(axis=0)], alphas[shared]), kept, gained

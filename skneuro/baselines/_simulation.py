@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from skneuro.baselines._features import bin_in_trial
+from skneuro.data._simulated import common_start, constant_over_trials, read_array, silent_trials, trial_starts
 from skneuro.data._validation import check_width
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import Layout, ModelInput
@@ -17,7 +18,6 @@ from skneuro.data.interventions import Interventions, check_history_end
 from skneuro.data.modality import Modality
 from skneuro.data.recording import Modalities, Recording, check_coverage, common_span
 from skneuro.data.spike_trains import SpikeTrains
-from skneuro.data.time_series import TimeSeries
 
 # The past of a row, as arrays whose first axis are the rows.
 State = tuple[np.ndarray, ...]
@@ -64,24 +64,32 @@ class TrainingTrials:
         Common start of the trials; None where they differ.
     median_duration, longest : float
         Of the trials.
+    stimulus_per_trial : bool or None
+        Whether y was an array with one row a trial, constant over it. None in files of an earlier version, which read
+        every array so where a row of X was a trial.
     """
 
     layout: Layout
     start: float | None
     median_duration: float
     longest: float
+    stimulus_per_trial: bool | None = None
 
     @classmethod
-    def from_input(cls, inp: ModelInput) -> Self:
-        """Look at the training data."""
-        t_start = inp.spikes.t_start
+    def from_input(cls, inp: ModelInput, y: Any) -> Self:
+        """Look at the training data, and at the y that `fit` was given."""
         durations = np.diff(inp.spikes.ptr) * inp.spikes.bin_width
         if inp.trials is not None:
             durations = inp.trials.duration
-        common = bool((np.abs(t_start - t_start[0]) < 1e-9).all())
         return cls(
-            inp.layout, float(t_start[0]) if common else None, float(np.median(durations)), float(durations.max())
-        )
+            inp.layout, common_start(inp.spikes.t_start), float(np.median(durations)), float(durations.max()),
+            constant_over_trials(inp, y),
+        )  # fmt: skip
+
+    @property
+    def reads_rows_as_trials(self) -> bool:
+        """Whether a row of a 1-D or 2-D array of stimuli is a trial, and not a bin."""
+        return self.layout != "bins" if self.stimulus_per_trial is None else self.stimulus_per_trial
 
 
 @dataclass(frozen=True)
@@ -127,33 +135,36 @@ def make_plan(
     recorded = stimuli.spikes if isinstance(stimuli, Recording) else None
     if isinstance(stimuli, Recording):
         stimuli = stimuli.modalities
-    modalities = _read_stimuli(stimuli, bin_width, training.layout)
+    if isinstance(stimuli, Modality):
+        stimuli = Modalities(stimulus=stimuli)
+    if stimuli is not None and not isinstance(stimuli, Modalities):
+        trials, stimuli = read_array(
+            stimuli, per_trial=training.reads_rows_as_trials, start=training.start, bin_width=bin_width,
+            duration=duration, usual_duration=training.longest, unit_ids=unit_ids,
+        )  # fmt: skip
+        if history is None:
+            return Plan(trials.bin(bin_width), stimuli)
+    modalities: Modalities | None = stimuli
     if recorded is not None:
         start, last = recorded.t_start, recorded.t_stop
         if history is not None:
             start = check_history_end(history.t_stop, start, last)
         length = np.floor((last - start) / bin_width + 1e-6) * bin_width  # a part of a bin is not simulated
     elif modalities is None:
-        start = np.array([0.0 if training.start is None else training.start])
-        if history is not None:
-            start = np.array(history.t_stop)
+        start = trial_starts(None, 1, training.start) if history is None else np.array(history.t_stop)
         length = np.full(len(start), training.median_duration)
     else:
         first, last = common_span(modalities)
-        start = first
+        start = trial_starts(modalities, len(modalities), training.start)
         if history is not None:
             start = check_history_end(history.t_stop, first, last)
-        elif training.start is not None:
-            start = np.where((first <= training.start) & (training.start < last), training.start, first)
         length = np.minimum(last - start, training.longest)
     if duration is not None:
         length = np.full(len(start), duration)
     n_bins = np.maximum(np.ceil(length / bin_width - 1e-6), 1).astype(np.int64)
     if modalities is not None and duration is not None:
         check_coverage(modalities, start, start + n_bins * bin_width)
-    stop = start + n_bins * bin_width
-    trials = SpikeTrains([], [], np.zeros(len(start) + 1, dtype=int), start, stop, unit_ids=unit_ids)
-    return Plan(trials.bin(bin_width), modalities)
+    return Plan(silent_trials(start, n_bins, bin_width, unit_ids).bin(bin_width), modalities)
 
 
 @dataclass(frozen=True)
@@ -190,26 +201,8 @@ def with_past(plan: Plan, n_past: np.ndarray) -> Plan:
     stop = bins.t_start + np.diff(bins.ptr) * bins.bin_width
     if plan.modalities is not None:
         check_coverage(plan.modalities, start, stop)
-    trials = SpikeTrains([], [], np.zeros(len(start) + 1, dtype=int), start, stop, unit_ids=bins.unit_ids)
+    trials = silent_trials(start, np.diff(bins.ptr) + n_past, bins.bin_width, bins.unit_ids)
     return Plan(trials.bin(bins.bin_width), plan.modalities)
-
-
-def _read_stimuli(stimuli: Any, bin_width: float, layout: Layout) -> Modalities | None:
-    if stimuli is None or isinstance(stimuli, Modalities):
-        return stimuli
-    if isinstance(stimuli, Modality):
-        return Modalities(stimulus=stimuli)
-    array = np.asarray(stimuli, dtype=np.float64)
-    if layout == "bins" and array.ndim in (1, 2):
-        array = array.reshape(1, len(array), -1)
-    if array.ndim in (1, 2):  # one constant row per trial
-        return Modalities(stimulus=TimeSeries(array, np.zeros(len(array)), np.arange(len(array) + 1)))
-    if array.ndim != 3:
-        raise ValueError(
-            f"stimuli must be Modalities, a Video, a TimeSeries, or an array of the shape that fit takes as y. Got an "
-            f"array of shape {array.shape}."
-        )
-    return Modalities(stimulus=TimeSeries.from_lists(list(array), rate=1.0 / bin_width))
 
 
 def simulate(

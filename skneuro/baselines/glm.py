@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -11,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skneuro._base import as_before_on_failure
 from skneuro._sklearn_compat import Interval, StrOptions, fit_context
+from skneuro._warn import warn_user
 from skneuro.baselines._baseline import HistoryBaseline
 from skneuro.baselines._features import (
     CountScale,
@@ -32,6 +32,8 @@ from skneuro.data.recording import Modalities
 
 # Stimuli are few against the many coupling weights, and what they explain is large: they are penalised less.
 _STIMULUS_PENALTY = 0.01
+_BY_CHANCE = 2.0  # nats of held-out likelihood
+_ALPHAS = (6000.0, 2000.0, 600.0, 200.0, 60.0, 20.0)
 
 
 class CoupledGLM(HistoryBaseline):
@@ -165,7 +167,7 @@ class CoupledGLM(HistoryBaseline):
         coupling: bool = True,
         same_bin: str | None = None,
         counts: str = "poisson",
-        alphas: Any = (6000.0, 2000.0, 600.0, 200.0, 60.0, 20.0),
+        alphas: Any = _ALPHAS,
         validation_fraction: float = 0.2,
         n_draws: int = 32,
         max_iter: int = 200,
@@ -209,41 +211,73 @@ class CoupledGLM(HistoryBaseline):
         Warns
         -----
         ConvergenceWarning
-            If a unit did not converge in `max_iter` iterations.
+            If a unit did not converge in `max_iter` iterations, or many chose the smallest (or, of candidates of the
+            user's own, the largest) of `alphas`.
         """
         alphas = self._candidates()
         with as_before_on_failure(self):
             inp, counts, mask, head = self._begin_fit(X, y)
-            self.kernels_ = lag_kernels(n_lags(self.history, self.bin_width), self.n_basis)
-            self.stimulus_kernels_ = lag_kernels(n_lags(self.stimulus_history, self.bin_width) + 1, self.n_basis)
-            problem = Problem(*self._design_and_penalty(inp), self._allowed(), counts, head)
-            train, held_out = held_out_bins(inp.spikes.ptr, self.validation_fraction, gap=len(self.kernels_))
-            settings: dict[str, Any] = {"max_iter": self.max_iter, "tol": self.tol}
-            alpha, start = np.full(mask.shape[1], alphas[len(alphas) // 2]), None
-            if len(alphas) > 1 and held_out.any():
-                alpha, start = choose_penalty(
-                    problem, mask & train[:, None], mask & held_out[:, None], alphas, **settings
-                )
-            weights, converged = problem.solve(mask, alpha, start, **settings)
-            if not converged.all():
-                warnings.warn(
-                    f"CoupledGLM: {(~converged).sum()} of {len(converged)} units did not converge in "
-                    f"max_iter={self.max_iter} iterations. Raise max_iter, or alphas.",
-                    ConvergenceWarning,
-                    stacklevel=2,
-                )
-            head.clip_at(problem.log_intensity(weights))
-            self._keep(head, weights, alpha)
+            gained = self._fit(inp, alphas, counts, mask, head)
+        if gained is not None:
+            self._warn_of_the_edge(alphas, gained)
         return self
 
+    def _fit(
+        self, inp: ModelInput, alphas: np.ndarray, counts: np.ndarray, mask: np.ndarray, head: CountHead
+    ) -> np.ndarray | None:
+        """Fit to what was read and measured; what each candidate gained on held-out data, (n_alphas, n_units) nats."""
+        self.kernels_ = lag_kernels(n_lags(self.history, self.bin_width), self.n_basis)
+        self.stimulus_kernels_ = lag_kernels(n_lags(self.stimulus_history, self.bin_width) + 1, self.n_basis)
+        problem = Problem(*self._design_and_penalty(inp), self._allowed(), counts, head)
+        train, held_out = held_out_bins(inp.spikes.ptr, self.validation_fraction, gap=len(self.kernels_))
+        settings: dict[str, Any] = {"max_iter": self.max_iter, "tol": self.tol}
+        alpha, start, gained = np.full(mask.shape[1], alphas[len(alphas) // 2]), None, None
+        if len(alphas) > 1 and held_out.any():
+            cells = mask & train[:, None], mask & held_out[:, None]
+            alpha, start, gained = choose_penalty(problem, *cells, alphas, **settings)
+        weights, converged = problem.solve(mask, alpha, start, **settings)
+        if not converged.all():
+            warn_user(
+                f"CoupledGLM: {(~converged).sum()} of {len(converged)} units did not converge in "
+                f"max_iter={self.max_iter} iterations. Raise max_iter, or alphas.",
+                ConvergenceWarning,
+            )
+        head.clip_at(problem.log_intensity(weights))
+        self._keep(head, weights, alpha)
+        return gained
+
+    def _penalties(self, inp: ModelInput) -> np.ndarray:
+        """Penalty that each unit chooses in a fit to what was read already, (n_units,)."""
+        self._fit(inp, self._candidates(), *self._measure(inp))
+        return self.alpha_
+
     def _candidates(self) -> np.ndarray:
-        alphas = np.sort(np.atleast_1d(np.asarray(self.alphas, dtype=np.float64)).ravel())[::-1]
-        if not len(alphas) or not (np.isfinite(alphas).all() and (alphas > 0).all()):
+        """Candidates for the penalty, from the largest to the smallest."""
+        try:
+            alphas = np.atleast_1d(np.asarray(self.alphas, dtype=np.float64))
+        except (TypeError, ValueError):  # not numbers, or nested to unequal depth
+            alphas = np.empty(0)
+        if alphas.ndim != 1 or not len(alphas) or not (np.isfinite(alphas).all() and (alphas > 0).all()):
             raise ValueError(
                 f"The 'alphas' parameter of CoupledGLM must be a positive float, or a sequence of them. Got "
-                f"{self.alphas!r} instead."
+                f"{self.alphas!r:.80} instead."
             )
-        return alphas
+        return np.sort(alphas)[::-1]
+
+    def _warn_of_the_edge(self, alphas: np.ndarray, gained: np.ndarray) -> None:
+        """Say where units would take another penalty than the candidates; the largest of ours means no coupling."""
+        n_units, ours = len(self.alpha_), np.array_equal(alphas, _ALPHAS)
+        few = max(2, n_units / 10) if ours else n_units / 2
+        for edge, next_, name, better in ((-1, -2, "smallest", "smaller"), (0, 1, "largest", "larger")):
+            there = self.alpha_ == alphas[edge]
+            by_chance = (gained[edge] - gained[next_])[there].sum() < _BY_CHANCE
+            if there.sum() <= few or by_chance or (name == "largest" and alphas[edge] >= _ALPHAS[0]):
+                continue
+            warn_user(
+                f"CoupledGLM: of the candidates in alphas, {there.sum()} of {n_units} units took the {name}, "
+                f"{alphas[edge]:g}. With a {better} one they may be fitted better: add {better} ones to alphas.",
+                ConvergenceWarning,
+            )
 
     def _keep(self, head: CountHead, weights: Weights, alpha: np.ndarray) -> None:
         n_units, n_stimuli = len(alpha), StimulusFeatures(self.stimulus_scale_).size
@@ -269,17 +303,17 @@ class CoupledGLM(HistoryBaseline):
         residuals = self._residuals(inp)
         history = filter_past(self._past(residuals), inp.spikes.ptr, self.kernels_, first_lag=1)
         stimulus = self._drive(inp.modalities, inp.spikes)
-        parts = [history, stimulus, *([residuals] if self.same_bin else [])]
+        parts = [history, stimulus, *([residuals] if self._as_fitted("same_bin") else [])]
         penalty = [np.full(part.shape[1], _STIMULUS_PENALTY if part is stimulus else 1.0) for part in parts]
         return np.concatenate(parts, axis=1), np.concatenate(penalty)
 
     def _allowed(self) -> np.ndarray:
         """Columns of the design matrix that each unit may use, (n_features, n_units)."""
-        n_units, n_stimuli = len(self.unit_ids_), StimulusFeatures(self.stimulus_scale_).size
+        n_units, n_stimuli = len(self.scale_["mean"]), StimulusFeatures(self.stimulus_scale_).size
         own = np.ones((n_units, n_units), dtype=bool) if self.coupling else np.eye(n_units, dtype=bool)
         parts = [own] * self.kernels_.shape[1]
         parts.append(np.ones((self.stimulus_kernels_.shape[1] * n_stimuli, n_units), dtype=bool))
-        if self.same_bin:
+        if self._as_fitted("same_bin"):
             parts.append(np.triu(np.ones((n_units, n_units), dtype=bool), 1))
         return np.concatenate(parts)
 
@@ -293,10 +327,11 @@ class CoupledGLM(HistoryBaseline):
     def _cell_log_likelihood(self, inp: ModelInput, target: BinnedSpikes | None = None) -> np.ndarray:
         target = inp.spikes if target is None else target
         design, _ = self._design_and_penalty(inp)
-        parts = [self.history_coef_, self.stimulus_coef_, *([self.same_bin_coef_] if self.same_bin else [])]
+        same_bin = [self.same_bin_coef_] if self._as_fitted("same_bin") else []
+        parts = [self.history_coef_, self.stimulus_coef_, *same_bin]
         features = np.concatenate([part.reshape(-1, len(self.unit_ids_)) for part in parts])
         z = (design @ features.astype(np.float32)).astype(np.float64) + self.intercept_
-        return HEADS[self.counts](**self.head_).log_pmf(z, target.dense(), target.mask(), self.shape_)
+        return self._fitted_head().log_pmf(z, target.dense(), target.mask(), self.shape_)
 
     # Prediction and simulation.
 
@@ -320,9 +355,9 @@ class _GLMGenerator:
     def __init__(self, model: CoupledGLM):
         self.model = model
         self.scale = CountScale(**model.scale_)
-        self.drawer = CellDrawer(HEADS[model.counts](**model.head_), model.shape_, self.scale)
+        self.drawer = CellDrawer(model._fitted_head(), model.shape_, self.scale)
         self.n_units = self.drawer.n_units
-        self.term = LinearTerm(model.same_bin_coef_) if model.same_bin else None
+        self.term = LinearTerm(model.same_bin_coef_) if model._as_fitted("same_bin") else None
         # (n_lags * n_units, n_units): the filters of all pairs, lag by lag.
         filters = np.einsum("lb,bst->lst", model.kernels_, model.history_coef_)
         self.filters = filters.reshape(-1, self.n_units)

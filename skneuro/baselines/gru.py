@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
@@ -13,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skneuro._base import as_before_on_failure
 from skneuro._sklearn_compat import fit_context
 from skneuro._threads import torch_threads
+from skneuro._warn import warn_user
 from skneuro.baselines._baseline import HistoryBaseline
 from skneuro.baselines._features import CountScale, StimulusFeatures, lag_kernels, n_lags
 from skneuro.baselines._gru_inference import GRUGenerator, evaluate, states_before
@@ -26,7 +26,7 @@ from skneuro.baselines._gru_parameters import (
     weight_decays,
 )
 from skneuro.baselines._gru_training import History, held_out_score, train_network
-from skneuro.baselines._heads import HEADS, CountHead
+from skneuro.baselines._heads import CountHead
 from skneuro.baselines._simulation import entropy
 from skneuro.baselines._split import spread_bins
 from skneuro.data.binning import BinnedSpikes
@@ -152,6 +152,7 @@ class GRUModel(HistoryBaseline):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
+    _shaping: ClassVar[tuple[str, ...]] = ("counts", "same_bin", "recurrent", "n_hidden", "past_spikes")
 
     def __init__(
         self,
@@ -242,7 +243,7 @@ class GRUModel(HistoryBaseline):
             train, held_out = self._split(inp)
             decays = weight_decays(self, inp.spikes.n_bins)
             chosen = self.alpha == "auto"
-            self.alpha_ = linear_penalties(self, X, y) if chosen else np.full(inp.spikes.n_units, self.alpha)
+            self.alpha_ = linear_penalties(self, inp) if chosen else np.full(inp.spikes.n_units, self.alpha)
             validate = held_out_score(data, head, null_log_likelihood(inp.spikes, self.base_rate_), held_out)
             seeds = entropy(self.random_state).generate_state(2)
             with torch_threads(self.n_threads):
@@ -265,11 +266,10 @@ class GRUModel(HistoryBaseline):
 
     def _warn_if_still_rising(self, history: History) -> None:
         if history.best_step == self.max_steps and np.diff(history.validation)[-1:].max(initial=0.0) > self.tol:
-            warnings.warn(
+            warn_user(
                 f"GRUModel: the held-out score still rose when training ended, after max_steps={self.max_steps}. With "
                 f"more steps the model may score better: raise max_steps before you compare it.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
 
     def _split(self, inp: ModelInput) -> tuple[np.ndarray, np.ndarray]:
@@ -295,10 +295,7 @@ class GRUModel(HistoryBaseline):
 
     def _inputs(self) -> GRUInputs:
         scale, stimuli = CountScale(**self.scale_), StimulusFeatures(self.stimulus_scale_)
-        return GRUInputs(scale, stimuli, self.kernels_, self.past_spikes)
-
-    def _fitted_head(self) -> CountHead:
-        return HEADS[self.counts](**self.head_)
+        return GRUInputs(scale, stimuli, self.kernels_, self._as_fitted("past_spikes"))
 
     def _network(self) -> CountGRU:
         return load_network(network_config(self), self.weights_)

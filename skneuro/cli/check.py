@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from skneuro.cli.errors import CommandError
+from skneuro.cli.errors import as_command_error
 from skneuro.cli.recordings import Loaded, load
 from skneuro.cli.text_plots import count_of, text_histogram
 from skneuro.data import SpikeTrains
@@ -38,12 +38,32 @@ def run_check(source: str) -> int:
     """
     start = time.perf_counter()
     recording = load(source)
-    try:
-        report = check_recording(recording.spikes, recording.modalities, sync_pulses=recording.sync_pulses)
-    except ValueError as error:
-        raise CommandError(f"{source}: {error}") from error
+    report = checked(recording)
     print("\n".join(describe(recording, report)), f"({time.perf_counter() - start:.1f} s)")
     return 1 if report.serious else 0
+
+
+def checked(recording: Loaded) -> QualityReport:
+    """Look for what would spoil a model.
+
+    Parameters
+    ----------
+    recording : Loaded
+        The recording.
+
+    Returns
+    -------
+    report : QualityReport
+
+    Raises
+    ------
+    CommandError
+        If there is no spike.
+    """
+    with as_command_error(recording.name):
+        return check_recording(
+            recording.spikes, recording.modalities, sync_pulses=recording.sync_pulses, outside=recording.outside
+        )
 
 
 def describe(recording: Loaded, report: QualityReport) -> list[str]:

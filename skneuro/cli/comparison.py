@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from skneuro.data import SpikeTrains
 from skneuro.metrics.likelihood import bits_per_spike, homogeneous_rates, null_log_likelihood
 
-BLOCK = 10.0  # s; standard errors come from the scatter of blocks this long
+# Standard errors come from the scatter of blocks of time: 10 s, or less (down to 1 s) to have eight of them.
+BLOCK, SHORTEST_BLOCK, ENOUGH_BLOCKS = 10.0, 1.0, 8  # seconds, seconds, blocks
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,9 @@ def held_out(train: SpikeTrains, test: SpikeTrains, bin_width: float) -> Held:
     n_bins = np.diff(binned.ptr)
     within = np.concatenate([np.arange(n) for n in n_bins]) * bin_width
     # short trials are gathered into blocks, long ones cut into them
+    length = min(max(binned.n_bins * bin_width / ENOUGH_BLOCKS, SHORTEST_BLOCK), BLOCK)
     begin = np.repeat(np.cumsum(n_bins) - n_bins, n_bins) * bin_width
-    block = np.unique(np.floor((begin + within) / BLOCK).astype(int), return_inverse=True)[1]
+    block = np.unique(np.floor((begin + within) / length).astype(int), return_inverse=True)[1]
     return Held(np.where(binned.mask(), binned.dense(), 0), null, block, np.asarray(test.unit_ids))
 
 
@@ -127,6 +131,40 @@ def difference(a: Score, b: Score, held: Held) -> tuple[float, float]:
     """
     gain = (a.cells - b.cells).sum(axis=1)
     return a.pooled - b.pooled, _error(gain, held)
+
+
+def margin(held: Held) -> float:
+    """How many standard errors a number must be from zero to be sure of it, from so many blocks (Student's t).
+
+    Parameters
+    ----------
+    held : Held
+        What was scored.
+
+    Returns
+    -------
+    margin : float
+        NaN for a single block.
+    """
+    return float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(np.unique(held.block)) - 1))
+
+
+def with_error(value: float, error: float, signed: bool = False) -> str:
+    """Write a number with its standard error, or without one where there is none.
+
+    Parameters
+    ----------
+    value, error : float
+        In bits per spike.
+    signed : bool, default=False
+        Whether a plus is written, too.
+
+    Returns
+    -------
+    text : str
+    """
+    shown = _signed(value) if signed else f"{value:.3f}"
+    return f"{shown} ± {error:.3f}" if np.isfinite(error) else shown
 
 
 def _error(gain: np.ndarray, held: Held) -> float:
@@ -191,14 +229,15 @@ def verdict(model: Score, baseline: Score, held: Held) -> str:
     delta = delta[np.isfinite(delta)]
     wins, n = int((delta > 0).sum()), delta.size
     total, error = difference(model, baseline, held)
+    sure = margin(held)
     facts = (
         f"The {model.name} beats the best baseline, the {baseline.name}, on {wins} of {n} units, with a median "
         f"difference of {_signed(np.median(delta))} bits per spike over all units ({model.pooled:.3f} against "
-        f"{baseline.pooled:.3f} for the whole population, difference {_signed(total)} ± {error:.3f})"
+        f"{baseline.pooled:.3f} for the whole population, difference {with_error(total, error, signed=True)})"
     )
-    if all(s.pooled <= 2 * np.nan_to_num(s.error) for s in (model, baseline)):
+    if all(s.pooled <= np.nan_to_num(sure * s.error) for s in (model, baseline)):
         return f"{facts}: neither is surely better than constant rates, so use neither to predict this recording."
-    if np.isfinite(error) and abs(total) < 2 * error:
+    if not abs(total) >= sure * error:  # nor where there is no error: one block cannot tell anything
         return f"{facts}: this recording cannot tell them apart, so use the {baseline.name}, the simpler one."
     return f"{facts}: use the {model.name if total > 0 else baseline.name}."
 

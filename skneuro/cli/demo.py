@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skneuro.cli.comparison import Held, Score, held_out, score_cells, table, verdict
+from skneuro.cli.check import checked
+from skneuro.cli.comparison import Held, Score, held_out, score_cells, table, verdict, with_error
 from skneuro.cli.errors import CommandError, as_command_error
 from skneuro.cli.events import Alignment
 from skneuro.cli.figures import most_modulated
@@ -23,7 +24,7 @@ from skneuro.cli.text_plots import count_of, text_histogram, text_raster
 from skneuro.cli.training import Background, Fitted, fit_and_score, one_thread, watch
 from skneuro.cli.write import Result, write_report
 from skneuro.data import SpikeTrains
-from skneuro.inspection import aligned_counts, check_recording
+from skneuro.inspection import QualityReport, aligned_counts
 from skneuro.metrics._responses import mean_over
 
 
@@ -67,13 +68,15 @@ def run_demo(
     if not 0 <= seed < 2**32:
         raise CommandError(f"--seed must lie between 0 and {2**32 - 1}, got {seed}")
     recording = load(source, seed=seed, quick=quick)
+    report = checked(recording)
+    _stop_at_a_wrong_unit_of_time(recording, report)
     split = split_recording(recording)
     bin_width = _checked_bin_width(recording, split, bin_width)
     folder = _output_folder(output)
     held = held_out(split.train.spikes, split.test.spikes, bin_width)
     shown = pieces(split.test, most=20 if quick else 40, n_steps=1500 if quick else 4000)
     alignment = choose_alignment(recording, shown, bin_width)
-    _introduce(recording, split, bin_width)
+    _introduce(recording, split, bin_width, report)
     _draw(shown.spikes, alignment)
 
     plan = plan or make_plan(recording, bin_width, quick=quick, seed=seed)
@@ -137,14 +140,20 @@ def _checked_bin_width(recording: Loaded, split: Split, bin_width: float | None)
     return bin_width
 
 
-def _introduce(recording: Loaded, split: Split, bin_width: float) -> None:
+def _stop_at_a_wrong_unit_of_time(recording: Loaded, report: QualityReport) -> None:
+    """No number of a model means anything then."""
+    for finding in report.findings:
+        if finding.check == "time unit" and finding.severity == "serious":
+            raise CommandError(f"{recording.name}: {finding.message}; {finding.remedy}")
+
+
+def _introduce(recording: Loaded, split: Split, bin_width: float, report: QualityReport) -> None:
     spikes = recording.spikes
     print(f"{recording.name}. {recording.description}")
     print(
         f"{count_of(spikes.shape[1], 'unit')}, {count_of(len(spikes), 'trial')}, {spikes.duration.sum():.0f} s, "
         f"{spikes.n_spikes} spikes, bins of {1e3 * bin_width:.4g} ms. {split.description}"
     )
-    report = check_recording(spikes, recording.modalities, sync_pulses=recording.sync_pulses)
     for finding in report.findings:
         if finding.severity == "serious":
             print(f"SERIOUS {finding.check}: {finding.message}")
@@ -190,7 +199,7 @@ def _fit_all(plan: Plan, split: Split, held: Held) -> dict[str, Fitted]:
 
 
 def _print_score(s: Score) -> None:
-    print(f"  {s.name:30s} {s.pooled:7.3f} ± {s.error:.3f}   ({s.seconds:.1f} s to fit)", flush=True)
+    print(f"  {s.name:30s} {with_error(s.pooled, s.error):>15s}   ({s.seconds:.1f} s to fit)", flush=True)
 
 
 def _best_baseline(fitted: dict[str, Fitted], split: Split, bin_width: float) -> str:
@@ -206,4 +215,4 @@ def _print_table(summary: pd.DataFrame) -> None:
     for name, row in summary.iterrows():
         known = np.isfinite(row["median_difference"])
         compared = f"{row['median_difference']:+19.3f} {row['units_improved']:15.0%}" if known else "best baseline"
-        print(f"  {name!s:30s} {row['bits_per_spike']:7.3f} ± {row['error']:.3f} {compared:>19s}")
+        print(f"  {name!s:30s} {with_error(row['bits_per_spike'], row['error']):>15s} {compared:>19s}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skneuro.data import SpikeTrains, TimeSeries
+from skneuro.inspection import aligned_counts
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,18 @@ def population_events(spikes: SpikeTrains, level: float, width: float = 0.1, apa
 
 
 def population_rate(spikes: SpikeTrains, trial: int, width: float) -> tuple[np.ndarray, np.ndarray]:
-    """Rate per unit (Hz) of one trial in bins of `width` seconds, and the edges of the bins."""
+    """Rate per unit (Hz) of one trial in bins of `width` seconds, and the edges of the bins.
+
+    Of the units that were observed in the trial; NaN in bins in which one of these was not, which is no silence.
+    """
     n_bins = max(int((spikes.t_stop[trial] - spikes.t_start[trial]) / width + 1e-6), 1)
     edges = spikes.t_start[trial] + width * np.arange(n_bins + 1)
-    counts = np.histogram(spikes.times[spikes.ptr[trial] : spikes.ptr[trial + 1]], edges)[0]
-    return counts / width / spikes.shape[1], edges
+    if spikes.observation is None:
+        counts = np.histogram(spikes.times[spikes.ptr[trial] : spikes.ptr[trial + 1]], edges)[0]
+        return counts / width / spikes.shape[1], edges
+    try:
+        _, (by_unit,) = aligned_counts(spikes[trial], window=(0.0, n_bins * width), bin_width=width)
+    except ValueError:  # nothing was observed, or the trial is shorter than a bin
+        return np.full(n_bins, np.nan), edges
+    seen = by_unit[np.isfinite(by_unit).any(axis=1)]
+    return seen.mean(axis=0) / width, edges

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from itertools import cycle
 from typing import Any
 
@@ -25,6 +26,7 @@ from skneuro.metrics import pairwise_correlations, population_count_distribution
 from skneuro.metrics._responses import mean_over, observed_rates
 
 RECORDED, MODEL, BASELINE, OTHER = "#222222", "#1b6ca8", "#c8641b", "#9aa5ad"
+_LOWEST_RATIO = 1e-2
 
 
 def _figure(width: float, height: float) -> Any:
@@ -143,8 +145,10 @@ def raster_figure(
 def _draw_rasters(
     axes: Any, recorded: SpikeTrains, sampled: SpikeTrains, trial: int, seconds: float, n_units: int
 ) -> None:
+    n_all = recorded.shape[1]
+    some = f", the first {n_units} of {n_all} units" if n_units < n_all else ""
     for ax, spikes, color, title in (
-        (axes[0], recorded, RECORDED, "recorded"),
+        (axes[0], recorded, RECORDED, f"recorded{some}"),
         (axes[1], sampled, MODEL, "simulated by the Neuroformer, its own spikes as its past"),
     ):
         start = float(spikes.t_start[trial])
@@ -203,6 +207,7 @@ def _draw_psths(
         ax.set_ylabel("rate (Hz)")
     figure.supxlabel(f"time from {alignment.name} (s)", fontsize="medium")
     handles, labels = display.axes_[0].get_legend_handles_labels()
+    display.axes_[0].get_legend().remove()  # one for all panels takes no room in them
     figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False)
 
 
@@ -295,6 +300,8 @@ def _draw_population_counts(ax: Any, recorded: SpikeTrains, sampled: SpikeTrains
 def realism_figure(judged: pd.DataFrame, model: str) -> Any:
     """Distances of simulated from recorded trials, over the floor that the recording sets.
 
+    A ratio below 0.01, to the left of the scale, is a triangle at its end. What is not drawn is named below.
+
     Parameters
     ----------
     judged : DataFrame
@@ -307,19 +314,30 @@ def realism_figure(judged: pd.DataFrame, model: str) -> Any:
     figure : matplotlib Figure
     """
     rows = judged[(judged["aspect"] == "realism") & (judged["metric"] != "two_sample_accuracy")]
-    rows = rows[np.isfinite(rows["value"]) & (rows["floor"] > 0)]
+    rows = rows[np.isfinite(rows["value"])]
+    without_floor = rows.loc[~(rows["floor"] > 0), "metric"].unique()
+    rows = rows[rows["floor"] > 0]
     metrics = list(rows["metric"].unique())
-    figure = _figure(8.1, 0.9 + 0.26 * max(len(metrics), 1))
+    figure = _figure(8.1, 1.1 + 0.26 * max(len(metrics), 1))
     ax = _tidy(figure.subplots())
     for k, (source, group) in enumerate(rows.groupby("source", sort=False)):
-        at = [metrics.index(metric) for metric in group["metric"]]
-        ratio = np.maximum(group["value"] / group["floor"], 1e-2)
+        at = np.array([metrics.index(metric) for metric in group["metric"]])
+        ratio = (group["value"] / group["floor"]).to_numpy()
         color, marker = (MODEL, "o") if source == "model" else (f"C{k}", "s^Dv"[k % 4])
-        ax.plot(ratio, at, marker, color=color, markersize=5, label=model if source == "model" else source)
+        inside = ratio >= _LOWEST_RATIO
+        style: dict[str, Any] = {"color": color, "markersize": 5, "linestyle": "none"}
+        ax.plot(ratio[inside], at[inside], marker=marker, label=model if source == "model" else source, **style)
+        ax.plot(np.full((~inside).sum(), _LOWEST_RATIO), at[~inside], marker="<", clip_on=False, **style)
     ax.axvline(1.0, color="0.6", linewidth=0.9)
-    ax.set(xscale="log", xlabel="distance from the recording / its own floor", yticks=range(len(metrics)))
+    notes = ["distance from the recording / its own floor"]
+    if (rows["value"] < _LOWEST_RATIO * rows["floor"]).any():
+        notes.append(f"(a triangle at the left end is a ratio below {_LOWEST_RATIO:g})")
+        ax.set_xlim(left=_LOWEST_RATIO)
+    if len(without_floor):
+        notes.append(f"(not drawn, for want of a floor above 0: {', '.join(written(m) for m in without_floor)})")
+    ax.set(xscale="log", xlabel="\n".join(textwrap.fill(note, 80) for note in notes), yticks=range(len(metrics)))
     ax.set_yticklabels([written(metric) for metric in metrics])
-    ax.invert_yaxis()
+    ax.set_ylim(max(len(metrics), 1) - 0.5, -0.5)
     if len(rows):
         ax.legend(frameon=False, fontsize="small")
     return figure

@@ -21,7 +21,7 @@ _OWN = {"times", "units", "t_start", "t_stop", "trial", "sync_source", "sync_tar
 Pulses = tuple[np.ndarray, np.ndarray]
 
 
-def read_npz(path: Path) -> tuple[SpikeTrains, Modalities | None, Pulses | None]:
+def read_npz(path: Path) -> tuple[SpikeTrains, Modalities | None, Pulses | None, float]:
     """Read spikes, series and clock pulses.
 
     Parameters
@@ -35,9 +35,12 @@ def read_npz(path: Path) -> tuple[SpikeTrains, Modalities | None, Pulses | None]
         All trials. Without ``trial``, times are on one clock and spikes outside the trials are dropped with a
         warning.
     modalities : Modalities or None
-        The series.
+        The series. Where one does not reach over the whole of a trial, it is NaN there, with a warning; where it does
+        not reach into a trial at all, it has no samples there.
     sync_pulses : tuple of two ndarrays or None
         The pulses.
+    outside : float
+        Share of the spikes that lie before the first trial or after the last.
 
     Raises
     ------
@@ -64,7 +67,7 @@ def read_npz(path: Path) -> tuple[SpikeTrains, Modalities | None, Pulses | None]
         spikes = _spikes(arrays)
         modalities = _series(arrays, spikes)
     _warn_about_the_rest(path, arrays, modalities)
-    return spikes, modalities, pulses
+    return spikes, modalities, pulses, _outside(arrays, spikes)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
@@ -114,6 +117,13 @@ def _spikes(arrays: dict[str, np.ndarray]) -> SpikeTrains:
     return SpikeTrains(times[order], columns[order], ptr, t_start, t_stop, unit_ids=ids)
 
 
+def _outside(arrays: dict[str, np.ndarray], spikes: SpikeTrains) -> float:
+    if "trial" in arrays or not arrays["times"].size or not len(spikes):
+        return 0.0
+    times = arrays["times"].astype(float)
+    return float(np.mean((times < spikes.t_start.min()) | (times >= spikes.t_stop.max())))
+
+
 def _column(arrays: dict[str, np.ndarray], key: str) -> np.ndarray:
     """A list of values; MATLAB writes it as a matrix of one row or column."""
     array = arrays[key]
@@ -135,16 +145,49 @@ def _series(arrays: dict[str, np.ndarray], spikes: SpikeTrains) -> Modalities | 
 
 
 def _cut(name: str, values: np.ndarray, stamps: np.ndarray, spikes: SpikeTrains) -> TimeSeries:
-    """The samples inside each trial, and the one that holds at its start."""
+    """The samples inside each trial and the one that holds at its start, between NaN where the series is shorter."""
     values, stamps = np.atleast_1d(values), stamps.ravel().astype(float)
     values = values.astype(float).reshape(len(values), -1)
     _same_length(**{name: values, f"{name}_times": stamps})
     if not (np.diff(stamps) > 0).all() or not np.isfinite(stamps).all():
         raise ValueError(f"{name}_times must ascend and be finite; sort {name} and its times, without duplicates")
-    first = np.maximum(np.searchsorted(stamps, spikes.t_start + 1e-9) - 1, 0)
-    last = np.maximum(np.searchsorted(stamps, spikes.t_stop), first + 1)
-    rows = [slice(a, b) for a, b in zip(first, last, strict=True)]
-    return TimeSeries.from_lists([values[r] for r in rows], timestamps=[stamps[r] for r in rows])
+    whole = TimeSeries(values, stamps, [0, len(stamps)])
+    until, step = whole.until(), float(whole.interval[0])
+    first = np.searchsorted(until, spikes.t_start + 1e-9)
+    last = np.maximum(np.searchsorted(stamps, spikes.t_stop), np.isinf(step))  # a single sample is for all trials
+    parts, times, bare = [], [], []
+    for a, b, start, stop in zip(first, last, spikes.t_start, spikes.t_stop, strict=True):
+        before = after = np.empty(0)
+        if a < b:
+            before, after = _blanks(stamps[a:b], until[b - 1], step, start, stop)
+            bare.append((stamps[a] - start) * (len(before) > 0) + max(stop - until[b - 1], 0.0))
+        blank = [np.full((len(t), values.shape[1]), np.nan) for t in (before, after)]
+        parts.append(np.concatenate([blank[0], values[a:b], blank[1]]))
+        times.append(np.concatenate([before, stamps[a:b], after]))
+    if any(bare):
+        warnings.warn(
+            f"{name} does not reach over {np.count_nonzero(bare)} of {len(spikes)} trials: {sum(bare):.4g} s at their "
+            "borders are taken as missing",
+            stacklevel=5,
+        )
+    return TimeSeries.from_lists(parts, timestamps=times)
+
+
+def _blanks(stamps: np.ndarray, until: float, step: float, start: float, stop: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times of missing samples before and after those of a trial, so that they reach from its start to its stop.
+
+    They are no closer than a trial's own samples: its sampling interval stays what it was.
+    """
+    step = float(np.median(np.diff(stamps))) if len(stamps) > 1 else step
+    before, after = np.empty(0), np.empty(0)
+    if stamps[0] - step > start:
+        near = stamps[0] - step
+        before = np.array([min(near - step, start), near])
+    if until < stop:
+        after = np.array([until, max(until + step, stop)])
+    elif stamps[-1] + step < stop:  # the next sample comes after the trial, and later than usual
+        after = np.array([stop])
+    return before, after
 
 
 def _same_length(**arrays: Any) -> None:

@@ -37,6 +37,8 @@ class Loaded:
         Its own division into blocks of time.
     repeats : bool
         Whether every trial is a repeat of the same stimulus.
+    outside : float
+        Share of the file's spikes that lie before the first trial or after the last, and are left out.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Loaded:
     groups: np.ndarray | None = None
     gap_mask: np.ndarray | None = None
     repeats: bool = False
+    outside: float = 0.0
 
 
 def load(source: str, *, seed: int = 0, quick: bool = False) -> Loaded:
@@ -91,8 +94,8 @@ def load(source: str, *, seed: int = 0, quick: bool = False) -> Loaded:
         meant = f"did you mean {close[0]}? Give" if close else "give"
         raise CommandError(f"{source}: {what}; {meant} an .npz or .nwb file, or one of {', '.join(DATASETS)}")
     if path.suffix == ".npz":
-        spikes, modalities, pulses = read_npz(path)
-        return _from_file(path, spikes, modalities, sync_pulses=pulses)
+        spikes, modalities, pulses, outside = read_npz(path)
+        return _from_file(path, spikes, modalities, sync_pulses=pulses, outside=outside)
     if path.suffix == ".nwb":
         return _read_nwb(path)
     raise CommandError(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skneuro.cli.names import written
+from skneuro.cli.names import measure_of, written
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -162,23 +162,29 @@ def realism_html(judged: pd.DataFrame, model: str) -> str:
     Returns
     -------
     text : str
-        HTML: a row a score of the population, a column a model, and what the recording itself would score.
+        HTML: a row a score of the population, with its unit and which values are better, a column a model, and what the
+        recording itself would score; below, a line on each score.
     """
     population = judged[judged["unit"].isna()]
     values = population.pivot(index="metric", columns="source", values="value")
     values = values.reindex(index=population["metric"].unique(), columns=population["source"].unique())
     limit = population[population["source"] == "model"].set_index("metric")
     limit = limit["floor"].where(limit["aspect"] == "realism", limit["ceiling"])
-    heads = ["", *(model if name == "model" else str(name) for name in values.columns), "recording itself"]
-    rows = []
+    sources = [model if name == "model" else str(name) for name in values.columns]
+    heads = ["", "unit", "better", *sources, "recording itself"]
+    rows, meanings = [], {}
     for metric, row in values.iterrows():
         numbers = [*row, limit.get(metric, float("nan"))]
         if np.isnan(numbers[:-1]).all():
             continue
-        cells = [written(str(metric)), *("" if np.isnan(x) else f"{x:.3g}" for x in numbers)]
+        measure = measure_of(str(metric))
+        meanings[written(str(metric))] = measure.meaning
+        cells = [written(str(metric)), measure.unit, measure.better]
+        cells += ["" if np.isnan(x) else f"{x:.3g}" for x in numbers]
         rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
     head = "".join(f"<th>{html.escape(h)}</th>" for h in heads)
-    return f"<table><thead><tr>{head}</tr></thead>\n<tbody>" + "\n".join(rows) + "</tbody></table>"
+    table = f"<table><thead><tr>{head}</tr></thead>\n<tbody>" + "\n".join(rows) + "</tbody></table>"
+    return table + "\n<p class=note>What these are:</p>" + facts({k: v for k, v in meanings.items() if v})
 
 
 def facts(items: dict[str, str]) -> str:

@@ -151,6 +151,9 @@ def choose_alignment(recording: Loaded, trials: Recording, bin_width: float) -> 
         if n_usable(spikes, onsets) >= 10:
             return onsets
     rates = np.concatenate([population_rate(spikes, k, width)[0] for k in range(len(spikes))])
+    rates = rates[np.isfinite(rates)]
+    if not rates.size:
+        return align_to_starts(spikes, bin_width)
     rises = Alignment("rise of the population rate", (-0.5, 1.0), width, level=float(rates.mean() + rates.std()))
     return rises if n_usable(spikes, rises) >= 2 else align_to_starts(spikes, bin_width)
 

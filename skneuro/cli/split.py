@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skneuro.cli.errors import CommandError
+from skneuro.cli.errors import CommandError, as_command_error
 from skneuro.cli.recordings import Loaded
 from skneuro.data import Recording, SpikeTrains
 from skneuro.datasets import block_split, make_block_groups
@@ -54,7 +54,7 @@ def split_recording(recording: Loaded, gap: float = 1.0) -> Split:
     Raises
     ------
     CommandError
-        If the recording is too short, or a part has hardly any spikes.
+        If the recording is too short, a part has hardly any spikes, or a series does not reach into a trial.
 
     Examples
     --------
@@ -67,7 +67,8 @@ def split_recording(recording: Loaded, gap: float = 1.0) -> Split:
     >>> split.test.spikes.t_start, split.test.spikes.context
     (array([30., 70.]), array([1., 1.]))
     """
-    trials = Recording(recording.spikes, recording.stimuli)
+    with as_command_error(recording.name):
+        trials = Recording(recording.spikes, recording.stimuli)
     if recording.groups is not None and recording.gap_mask is not None:
         groups, dropped = recording.groups, recording.gap_mask
         how = "Ten contiguous groups of whole segments, without the first segment of each"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 
+from skneuro._warn import warn_user
 from skneuro.connectivity.baselines import cross_correlogram_z, lagged_correlation, partial_correlation, pearson
 from skneuro.connectivity.coupling import CouplingFit, fit_coupling
 from skneuro.connectivity.glm import PerTarget
@@ -145,11 +145,10 @@ def estimate_convex(
         offset=offset,
     )
     if not fit.converged:
-        warnings.warn(
+        warn_user(
             "The coupled GLM did not converge: some units fire in a way that a log-linear model cannot follow, or too "
             "rarely. Raise alpha.",
             ConvergenceWarning,
-            stacklevel=4,
         )
     attributes = _attributes(fit, binned)
     if edges:

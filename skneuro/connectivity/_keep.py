@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
+from skneuro._warn import warn_user
 from skneuro.connectivity._estimate import Estimate, Reach
 from skneuro.connectivity.lags import pair_observations
 from skneuro.connectivity.significance import significant_edges
@@ -70,9 +70,8 @@ def _without_unknown(values: np.ndarray, silent: np.ndarray) -> np.ndarray:
 def _warn_of_silence(silent: np.ndarray, unit_ids: np.ndarray) -> None:
     if silent.any():
         names = unit_ids[silent].tolist()
-        warnings.warn(
+        warn_user(
             f"{silent.sum()} of {len(silent)} units have no spike in observed time; their rows and columns are NaN: "
             f"{names[:5]}{' ...' if len(names) > 5 else ''}.",
             SilentUnitsWarning,
-            stacklevel=5,
         )

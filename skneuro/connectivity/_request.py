@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from skneuro._base import SpikeModel
+from skneuro._warn import warn_user
 from skneuro.connectivity._estimate import Reach
 from skneuro.connectivity.lags import whole_past
 from skneuro.connectivity.model import fitted_coupling, unwrap
 from skneuro.data import BinnedSpikes, Recording, SpikeTrains
+from skneuro.data._validation import plain_float
 from skneuro.exceptions import ShortenedLagWarning
 
 __all__ = [
@@ -92,7 +93,7 @@ def _check_model(model: Any) -> None:
 def chosen_width(inference: Any, X: Any) -> float:
     """Return the width of the bins, in seconds, where no estimator has its own."""
     if not isinstance(inference.bin_width, str):
-        return float(inference.bin_width)
+        return float(plain_float(inference.bin_width))
     if not isinstance(X, (SpikeTrains, Recording)):
         return _ROW  # a row of counts must have some width, and one for all methods
     wanted, given = BIN_WIDTH[inference.method], (X.spikes if isinstance(X, Recording) else X).resolution
@@ -116,10 +117,9 @@ def lags_in_reach(inference: Any, binned: BinnedSpikes, model: Any) -> Reach:
     elif inference.method in CONVEX and reach.modelled < reach.read and longest > reach.read:
         limits.append(("readout_lag", reach.modelled, f"max_lag={inference.max_lag:g} ends there"))
     for name, n_bins, why in limits:
-        warnings.warn(
+        warn_user(
             f"{name}={getattr(inference, name):g} s was shortened to {n_bins * width:g} s, because {why}.",
             ShortenedLagWarning,
-            stacklevel=4,
         )
     return reach
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skneuro._warn import warn_user
 from skneuro.connectivity._estimate import Estimate
 from skneuro.connectivity.lags import whole_past
 from skneuro.data import ModelInput
@@ -82,12 +82,11 @@ def context_effects(
         effect = (total / spikes[:, :, None]).transpose(0, 2, 1)  # [lag, target, source]
     partly = (spikes == 0).any(axis=0) & (binned.unit_counts() > 0)
     if partly.any():
-        warnings.warn(
-            f"Of {partly.sum()} of {n_units} units, no spike stands at some of the {n_lags} lags before the "
-            f"{len(rows)} contexts; their effects are summed over the other lags: "
+        warn_user(
+            f"{len(rows)} contexts are few: {partly.sum()} of {n_units} units have no spike at some of the {n_lags} "
+            f"lags before them, and their effects leave these lags out, such as those of units "
             f"{binned.unit_ids[partly][:5].tolist()}. Raise n_contexts.",
             ShortenedLagWarning,
-            stacklevel=6,
         )
     strength = np.where(np.isnan(effect).all(axis=0), np.nan, np.nansum(effect, axis=0))
     if n_units > _FEWEST_OTHERS:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from skneuro._warn import warn_user
 from skneuro.connectivity._estimate import Estimate, Reach
 from skneuro.connectivity.context_effect import context_effects
 from skneuro.connectivity.lags import pair_observations
@@ -110,11 +110,10 @@ def _check_seen(unseen: np.ndarray, fired: np.ndarray, unit_ids: np.ndarray) -> 
     if unseen.sum() == fired.sum():
         raise ValueError("No bin follows a spike in a later window of the model. Give longer trials.")
     if unseen.any():
-        warnings.warn(
+        warn_user(
             f"Of {unseen.sum()} of {len(unseen)} units, no spike is followed by a bin in a later window of the model; "
             f"their effects are NaN: {unit_ids[unseen][:5].tolist()}. Give longer trials.",
             ShortenedLagWarning,
-            stacklevel=6,
         )
 
 

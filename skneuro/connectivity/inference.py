@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -11,6 +10,7 @@ from sklearn.base import BaseEstimator
 
 from skneuro._base import as_before_on_failure
 from skneuro._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
+from skneuro._warn import warn_user
 from skneuro.connectivity._estimate import Estimate, Reach, estimate_convex, estimate_pairwise
 from skneuro.connectivity._keep import keep
 from skneuro.connectivity._report import AdjacencyReport
@@ -298,11 +298,10 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
             reach = lags_in_reach(self, binned, model if reads else None)
             check_length(binned, reach.read)
             if self.method not in (*SAME_BIN, "attention") and width > _COARSE * (1 + 1e-9):
-                warnings.warn(
+                warn_user(
                     f"Direction is read at bins of {1e3 * width:g} ms. Above 10 ms most direct influences fall within "
                     "one bin and their direction is lost; 2 to 5 ms lose little.",
                     CoarseCouplingWarning,
-                    stacklevel=3,
                 )
             keep(self, self._infer(given, X, y, model, reach), binned, reach)
         return self
@@ -330,7 +329,7 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
                 model, X, y, given, reach, gradient=self.effect == "gradient", n_contexts=int(self.n_contexts)
             )
         if self.method == "attention":
-            warnings.warn(_ATTENTION, stacklevel=4)
+            warn_user(_ATTENTION)
             return estimate_attention(
                 model,
                 X,

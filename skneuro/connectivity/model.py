@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
+from skneuro._base import SpikeModel
 from skneuro._sklearn_compat import check_is_fitted
 from skneuro.connectivity._estimate import Estimate, Reach
 from skneuro.data import ModelInput
@@ -75,6 +76,12 @@ def fitted_coupling(estimator: Any) -> np.ndarray:
     ValueError
         If the estimator has no coupling.
     """
+    if isinstance(estimator, SpikeModel) and not hasattr(type(estimator), "coupling_kernels_"):  # a baseline
+        raise ValueError(
+            f"method='coupling' reads the coupling kernels of a NeuroformerEstimator, and a {type(estimator).__name__} "
+            f"has none. Use method='effect', which asks any fitted model, or fit couplings to the spikes with "
+            f"estimator=None and method='coupling' or method='glm'."
+        )
     kernels = getattr(estimator, "coupling_kernels_", None)
     if kernels is None:
         raise ValueError(

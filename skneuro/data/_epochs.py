@@ -7,6 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skneuro._warn import warn_user
+from skneuro.data._validation import seconds
+
+EPOCHS = (
+    "epochs must be an (n_trials, 2) array of start and stop in seconds; for one continuous recording "
+    "epochs=[(0.0, duration)]"
+)
 # Pairs of column names, as NWB and pynapple write them.
 _COLUMNS = (("start_time", "stop_time"), ("start", "stop"), ("start", "end"))
 
@@ -17,15 +24,32 @@ def read_epochs(epochs: Any, trial_ids: Any = None) -> tuple[np.ndarray, Any]:
         for first, last in _COLUMNS:
             if first in epochs.columns and last in epochs.columns:
                 ids = epochs.index.to_numpy() if trial_ids is None else trial_ids
-                return epochs[[first, last]].to_numpy(dtype=np.float64), ids
+                return seconds(epochs[[first, last]].to_numpy(), "epochs"), ids
         raise ValueError(
             "A table of epochs needs the columns start_time and stop_time, or start and end. Got "
             f"{list(epochs.columns)} instead."
         )
     if hasattr(epochs, "start") and hasattr(epochs, "end") and hasattr(epochs, "values"):  # pynapple
         return np.asarray(epochs.values, dtype=np.float64).reshape(-1, 2), trial_ids
-    table = np.asarray(epochs, dtype=np.float64)
+    table = epoch_table(epochs)
     return (table[None] if table.shape == (2,) else table), trial_ids
+
+
+def epoch_table(epochs: Any) -> np.ndarray:
+    """Return an array of starts and stops in seconds, whose shape is still to be checked."""
+    if isinstance(epochs, str):
+        raise ValueError(f"{EPOCHS}. Got {epochs!r:.60} instead.")
+    return seconds(epochs, "epochs")
+
+
+def warn_of_none_left(what: str, times: np.ndarray, start: np.ndarray, stop: np.ndarray, n_left: int) -> None:
+    """Say that all of some events lie outside the epochs: they are on another clock, or in another unit."""
+    if n_left or not len(times) or not len(start):
+        return
+    warn_user(
+        f"None of the {len(times):,} {what} lies in an epoch: they are at {times.min():.6g} to {times.max():.6g} s, "
+        f"the epochs at {start.min():.6g} to {stop.max():.6g} s. Check that both are in seconds on the same clock."
+    )
 
 
 def require_epochs(epochs: Any, trial_ids: Any, what: str) -> tuple[np.ndarray, Any]:

@@ -5,13 +5,16 @@ The functions named after a constructor return the arguments of ``SpikeTrains.__
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+from scipy.sparse import issparse
 
+from skneuro._warn import warn_user
+from skneuro.data._epochs import EPOCHS, epoch_table
 from skneuro.data._rows import check_ids, concatenated_ranges, pointer
 from skneuro.data._validation import (
     ROUNDING,
@@ -82,6 +85,10 @@ def _check_nesting(trials: Any) -> None:
 
 def stack_counts(counts: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return counts of all trials as one (n_bins_total, n_units) array and the row pointer of the trials."""
+    if isinstance(counts, (list, tuple)):
+        counts = [part.toarray() if issparse(part) else part for part in counts]
+    elif issparse(counts):
+        counts = counts.toarray()
     if isinstance(counts, (list, tuple)) and len(counts) and all(np.ndim(part) == 2 for part in counts):
         trials = [np.asarray(part) for part in counts]
         widths = sorted({part.shape[1] for part in trials})
@@ -103,6 +110,7 @@ def stack_counts(counts: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def from_counts(counts: Any, bin_width: float, t_start: Any, unit_ids: Any, observed: Any) -> dict[str, Any]:
     """Put each counted spike at the centre of its bin."""
+    unit_ids = _column_names(counts) if unit_ids is None else unit_ids
     bin_width = check_width(bin_width, "bin_width")
     flat, bins = stack_counts(counts)
     lengths = np.diff(bins)
@@ -126,6 +134,17 @@ def from_counts(counts: Any, bin_width: float, t_start: Any, unit_ids: Any, obse
         "resolution": bin_width,
         "unit_ids": check_ids(unit_ids, flat.shape[1], "unit_ids", unique=True),
     }
+
+
+def _column_names(counts: Any) -> np.ndarray | None:
+    """Names of the columns of a table of counts, or of several with the same; None of an array, or of other names."""
+    tables = counts if isinstance(counts, (list, tuple)) else [counts]
+    if not tables or not all(isinstance(table, pd.DataFrame) for table in tables):
+        return None
+    if any(not table.columns.equals(tables[0].columns) for table in tables):
+        raise ValueError("Tables of counts must have the same columns, in the same order.")
+    names = tables[0].columns
+    return names.to_numpy() if all(isinstance(name, (str, int, np.integer)) for name in names) else None
 
 
 def _stack_mask(observed: Any, bins: np.ndarray, n_units: int) -> np.ndarray:
@@ -214,14 +233,11 @@ def from_events(times: Any, units: Any, epochs: Any, unit_ids: Any, observed: An
 
 def epoch_borders(epochs: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return starts and stops of a table of epochs."""
-    table = np.asarray(epochs, dtype=np.float64)
+    table = epoch_table(epochs)
     if table.size == 0:
         table = table.reshape(0, 2)
     if table.ndim != 2 or table.shape[1] != 2:
-        raise ValueError(
-            "epochs must be an (n_trials, 2) array of start and stop in seconds; for one continuous recording "
-            f"epochs=[(0.0, duration)]. Got shape {table.shape} instead."
-        )
+        raise ValueError(f"{EPOCHS}. Got shape {table.shape} instead.")
     return trial_borders(table[:, 0], table[:, 1], len(table))
 
 
@@ -268,11 +284,7 @@ def _report(reasons: dict[str, int], total: int) -> None:
     dropped = {reason: n for reason, n in reasons.items() if n}
     if dropped:
         parts = ", ".join(f"{n:,} {reason}" for reason, n in dropped.items())
-        warnings.warn(
-            f"{sum(dropped.values()):,} of {total:,} spikes were left out: {parts}.",
-            DroppedSpikesWarning,
-            stacklevel=4,
-        )
+        warn_user(f"{sum(dropped.values()):,} of {total:,} spikes were left out: {parts}.", DroppedSpikesWarning)
 
 
 def concatenate(parts: list[SpikeTrains]) -> dict[str, Any]:

@@ -85,13 +85,14 @@ class SpikeTrainsForms(RowContainer):
         Parameters
         ----------
         counts : array of shape (n_bins, n_units) or (n_trials, n_bins, n_units), or list of 2-D arrays
-            Whole, non-negative numbers. A 2-D array is one trial; trials in a list may differ in length.
+            Whole, non-negative numbers. A 2-D array, sparse matrix or DataFrame is one trial; trials in a list may
+            differ in length.
         bin_width : float, in seconds
             Width of a bin; becomes the `resolution`.
         t_start : float or array-like of shape (n_trials,), in seconds, default=0.0
             Start of each trial.
         unit_ids : array-like of shape (n_units,), default=None
-            Identities of the units.
+            Identities of the units; None takes the columns of a DataFrame, else positions.
         observed : bool array (or list of them), or intervals as in `SpikeTrains`, default=None
             Booleans have the shape of `counts`, or of its bins where all units share them; trials may stand one after
             the other. True (or inside an
@@ -107,7 +108,7 @@ class SpikeTrainsForms(RowContainer):
         Raises
         ------
         ValueError
-            If counts are negative, NaN or not whole, or trials differ in their number of units.
+            If counts are negative, NaN, not whole or above 10,000, or trials differ in their number of units.
 
         Examples
         --------
@@ -273,8 +274,8 @@ class SpikeTrainsForms(RowContainer):
         Raises
         ------
         ValueError
-            If `bin_width` is not positive or not a multiple of the resolution, or times are so far from 0 (as those
-            since 1970) that their rounding may move spikes into other bins.
+            If `bin_width` is not positive or not a multiple of the resolution, makes more than half a billion bins, or
+            times are so far from 0 (as those since 1970) that their rounding may move spikes into other bins.
 
         Examples
         --------

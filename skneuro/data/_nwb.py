@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,8 @@ def read_nwb(path: str | Path, *, epochs: Any = None, series: str | Sequence[str
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file has no units; if nothing says when trials begin and end; if there are several series and
-        none is named, or the named one is not there.
+        If it is no NWB file, or has no units; if nothing says when trials begin and end; if there are several series
+        and none is named, or the named one is not there.
     IncompatibleModalityError
         If a series does not cover every trial.
 
@@ -95,8 +96,11 @@ def read_nwb(path: str | Path, *, epochs: Any = None, series: str | Sequence[str
         raise ImportError('Reading NWB files needs pynwb: pip install "skneuro[io]"') from error
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no file {path}.")
-    with NWBHDF5IO(str(path), mode="r") as file:
-        nwb = file.read()
+    with ExitStack() as stack:
+        try:
+            nwb = stack.enter_context(NWBHDF5IO(str(path), mode="r")).read()
+        except Exception as error:  # of h5py, hdmf or pynwb, which do not name the file
+            raise ValueError(f"{path} is no NWB file that pynwb can read. {type(error).__name__}: {error}") from error
         if nwb.units is None or "spike_times" not in nwb.units.colnames:
             raise ValueError(f"{path} has no sorted units (nwb.units with spike_times).")
         if epochs is None and nwb.trials is not None:

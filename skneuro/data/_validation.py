@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
+import datetime
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from skneuro._warn import warn_user
 from skneuro.exceptions import NonIntegerCountsWarning
 
 if TYPE_CHECKING:
@@ -18,15 +19,25 @@ if TYPE_CHECKING:
 SPIKES_AT_ONCE = 2**18
 # A border this close (in bins or blocks) counts as reached: 0.3 / 0.1 is three bins, 6.9999999 bins is bin 7.
 TOLERANCE = 1e-6
+# No unit has more spikes in a bin: such numbers are fluorescence, voltages or counts in another unit.
+MOST_SPIKES = 10_000
 # In seconds: the border of a block, whose bins are not known. 3 * 0.1 is not 0.3, and a spike at 0.3 lies behind it.
 ROUNDING = 1e-9
+
+
+def plain_float(value: Any) -> Any:
+    """A number of less than 64 bits as the decimal that it stands for, all else as it is.
+
+    ``np.float32(0.01)`` is 0.01, of which 100 fill a second, and not the 0.0099999998 of its bits.
+    """
+    return float(str(value)) if isinstance(value, np.floating) and value.dtype.itemsize < 8 else value
 
 
 def check_width(value: Any, name: str, resolution: float | None = None, unit: str = "seconds") -> float:
     """Return a positive number that is a multiple of `resolution`, where there is one."""
     if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(float(value)) or float(value) <= 0:
         raise ValueError(f"{name} must be a positive number of {unit}. Got {value!r:.80} instead.")
-    width = float(value)
+    width = float(plain_float(value))
     if resolution is not None:
         ratio = width / resolution
         if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-6 * ratio:
@@ -59,10 +70,7 @@ def own(values: Any, *dtypes: type) -> np.ndarray:
 
 def as_times(values: Any, what: str) -> np.ndarray:
     """Return a 1-D float64 array of finite times."""
-    try:
-        times = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{what} must be numbers in seconds. Got {type(values).__name__} instead.") from error
+    times = seconds(values, what)
     if times.ndim != 1:
         raise ValueError(f"{what} must be a 1-D array. Got an array with {times.ndim} dimensions instead.")
     finite = np.isfinite(times)
@@ -72,6 +80,45 @@ def as_times(values: Any, what: str) -> np.ndarray:
             f"({(~finite).sum()} such values in all); remove them first."
         )
     return times
+
+
+# What numpy would take for numbers, by the kind of its type, and what to do about it.
+_NO_TIMES = {
+    "M": "subtract the session's start, which leaves durations: times - t0",
+    "b": "a mask picks times: times[mask]",
+    "U": "convert them: np.asarray(times, dtype=float)",
+    "S": "convert them: np.asarray(times, dtype=float)",
+    "c": "take their real part",
+}
+
+
+def seconds(values: Any, what: str) -> np.ndarray:
+    """Return times as float64 seconds; durations of numpy, pandas and Python (timedelta) are converted.
+
+    Raises
+    ------
+    TypeError
+        If they are dates, truth values, strings or complex numbers.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind == "O" and array.size and isinstance(array.flat[0], datetime.timedelta):
+        array = array.astype("timedelta64[ns]")
+    if array.dtype.kind == "m":
+        return np.where(np.isnat(array), np.nan, array / np.timedelta64(1, "s"))
+    dates = array.dtype.kind == "O" and array.size and isinstance(array.flat[0], datetime.date)
+    remedy = _NO_TIMES.get("M" if dates else array.dtype.kind)
+    if remedy is not None and array.size:
+        raise TypeError(f"{what} must be numbers in seconds. Got {array.flat[0]!r:.60}; {remedy}.")
+    try:
+        return np.asarray(array, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{what} must be numbers in seconds. Got {type(values).__name__} instead.") from error
+
+
+def own_times(values: Any, what: str) -> np.ndarray:
+    """A copy of 1-D times, checked; what is mapped from a file for reading only stays there."""
+    times = as_times(values, what)
+    return own(values, np.float64) if isinstance(values, np.memmap) and values.dtype == np.float64 else np.array(times)
 
 
 def per_trial(value: Any, n_trials: int, name: str) -> np.ndarray:
@@ -113,15 +160,18 @@ def whole_counts(array: np.ndarray, counts: str, owner: str) -> np.ndarray:
             f"Negative values in data passed to {owner}: spike counts are at least 0, got {array.min():g}. "
             "If this is dF/F, deconvolve it into events first (CalciumEvents)."
         )
-    if array.max() >= 2**31:
-        raise ValueError(f"counts must fit into 32 bits. Got {array.max():g}; give the spikes per bin.")
+    if array.max() > MOST_SPIKES:
+        raise ValueError(
+            f"counts must be spikes in a bin, at most {MOST_SPIKES:,}. Got {array.max():g}. Are these raw "
+            f"fluorescence? Make events of them first (CalciumEvents); rates, multiply by the bin's width."
+        )
     if array.dtype.kind == "f":
         whole = np.floor(array + 0.5)
         if (whole != array).any():
             message = "Counts are not whole numbers of spikes"
             if counts == "strict":
                 raise ValueError(f"{message}. Round or deconvolve them first.")
-            warnings.warn(f"{message}; they are rounded.", NonIntegerCountsWarning, stacklevel=5)
+            warn_user(f"{message}; they are rounded.", NonIntegerCountsWarning)
         array = whole
     return array.astype(np.int64, copy=False)
 
@@ -130,8 +180,7 @@ def check_layout(times: Any, units: Any, ptr: Any, t_start: Any, t_stop: Any) ->
     """Check types and lengths of the flat arrays; returns them as arrays of the container's own."""
     if isinstance(times, dict):
         raise TypeError("times must be an array. Got a dict; use SpikeTrains.from_unit_times(dict, epochs=...).")
-    as_times(times, "times")
-    times = own(times, np.float64)
+    times = own_times(times, "times")
     columns = np.asarray(units)
     units = own(units, np.int32 if columns.size == 0 else columns.dtype.type)
     if units.ndim != 1 or units.dtype.kind not in "iu":

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 BINS_AT_ONCE, SPIKES_AT_ONCE = 2**16, 2**18
+MOST_BINS = 5e8  # each takes 16 bytes, whatever it holds
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -301,6 +302,11 @@ def bin_spikes(spikes: SpikeTrains, bin_width: float) -> BinnedSpikes:
     check_precision(spikes.t_start, spikes.t_stop, bin_width)
     n_trials, n_units = spikes.shape
     width_in_bins = spikes.duration / bin_width
+    if width_in_bins.sum() > MOST_BINS:
+        raise ValueError(
+            f"Bins of {bin_width:g} s cut {spikes.duration.sum():g} s into {width_in_bins.sum():.2g} bins, more than "
+            f"fit into memory. bin_width is in seconds, and so are the trials: check both."
+        )
     n_bins = np.ceil(width_in_bins - TOLERANCE).astype(np.int64)
     bins = pointer(n_bins)
     counts = _count(spikes, bins, bin_width)

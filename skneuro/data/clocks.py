@@ -12,6 +12,8 @@ from numbers import Real
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skneuro.data._validation import seconds
+
 __all__ = ["ClockMap", "align_clocks"]
 
 # Bounds the search for the first common pulse; a system started later than this is better cut by hand.
@@ -96,7 +98,7 @@ class ClockMap:
         >>> align_clocks([0.0, 10.0], [5.0, 15.0]).apply(2.5)
         array(7.5)
         """
-        return _map_times(np.asarray(times, dtype=np.float64), self.source, self.target)
+        return _map_times(seconds(times, "times"), self.source, self.target)
 
     def inverse(self) -> ClockMap:
         """Return the map from target time back to source time.
@@ -221,7 +223,7 @@ def align_clocks(
 
 
 def _check_pulses(pulses: ArrayLike, name: str) -> np.ndarray:
-    pulses = np.array(pulses, dtype=np.float64)
+    pulses = seconds(pulses, f"The {name} pulses")
     if pulses.ndim != 1 or len(pulses) < 2:
         raise ValueError(
             f"The {name} pulses must be a 1-D series of at least two times in seconds; got shape "

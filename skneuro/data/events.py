@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skneuro.data._epochs import read_epochs
+from skneuro.data._epochs import read_epochs, warn_of_none_left
 from skneuro.data._rows import concatenated_ranges, frozen, pointer
 from skneuro.data._validation import ROUNDING, TOLERANCE, as_times, trial_borders
 from skneuro.data.modality import Modality, Samples
@@ -177,6 +177,11 @@ class Events(Modality):
         ValueError
             If `epochs` is not of shape (n_trials, 2), or `before` is negative.
 
+        Warns
+        -----
+        UserWarning
+            If none of the events of a name lies in any epoch: they are on another clock, or in another unit.
+
         Examples
         --------
         >>> from skneuro.data import Events
@@ -197,6 +202,9 @@ class Events(Modality):
         flat, label = flat[order], label[order]
         first, last = np.searchsorted(flat, [borders[:, 0] - before, borders[:, 1]])
         picked = concatenated_ranges(first, last - first)
+        left = np.bincount(label[picked], minlength=len(parts))
+        for (name, one), n_left in zip(parts.items(), left, strict=True):
+            warn_of_none_left(f"{name!r} events", one, borders[:, 0] - before, borders[:, 1], int(n_left))
         return cls(
             flat[picked], label[picked], pointer(last - first), borders[:, 0] - before, borders[:, 1],
             names=tuple(parts),

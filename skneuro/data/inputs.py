@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,6 +10,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array, check_consistent_length
 
+from skneuro._warn import warn_user
 from skneuro.data._rows import pointer
 from skneuro.data._validation import check_width, whole_counts
 from skneuro.data.binning import BinnedSpikes
@@ -267,6 +267,11 @@ def _refuse_other_forms(X: Any) -> None:
         )
     if isinstance(X, (Modalities, Modality)):
         raise TypeError(f"X must be the spikes. Got {type(X).__name__}, which belongs in y: fit(spikes, stimuli).")
+    if isinstance(X, (list, tuple)) and any(isinstance(part, (SpikeTrains, Recording)) for part in X):
+        raise TypeError(
+            "X is a list of SpikeTrains or Recordings. Give the trials of all as one: SpikeTrains.concatenate(X), of "
+            "Recordings SpikeTrains.concatenate([part.spikes for part in X])."
+        )
     if isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], (list, tuple, np.ndarray)):
         try:
             np.asarray(X, dtype=np.float64)
@@ -293,6 +298,16 @@ def _read_modalities(y: Any, binned: BinnedSpikes, layout: Layout) -> Modalities
         raise TypeError("y must be Modalities, a Video, a TimeSeries or an array. Got a dict; use Modalities(**y).")
     if isinstance(y, (SpikeTrains, Recording)):
         raise TypeError(f"y must be the stimuli or behaviour. Got {type(y).__name__}, which belongs in X.")
+    if isinstance(y, (list, tuple)) and any(isinstance(part, (Modalities, Modality)) for part in y):
+        raise TypeError(
+            f"y is a list of {type(y[0]).__name__}. Give one with a row for each trial (TimeSeries.from_lists, Video "
+            f"with index), and several kinds as Modalities(name=..., other=...)."
+        )
+    if _holds_strings(y):
+        raise TypeError(
+            "y holds strings. What holds for whole trials, as a condition does, is Covariates({'condition': y}); "
+            "numbers that are written as text, convert: np.asarray(y, dtype=float)."
+        )
     if isinstance(y, (list, tuple)) and len({len(row) for row in y if isinstance(row, (list, np.ndarray))}) > 1:
         raise ValueError(
             "y is a list of arrays of different lengths. Where it has one value a bin, use "
@@ -301,11 +316,22 @@ def _read_modalities(y: Any, binned: BinnedSpikes, layout: Layout) -> Modalities
     array = check_array(
         y, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite="allow-nan", input_name="y"
     )
-    return Modalities(stimulus=_series(array, binned, layout))
+    return Modalities(stimulus=array_series(array, binned, layout))
 
 
-def _series(y: np.ndarray, binned: BinnedSpikes, layout: Layout) -> TimeSeries:
-    """Series of an array: a row per bin, or one constant row per trial."""
+def _holds_strings(y: Any) -> bool:
+    try:
+        array = np.asarray(y)
+    except ValueError:  # of unequal lengths
+        return False
+    return array.dtype.kind in "US" or (array.dtype.kind == "O" and array.size > 0 and isinstance(array.flat[0], str))
+
+
+def array_series(y: np.ndarray, binned: BinnedSpikes, layout: Layout, *, told: bool = False) -> TimeSeries:
+    """Series of an array: a row per bin, or one constant row per trial.
+
+    The user is warned where a row per trial may be meant as one per bin, unless `told` before.
+    """
     lengths = np.diff(binned.ptr)
     centres = (np.arange(binned.n_bins) - np.repeat(binned.ptr[:-1], lengths) + 0.5) * binned.bin_width
     times = np.repeat(binned.t_start, lengths) + centres
@@ -320,12 +346,10 @@ def _series(y: np.ndarray, binned: BinnedSpikes, layout: Layout) -> TimeSeries:
             "row per trial."
         )
     if y.ndim <= 2:
-        if y.ndim == 2 and y.shape[1] > 1 and (lengths == y.shape[1]).all():
-            warnings.warn(
+        if not told and y.ndim == 2 and y.shape[1] > 1 and (lengths == y.shape[1]).all():
+            warn_user(
                 f"y of shape {y.shape} is read as {y.shape[1]} values of each trial, as many as its bins. If it has "
-                f"one value a bin, give y[:, :, None].",
-                UserWarning,
-                stacklevel=5,
+                f"one value a bin, give y[:, :, None]."
             )
         return TimeSeries(y, binned.t_start, np.arange(binned.n_trials + 1))
     if y.ndim != 3 or (lengths != y.shape[1]).any():

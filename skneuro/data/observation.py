@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from skneuro.data._rows import RowContainer, concatenated_ranges, frozen, pointer
+from skneuro.data._validation import seconds
 
 ALL_UNITS = -1
 # Shorter gaps come from rounding of interval borders (0.1 * 3 is not 0.3), not from the recording.
@@ -342,7 +343,7 @@ def _by_unit(entry: Any, columns: dict[Any, int]) -> list[tuple[int, np.ndarray]
 
 
 def _table(value: Any) -> np.ndarray:
-    table = np.asarray(value, dtype=np.float64)
+    table = seconds(value, "Observed intervals")
     if table.size == 0:
         return np.empty((0, 2))
     if table.ndim != 2 or table.shape[1] != 2 or not (table[:, 0] < table[:, 1]).all():

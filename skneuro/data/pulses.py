@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from skneuro.data._blanking import blanked
-from skneuro.data._epochs import read_epochs
+from skneuro.data._epochs import read_epochs, warn_of_none_left
 from skneuro.data._rows import concatenated_ranges, frozen, pointer
-from skneuro.data._validation import TOLERANCE, as_times, trial_borders
+from skneuro.data._validation import TOLERANCE, as_times, seconds, trial_borders
 from skneuro.data.modality import Modality, Samples
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Pulses(Modality):
     ) -> None:
         onset = as_times(onset, "onset").copy()
         n_pulses = len(onset)
-        duration = _positive(duration, n_pulses, "duration", "seconds")
+        duration = _positive(seconds(duration, "duration"), n_pulses, "duration", "seconds")
         power = np.ones(n_pulses) if power is None else _positive(power, n_pulses, "power", "one unit of power")
         ptr = np.array(ptr, dtype=np.int64)
         if ptr.ndim != 1 or len(ptr) < 1 or ptr[0] != 0 or ptr[-1] != n_pulses or (np.diff(ptr) < 0).any():
@@ -153,6 +153,11 @@ class Pulses(Modality):
             If a column is missing or unknown, `epochs` is not of shape (n_trials, 2), `before` is negative, or a
             target is not among `names`.
 
+        Warns
+        -----
+        UserWarning
+            If none of the pulses lies in any epoch: they are on another clock, or in another unit.
+
         Examples
         --------
         >>> from skneuro.data import Pulses
@@ -180,12 +185,13 @@ class Pulses(Modality):
         if unknown:
             raise ValueError(f"names must hold every target. {unknown} is not in {list(listed)}.")
         onset = as_times(table["onset"].to_numpy(), "onset")
-        duration = _positive(table["duration"].to_numpy(), len(onset), "duration", "seconds")
+        duration = _positive(seconds(table["duration"].to_numpy(), "duration"), len(onset), "duration", "seconds")
         power = np.ones(len(onset)) if "power" not in table else table["power"].to_numpy()
         order = np.argsort(onset, kind="stable")
         start, stop = borders[:, 0] - before, borders[:, 1]
         rows, lengths = _reaching_into(onset[order], duration[order], start, stop)
         pulse = order[rows]
+        warn_of_none_left("pulses", onset, start, stop, len(pulse))
         target = np.array([listed.index(name) for name in found], dtype=np.int64)
         return cls(
             onset[pulse], duration[pulse], pointer(lengths), start, stop,

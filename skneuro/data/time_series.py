@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from skneuro.data._rows import concatenated_ranges, consecutive, frozen, pointer
-from skneuro.data._validation import TOLERANCE, as_times, check_width, own, per_trial
+from skneuro.data._validation import TOLERANCE, as_times, check_width, own, own_times, per_trial
 from skneuro.data.modality import ROWS_AT_ONCE, Modality, Samples, known_moments, none_complete, same_rows
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ class TimeSeries(Modality):
         values = own(values, np.float64, np.float32)
         if values.ndim == 1:
             values = values[:, None]
-        as_times(timestamps, "timestamps")
-        times = own(timestamps, np.float64)
+        times = own_times(timestamps, "timestamps")
         ptr = np.array(ptr, dtype=np.int64)
         if values.ndim != 2 or len(values) != len(times):
             raise ValueError(

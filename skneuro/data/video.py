@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from skneuro.data._rows import frozen
-from skneuro.data._validation import TOLERANCE, as_times, check_width, per_trial
+from skneuro.data._validation import TOLERANCE, as_times, check_width, per_trial, seconds
 from skneuro.data.modality import Modality, Samples, spread
 
 if TYPE_CHECKING:
@@ -341,7 +341,7 @@ def _frame_times(fps: Any, timestamps: Any, n_clips: int, n_frames: int) -> np.n
     if fps is not None:
         rate = check_width(fps, "fps", unit="frames per second")
         return np.broadcast_to(np.arange(n_frames) / rate, (n_clips, n_frames)).copy()
-    times = np.asarray(timestamps, dtype=np.float64)
+    times = seconds(timestamps, "timestamps")
     if times.shape not in ((n_frames,), (n_clips, n_frames)):
         raise ValueError(
             f"timestamps must be of shape ({n_frames},) or ({n_clips}, {n_frames}): one onset per frame. "

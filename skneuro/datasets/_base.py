@@ -83,13 +83,19 @@ def get_data_home(data_home: str | os.PathLike[str] | None = None) -> Path:
     ...     get_data_home(folder + "/recordings").name
     'recordings'
     """
+    home = _data_home(data_home)
+    home.mkdir(parents=True, exist_ok=True)
+    return home
+
+
+def _data_home(data_home: str | os.PathLike[str] | None) -> Path:
+    """The directory, which need not be there."""
     home = Path(data_home or os.environ.get("SKNEURO_DATA") or "~/skneuro_data").expanduser()
     if home.is_file():
         raise NotADirectoryError(
             f"The recordings are kept in a directory, but {home} is a file. Name another place by data_home= or the "
             "environment variable SKNEURO_DATA."
         )
-    home.mkdir(parents=True, exist_ok=True)
     return home
 
 
@@ -136,7 +142,7 @@ def fetch_file(
     data_home : path or None, default=None
         As in :func:`get_data_home`.
     download_if_missing : bool, default=True
-        False: a file that is not in the cache is an error.
+        False: a file that is not in the cache is an error, and nothing is written.
 
     Returns
     -------
@@ -150,7 +156,7 @@ def fetch_file(
     ValueError
         If the contents are not those that were published; the message names both hashes.
     """
-    target = get_data_home(data_home) / folder / file.name
+    target = _data_home(data_home) / folder / file.name
     if not target.exists():
         if not download_if_missing:
             raise DatasetNotFoundError(

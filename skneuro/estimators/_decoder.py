@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
-from skneuro._base import as_before_on_failure, check_unit_ids
+from skneuro._base import as_before_on_failure, check_unit_ids, refuse_booleans, warn_of_long_past
 from skneuro._random import random_numbers
 from skneuro._sklearn_compat import (
     HasMethods,
@@ -24,7 +24,8 @@ from skneuro._sklearn_compat import (
     fit_context,
 )
 from skneuro._threads import torch_threads
-from skneuro.data import ModelInput, read_input
+from skneuro.data import ModelInput, Recording, read_input
+from skneuro.data._validation import check_width
 from skneuro.estimators._fitting import bins_of, fresh_state
 from skneuro.estimators._targets import Targets, in_order, read_targets
 from skneuro.estimators.neuroformer import NeuroformerEstimator
@@ -137,7 +138,10 @@ class BehaviourDecoder(BaseEstimator):
     def _fit(self, X: Any, y: Any) -> None:
         self.__dict__.pop("alpha_", None)
         source = self._source()
+        if self.estimator is None:
+            self._check_default_width(X, source.estimator.bin_width)
         inp = self._read(X, source.estimator)
+        warn_of_long_past(inp.spikes, lag=float(self.lag))
         if source.fitted:
             self._check_units(X, inp, source.estimator)
         targets = read_targets(y, inp, numeric=self._numeric, estimator=type(self).__name__)
@@ -149,6 +153,10 @@ class BehaviourDecoder(BaseEstimator):
         self.unit_ids_ = np.array(inp.spikes.unit_ids)
         self.per_trial_, self._flat, self.target_names_ = targets.per_trial, targets.flat, targets.names
         self._encoder_bin_width, self._rounding = float(source.estimator.bin_width), source.estimator.counts
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        refuse_booleans(self)
 
     # ---- the parts of fit ------------------------------------------------------------------------------------
 
@@ -179,6 +187,17 @@ class BehaviourDecoder(BaseEstimator):
         counts = self._rounding if source is None else source.counts
         inp = read_input(X, bin_width=bin_width, counts=counts, estimator=type(self).__name__)
         return replace(inp, modalities=None)
+
+    def _check_default_width(self, X: Any, bin_width: float) -> None:
+        """Say how to give another width than the default, where the counts of X do not fit into it."""
+        resolution = getattr(X.spikes if isinstance(X, Recording) else X, "resolution", None)
+        try:
+            check_width(bin_width, "bin_width", resolution)
+        except ValueError as error:
+            raise ValueError(
+                f"{error} Without an estimator {type(self).__name__} takes bins of {bin_width:g} s: give "
+                f"estimator=NeuroformerEstimator(bin_width={resolution:g})."
+            ) from error
 
     def _check_units(self, X: Any, inp: ModelInput, source: NeuroformerEstimator) -> None:
         if inp.spikes.n_units != source.n_features_in_:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from typing import Any
 
@@ -19,10 +20,12 @@ from skneuro.training.evaluation import stretch_log_likelihood
 from skneuro.training.fitted import DTYPES, build_network, count_statistics, pick_device
 from skneuro.training.loop import TrainingSettings, TrainingState
 from skneuro.training.modality_table import Scale, describe
+from skneuro.training.refit import MANY_A_BIN
 from skneuro.training.segments import BatchBuilder, cut_segments, segment_bins
 from skneuro.training.split import hold_out, shown_clips, whole_trials
 from skneuro.training.stretches import Segments
 
+BINS_AT_ONCE = 1000  # looked through for a spike
 FIRST_TEMPERATURE = 0.1  # from which a learned one starts
 SHORTEST_LAG, BINS_OF_LAG = 0.1, 10  # seconds, bins
 FEW_SPIKES = 10_000  # below, a narrower long past overfits less
@@ -58,7 +61,8 @@ def split(est: Any, inp: ModelInput, seed: int) -> tuple[Segments, Segments | No
     n_spikes = inp.spikes.counts.sum()
     if not est.early_stopping or (est.early_stopping == "auto" and n_spikes >= MANY_SPIKES):
         return whole_trials(n_bins), None
-    memory = max(est.context, est.recent_context, coupling_lag(est) if est.coupling else 0.0)
+    seen = est.stimulus_context if inp.modalities is not None else 0.0
+    memory = max(est.context, est.recent_context, coupling_lag(est) if est.coupling else 0.0, seen)
     gap = bins_of(memory, est.bin_width)
     rng = np.random.default_rng([seed, 1])
     fraction = est.validation_fraction
@@ -71,9 +75,18 @@ def split(est: Any, inp: ModelInput, seed: int) -> tuple[Segments, Segments | No
 
 
 def _has_spikes(binned: BinnedSpikes, stretches: Segments) -> bool:
-    counts = binned.counts
-    low, high = binned.ptr[stretches.trial] + stretches.start, binned.ptr[stretches.trial] + stretches.stop
-    return bool((counts.indptr[high] - counts.indptr[low]).sum() > 0)
+    """Whether there are spikes that are scored, not only such as serve as the past of others."""
+    pieces = cut_segments(stretches, BINS_AT_ONCE)  # the first one usually tells
+    low, high = binned.ptr[pieces.trial] + pieces.start, binned.ptr[pieces.trial] + pieces.stop
+    return any((binned.dense(a, b) * binned.mask(a, b)).any() for a, b in zip(low, high, strict=True))
+
+
+def digest(binned: BinnedSpikes) -> str:
+    """Tell data by their counts."""
+    found = hashlib.sha256()
+    for part in (binned.ptr, binned.counts.indptr, binned.counts.indices, binned.counts.data):
+        found.update(np.ascontiguousarray(part).data)
+    return found.hexdigest()
 
 
 def coupling_lag(est: Any) -> float:
@@ -265,6 +278,22 @@ def check_compiler(est: Any) -> None:
             f"attempt ended with '{trouble:.300}'. Install what is missing, or set compile=False: the results are the "
             f"same."
         ) from error
+
+
+def warn_about_wide_bins(est: Any, inp: ModelInput) -> None:
+    """Say which units have so many spikes a bin that their counts are poorly fitted."""
+    n_bins = np.maximum(inp.spikes.exposure() / est.bin_width, 1.0)
+    mean = inp.spikes.unit_counts() / n_bins
+    busy = np.flatnonzero(mean > MANY_A_BIN)
+    if len(busy):
+        most = busy[np.argmax(mean[busy])]
+        warnings.warn(
+            f"Units with more than {MANY_A_BIN:g} spikes a bin: {len(busy)}. Such counts are fitted poorly: the "
+            f"mean count of unit {est.unit_ids_[most]!s} is {mean[most]:.0f} per bin. Use a smaller bin_width (now "
+            f"{est.bin_width:g} s).",
+            UserWarning,
+            stacklevel=6,
+        )
 
 
 def warn_about_gamma(est: Any, inp: ModelInput) -> None:

@@ -27,7 +27,7 @@ from skneuro.metrics.likelihood import homogeneous_rates
 from skneuro.nn import NeuroformerConfig
 from skneuro.training.evaluation import set_ceiling
 from skneuro.training.fitted import FittedModel
-from skneuro.training.loop import FINISHED, TrainingSettings, TrainingState, train
+from skneuro.training.loop import FINAL_RATE, FINISHED, TrainingSettings, TrainingState, train
 from skneuro.training.modality_table import Scale
 from skneuro.training.refit import refit_units
 from skneuro.training.segments import BatchBuilder
@@ -48,7 +48,7 @@ class Attempt:
     builder: BatchBuilder
     training: Segments
     plan: TrainingSettings
-    least_ceiling: torch.Tensor | None = None  # of units that were more active in what this training goes on from
+    least_ceiling: torch.Tensor | None = None  # that data before these have set, where training goes on
 
 
 class Learner(CallbackSupportMixin, SpikeModel):
@@ -85,6 +85,13 @@ class Learner(CallbackSupportMixin, SpikeModel):
             `behaviour` names what y does not have.
         NonFiniteLossError
             If the loss became NaN or infinite: the model is then the last good one, and usable.
+
+        Warns
+        -----
+        UserWarning
+            If gamma has no effect, or units have more than 100 spikes a bin.
+        ConvergenceWarning
+            If training was interrupted.
         """
         return self._fit(X, y, going_on=self.warm_start and hasattr(self, "model_"), one_epoch=False)
 
@@ -93,8 +100,10 @@ class Learner(CallbackSupportMixin, SpikeModel):
         """Train for one epoch on all of X, without early stopping.
 
         ``max_epochs`` calls on the same data equal a `fit` with ``early_stopping=False``, to the bit, but for its end:
-        `fit` fits rates and count shapes of the units once more, which a part of the data must not decide. The null
-        model of `score` is of the data of all calls together.
+        `fit` fits rates and count shapes of the units once more, which a part of the data must not decide. Where the
+        data come in parts, set `max_epochs` to the number of calls that you will make: the learning rate falls over so
+        many, and stays at 2 % of its peak afterwards. The null model of `score` is of the data of all calls together,
+        and a unit's ceiling is the highest that the data of any call have set.
 
         Parameters
         ----------
@@ -112,6 +121,11 @@ class Learner(CallbackSupportMixin, SpikeModel):
         ------
         ValueError
             As `fit`, or if units, modalities or a parameter that shapes the network differ from before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            At the first call after epoch `max_epochs`.
         """
         return self._fit(X, y, going_on=hasattr(self, "model_"), one_epoch=True)
 
@@ -129,12 +143,16 @@ class Learner(CallbackSupportMixin, SpikeModel):
             _fitting.check_same_structure(self, inp, self.model_.network.config)
             check_told(self, inp)
             self._remember_more(inp, all_new=not one_epoch)
+            if one_epoch:
+                self._warn_of_the_end()
         else:
             check_told(self, inp)
             _fitting.warn_about_gamma(self, inp)
+            _fitting.warn_about_wide_bins(self, inp)
             self._remember(inp)
             seed = int(random_numbers(self.random_state).randint(2**31 - 1))
-            self._seed = seed
+            self._seed, self._told_of_the_end = seed, False
+        self._remember_ceiling(inp, going_on)
         if inp.modalities is not None or not going_on:
             self.stimulus_per_trial_ = constant_over_trials(inp, y)
         if one_epoch:
@@ -289,8 +307,34 @@ class Learner(CallbackSupportMixin, SpikeModel):
         scales = self.model_.scales
         largest = inp.spikes.counts.max(axis=0).toarray()
         state.model.session.go_on_with(largest)
-        least = state.average.session.go_on_with(largest)
+        state.average.session.go_on_with(largest)
+        least = torch.from_numpy(self._least_ceiling).to(state.average.session.ceiling)
         return Attempt(state, scales, self._builder(state, scales, inp), training, plan, least)
+
+    def _remember_ceiling(self, inp: ModelInput, going_on: bool) -> None:
+        """Ceilings that are not to be lowered: those before these data came, nothing where training begins.
+
+        The same data again, one call after the other, set theirs anew, as the epochs of one `fit` do.
+        """
+        data = _fitting.digest(inp.spikes)
+        if not going_on:
+            self._least_ceiling = np.full(inp.spikes.n_units, -np.inf)
+        elif data != getattr(self, "_digest", None):  # or the model comes from a file
+            self._least_ceiling = self.model_.network.session.ceiling.cpu().numpy().copy()
+        self._digest = data
+
+    def _warn_of_the_end(self) -> None:
+        """Say once that the learning rate has come to its end."""
+        if self.n_iter_ < self.max_epochs or getattr(self, "_told_of_the_end", False):
+            return
+        self._told_of_the_end = True
+        warnings.warn(
+            f"partial_fit goes on after epoch {self.n_iter_}, and the learning rate falls over "
+            f"max_epochs={self.max_epochs} epochs: it stays at {FINAL_RATE:.0%} of its peak. Set max_epochs to the "
+            f"number of calls that you will make.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
 
     def _remember(self, inp: ModelInput) -> None:
         n_bins = np.diff(inp.spikes.ptr)

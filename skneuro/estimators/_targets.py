@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import pandas as pd
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, check_consistent_length
 
+from skneuro._warn import warn_user
 from skneuro.data import BinnedSpikes, Modalities, Modality, ModelInput, TimeSeries, Video
 from skneuro.data._validation import TOLERANCE
 from skneuro.data.recording import check_coverage
@@ -147,18 +147,15 @@ def _of_arrays(y: Any, inp: ModelInput, numeric: bool) -> tuple[np.ndarray, bool
     if array.ndim > 2:
         raise ValueError(f"{_FORMS} Got an array of shape {array.shape}.")
     if per_trial and array.ndim == 2 and array.shape[1] > 1 and (np.diff(binned.ptr) == array.shape[1]).all():
-        warnings.warn(
+        warn_user(
             f"y of shape {array.shape} is read as {array.shape[1]} values of each trial, as many as its bins. If "
             f"it has one value a bin, give list(y).",
-            UserWarning,
-            stacklevel=5,
         )
     if not numeric and array.ndim == 2 and array.shape[1] == 1:
-        warnings.warn(
+        warn_user(
             "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,), "
             "for example using ravel().",
             DataConversionWarning,
-            stacklevel=5,
         )
         array = array[:, 0]
     return array.reshape(len(array), -1), per_trial, array.ndim == 1

@@ -10,11 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from skneuro._base import warn_of_lookahead
+from skneuro._base import warn_of_long_past, warn_of_lookahead
 from skneuro._random import random_numbers
 from skneuro._sklearn_compat import check_is_fitted
 from skneuro._threads import torch_threads
 from skneuro.data import BinnedSpikes, ModelInput, SpikeTrains
+from skneuro.data._simulated import common_start
 from skneuro.data.interventions import check_history, read_interventions
 from skneuro.estimators._inputs import check_draw, positive_integer, sampling_input
 from skneuro.estimators._learner import Learner
@@ -100,8 +101,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     unit_dropout : float, default=0.0
         Chance that a unit's past is hidden from the recurrent encoder for a training segment.
     modality_dropout : float, default=0.1
-        Chance that a modality is hidden for a training segment, which trains the model to do without it. With 0, a
-        modality that is missing later is an error.
+        Chance that a modality is hidden from a block of about 16 bins in training, each block by itself, which trains
+        the model to do without it. With 0, a modality that is missing later is an error.
     max_epochs : int, default=30
         Passes over the training data.
     batch_size : int, default=8
@@ -194,6 +195,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         Most spikes of a window in the training data, or `max_tokens`.
     trial_duration_ : float, in seconds
         Median duration of the training trials: the default of `sample`.
+    trial_start_ : float, in seconds, or None
+        Start of the training trials, which is that of simulations; None where they started at different times.
     stimulus_per_trial_ : bool
         Whether y was an array with one row a trial, constant over it: `sample` reads arrays so.
 
@@ -338,6 +341,16 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
             )
         return inp
 
+    def _remember(self, inp: ModelInput) -> None:
+        super()._remember(inp)
+        pasts = {"recent_context": self.recent_context, "context": self.context}
+        if inp.modalities is not None:
+            pasts["stimulus_context"] = self.stimulus_context
+        if self.coupling and self.coupling_lag != "auto":
+            pasts["coupling_lag"] = float(self.coupling_lag)
+        warn_of_long_past(inp.spikes, **pasts)
+        self.trial_start_ = common_start(inp.spikes.t_start)
+
     def _working_model(self) -> FittedModel:
         """The fitted model, computing as much at once as the parameters say now."""
         return replace(self.model_, rows_at_once=self._rows_at_once())
@@ -388,13 +401,14 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         with torch_threads(self.n_threads):
             return inp.rows(generation.predict(self._working_model(), inp, n_samples))
 
-    def past_score(self, X: Any, y: Any = None, *, n_samples: int = 32) -> float:
+    def past_score(self, X: Any, y: Any = None, *, n_samples: int = 64) -> float:
         """Bits per spike from the past and the stimuli alone: nothing of a bin helps to explain the same bin.
 
         `score` follows the chain rule through the units of a bin, so that zero-lag synchrony and the artefacts of spike
         sorting count as prediction. Here every unit's count has the probability that the past gives it, whatever the
-        others do in the bin: the mean over the model's own draws of the bin. The logarithm of a mean over draws is a
-        little low.
+        others do in the bin: the mean over the model's own draws of the bin. The logarithm of a mean over draws is low,
+        and corrected to first order; what is left, where units fire together on rare occasions, makes the score a
+        little low with few draws.
 
         Parameters
         ----------
@@ -402,7 +416,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
             Held-out spikes.
         y : Modalities, Video, TimeSeries, array-like or None, default=None
             As in `fit`.
-        n_samples : int, default=32
+        n_samples : int, default=64
             Draws of each bin.
 
         Returns
@@ -460,28 +474,36 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         Parameters
         ----------
         stimuli : Modalities, Recording, Video, TimeSeries, array-like or None, default=None
-            One row for each trial to simulate, from the start of the stimuli, which may be before that of the recorded
-            trial; of a `Recording` over the time of its trials. None simulates one trial without stimuli. An array is
+            One row for each trial to simulate; None simulates one trial without stimuli. A trial starts when the
+            training trials did, if they all started at one time and its stimuli are on by then, else with its stimuli;
+            of a `Recording` over the time of its trials. An array is
             read as `y` in `fit`: of shape (n_trials,) or (n_trials, d) where those were constant over trials, else
             (n_bins,) or (n_bins, d) for one trial or (n_trials, n_bins, d).
         n_samples : int, default=1
             Samples of each trial.
         duration : float, in seconds, default=None
-            Length of the trials; None takes the stimuli's (or the recorded trials'), or the training trials' median
-            without stimuli, or with stimuli that are constant over trials.
+            Length of the trials; None lasts to the end of the stimuli (or of the recorded trials), or the training
+            trials' median without stimuli, or with stimuli that are constant over trials.
         random_state : int, RandomState or None, default=None
             Seed; every row has a generator of its own, so that its spikes do not depend on the rows beside it.
         temperature : float, default=1.0
-            Below 1 makes likely events likelier; 1 is an exact draw from the model.
+            Below 1 makes what is likely likelier; 1 is an exact draw from the model. The hazard head asks unit after
+            unit, bin after bin, whether it fires, and then whether it fires once more: the log odds of each answer are
+            divided by `temperature`, whatever the unit's place and its neighbours. So units that mostly are silent
+            fire less often below 1, and more often above. The other heads draw the next spike of a window, or its end,
+            at once: the logarithms of all these chances are divided by `temperature`.
         top_p : float, default=1.0
-            Share of the probability mass that events are drawn from; 1 is exact.
+            Share of the probability mass that is drawn from; 1 is exact. The likeliest outcomes that together have that
+            share are kept, of the answers of the hazard head, and of the next spikes of the others. A unit whose chance
+            to fire in a bin is at most ``1 - top_p`` then stays silent, which in small bins can be all units; with a
+            `top_p` near 0, the hazard head gives the likeliest answer of each, most often silence.
         history : SpikeTrains, default=None
             Recorded past in which the trials start, one row a trial or one for all; a simulation starts where its
             history ends. It must be as long as the longer of `recent_context` and `coupling_lag` at
             least. None: silence.
         clamp : SpikeTrains, default=None
             Spike trains of some of the units, which these follow while the others are simulated; one row a trial, or
-            one for all, on the clock of the stimuli (from 0 s without stimuli and history).
+            one for all, on the clock of the stimuli (without stimuli and history, on that of the training trials).
         silence : sequence of unit ids, default=None
             Units that never fire.
         stimulate : dict of unit id to float, in hertz, default=None
@@ -499,7 +521,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         ValueError
             If the stimuli are shorter than `duration`, differ from those seen in `fit`, a number is out of range, a
             unit is unknown or named twice, the clamp or the history is too short, or units are clamped, silenced or
-            stimulated with another temperature or top_p than 1.
+            stimulated with another temperature or top_p than 1 and another head than "hazard".
         """
         check_is_fitted(self)
         n_samples = positive_integer("n_samples", n_samples)
@@ -514,10 +536,11 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
             clamp, silence, stimulate, unit_ids=self.unit_ids_, t_start=inp.spikes.t_start,
             n_bins=np.diff(inp.spikes.ptr), bin_width=self.bin_width,
         )  # fmt: skip
-        if interventions is not None and not temperature == top_p == 1.0:
+        head = self.model_.network.config.head
+        if interventions is not None and head != "hazard" and not temperature == top_p == 1.0:
             raise ValueError(
-                f"clamp, silence and stimulate need temperature=1 and top_p=1, the model's own chances. Got "
-                f"{temperature=}, {top_p=}."
+                f"clamp, silence and stimulate need temperature=1 and top_p=1, the model's own chances, with "
+                f"head={head!r}. Got {temperature=}, {top_p=}; head='hazard' takes any."
             )
         seed = np.random.SeedSequence(int(random_numbers(random_state).randint(2**31 - 1)))
         with torch_threads(self.n_threads):
@@ -528,10 +551,11 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         return generation.to_spike_trains(drawn, self.unit_info_)
 
     def _shift_log_rates(self, offset: np.ndarray) -> None:
-        if self.head != "hazard":
+        head = self.model_.network.config.head
+        if head != "hazard":
             raise TypeError(
-                f"Only with head='hazard' has each unit an intensity of its own, which can be shifted. Got "
-                f"head={self.head!r}."
+                f"Only with head='hazard' has each unit an intensity of its own, which can be shifted. This one was "
+                f"fitted with {head=}."
             )
         self.model_.shift_log_rates(offset)
         self.__dict__.pop("_state", None)  # training would go on from there

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from skneuro.data import Modalities, SpikeTrains, TimeSeries
+from skneuro.data.modality import Modality
 from skneuro.inspection.coincidences import shared_events, zero_lag_pairs
 from skneuro.inspection.findings import Finding, Skipped
 from skneuro.inspection.measures import DUPLICATE, REFRACTORY, clock_quality, recording_gaps, running_modulation
@@ -22,9 +23,10 @@ from skneuro.metrics import pairwise_correlations
 
 Judged = Sequence[Finding | str]
 _RUNNING = ("speed", "running", "velocity", "treadmill", "wheel")
+_SLOW = 0.02  # Hz; hardly a recording has a median rate below it, and every one in milliseconds does
 
 
-def time_unit(spikes: SpikeTrains) -> Judged:
+def time_unit(spikes: SpikeTrains, units: pd.DataFrame, outside: float = 0.0) -> Judged:
     remedy = "divide the times by the sampling rate (samples) or by 1000 (ms); skneuro counts in seconds"
     recorded = float((spikes.t_stop - spikes.t_start).sum())
     days = float(np.max(spikes.t_stop) - np.min(spikes.t_start)) / 86400
@@ -33,6 +35,21 @@ def time_unit(spikes: SpikeTrains) -> Judged:
         return [Finding("time unit", "serious", message, remedy)]
     if days > 2:
         message = f"the recording would last {days:.1f} days: samples or milliseconds rather than seconds"
+        return [Finding("time unit", "serious", message, remedy)]
+    if outside > 0.5:
+        message = (
+            f"{outside:.1%} of the spikes lie before the first trial or after the last and are left out: spikes and "
+            "trials are not both in seconds"
+        )
+        remedy += ". If the trials are a part of the recording on purpose, take the other spikes out of the file"
+        return [Finding("time unit", "serious", message, remedy)]
+    median = float(units["rate"][units["n_spikes"] > 0].median())
+    if spikes.n_spikes >= 100 and median < _SLOW:
+        message = (
+            f"half of the units that fire do so at {median:.2g} Hz or less, over {_span(recorded)}: samples or "
+            "milliseconds rather than seconds"
+        )
+        remedy += f". If the cells do fire so rarely, leave out those below {_SLOW:g} Hz (spikes.select_units)"
         return [Finding("time unit", "serious", message, remedy)]
     return [f"times are plausible as seconds, {_span(recorded)} recorded"]
 
@@ -282,6 +299,44 @@ def clocks(source: ArrayLike, target: ArrayLike) -> Judged:
     return findings or [text]
 
 
+def coverage(spikes: SpikeTrains, modalities: Modalities) -> Judged:
+    findings = []
+    for name, modality in modalities.items():
+        first, last = _known_span(modality)
+        # NaN, where nothing is known, is not covered
+        whole = ~((first < spikes.t_stop) & (last > spikes.t_start)) & (spikes.duration > 0)
+        bare = np.maximum(first - spikes.t_start, 0) + np.maximum(spikes.t_stop - last, 0)
+        part = ~whole & (bare > 1e-6 * np.maximum(spikes.duration, 1))
+        if whole.any():
+            trials = _names(np.asarray(spikes.trial_ids)[whole], 4)
+            message = f"{name} is not known in {_trials(whole.sum())} ({trials}), out of {len(spikes)}"
+            remedy = f"check the clock and the unit of {name}'s times; leave these trials out, or {name}"
+            findings.append(Finding("coverage", "serious", message, remedy))
+        if part.any():
+            share = bare[part].sum() / spikes.duration.sum()
+            message = (
+                f"{name} is not known at the border of {_trials(part.sum())}: {_span(bare[part].sum())} in all, "
+                f"{share:.2g} of the time"
+            )
+            remedy = f"models see nothing of {name} there; begin and end the trials where it was recorded"
+            findings.append(Finding("coverage", "warning" if share > 0.01 else "note", message, remedy))
+    return findings or [f"every trial is covered by {', '.join(modalities.names)}"]
+
+
+def _known_span(modality: Modality) -> tuple[np.ndarray, np.ndarray]:
+    """Time that what is known of each trial reaches over, two arrays (n_trials,) in seconds; NaN without anything."""
+    if not isinstance(modality, TimeSeries):
+        return modality.span
+    known = ~np.isnan(modality.values).all(axis=1)
+    first, last = np.full(len(modality), np.nan), np.full(len(modality), np.nan)
+    for k, step in enumerate(modality.interval):
+        stamps = modality.timestamps[modality.ptr[k] : modality.ptr[k + 1]]
+        stamps = stamps[known[modality.ptr[k] : modality.ptr[k + 1]]]
+        if len(stamps):
+            first[k], last[k] = stamps[0] - step, np.inf if modality.missing == "hold" else stamps[-1] + step
+    return first, last
+
+
 def running_series(modalities: Modalities | None) -> tuple[str, TimeSeries] | None:
     for name, series in modalities.items() if modalities is not None else ():
         if any(word in name.lower() for word in _RUNNING) and isinstance(series, TimeSeries):
@@ -311,6 +366,10 @@ def running(spikes: SpikeTrains, name: str, series: TimeSeries) -> Judged:
             f"give {name} to the model and to every baseline, or the state passes for coupling",
         )
     ]
+
+
+def _trials(n: int) -> str:
+    return "1 trial" if n == 1 else f"{n} trials"
 
 
 def _count(units: pd.Index) -> str:

@@ -8,13 +8,24 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.cluster import hierarchy
-from sklearn.utils.validation import check_is_fitted
 
-from skneuro.inspection._plotting import import_pyplot, one_axes
+from skneuro.inspection._plotting import NO_COUPLINGS, check_fitted_with, check_square, import_pyplot, one_axes
 from skneuro.inspection._truth import truth_of_units
 
 _ORDERS = ("hubs", "modules")
 _SATURATED = 0.99  # of the strengths: stronger ones share the last colour
+_LABEL = 0.16  # inches that the id of a unit takes across the direction of writing
+_SCALES = {  # of the adjacency of each method of `ConnectivityInference`
+    "coupling": "coupling (nats x s)",
+    "glm": "coupling (nats x s)",
+    "effect": "effect of a spike (nats x s)",
+    "attention": "mean attention",
+    "ccg": "z score",
+    "transfer_entropy": "transfer entropy (bits per bin)",
+    "lagged_correlation": "correlation",
+    "partial_correlation": "partial correlation",
+    "pearson": "correlation",
+}
 
 
 class AdjacencyDisplay:
@@ -78,7 +89,7 @@ class AdjacencyDisplay:
         ax : matplotlib Axes, or three of them with a truth, default=None
             Where to draw.
         **kwargs : dict
-            Passed to `plot`.
+            Passed to `plot`; `label` is by default what the method of the estimator gives, with its unit.
 
         Returns
         -------
@@ -87,16 +98,19 @@ class AdjacencyDisplay:
         Raises
         ------
         NotFittedError
-            If the estimator has no `adjacency_`.
+            If the estimator is not fitted.
+        TypeError
+            If it is of a kind that has no `adjacency_`.
         ValueError
             If the truth has another shape.
         """
-        check_is_fitted(estimator, "adjacency_")
+        check_fitted_with(estimator, "adjacency_", NO_COUPLINGS)
         display = cls(
             adjacency=estimator.adjacency_,
             unit_ids=getattr(estimator, "unit_ids_", None),
             true_adjacency=truth_of_units(estimator, true_adjacency),
         )
+        kwargs.setdefault("label", _SCALES.get(getattr(estimator, "method", ""), "coupling"))
         return display.plot(ax=ax, **kwargs)
 
     def plot(
@@ -135,9 +149,11 @@ class AdjacencyDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the order is none of these, or the truth has another shape.
+            If the matrix is not square, the ids are not one a unit, the order is none of these, or the truth has
+            another shape.
         """
         inferred = np.asarray(self.adjacency, dtype=float)
+        check_square(inferred, self.unit_ids)
         truth = None if self.true_adjacency is None else np.asarray(self.true_adjacency, dtype=float)
         if truth is not None and truth.shape != inferred.shape:
             raise ValueError(f"true_adjacency must have the shape of adjacency, {inferred.shape}. Got {truth.shape}.")
@@ -173,10 +189,12 @@ class AdjacencyDisplay:
         image = ax.imshow(ordered, cmap=cmap, vmin=-limit, vmax=limit, interpolation="nearest")
         ax.figure.colorbar(image, ax=ax, label=label, extend=beyond, shrink=0.8)
         labels = np.arange(len(matrix)) if self.unit_ids is None else np.asarray(self.unit_ids)
-        ticks = np.arange(0, len(matrix), max(1, int(np.ceil(len(matrix) / 10))))
+        extent = ax.get_window_extent()
+        most = max(int(min(extent.width, extent.height) / ax.figure.dpi / _LABEL), 1)
+        ticks = np.arange(0, len(matrix), max(1, int(np.ceil(len(matrix) / most))))
         names = [str(unit) for unit in labels[self.order_][ticks]]
-        ax.set_xticks(ticks, names)
-        ax.set_yticks(ticks, names)
+        ax.set_xticks(ticks, names, rotation=90, fontsize="small")
+        ax.set_yticks(ticks, names, fontsize="small")
         ax.set(xlabel="source unit (presynaptic)", ylabel="target unit (postsynaptic)", title=title)
         return image
 

@@ -8,9 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.metrics import precision_recall_curve, roc_curve
-from sklearn.utils.validation import check_is_fitted
 
-from skneuro.inspection._plotting import import_pyplot, tidy
+from skneuro.inspection._plotting import NO_COUPLINGS, check_fitted_with, import_pyplot, tidy
 from skneuro.inspection._truth import truth_of_units
 from skneuro.metrics.connectivity import auprc, auprc_chance, auroc
 from skneuro.preprocessing._units import check_unit_ids
@@ -73,9 +72,9 @@ class ConnectivityCurveDisplay:
         Raises
         ------
         NotFittedError
-            If one has no `adjacency_`.
+            If one is not fitted.
         TypeError
-            If there is no name, or no estimator.
+            If there is no name, or no estimator, or one is of a kind that has no `adjacency_`.
         ValueError
             If they are of other units, or of the same in another order.
         """
@@ -85,7 +84,7 @@ class ConnectivityCurveDisplay:
                 f"estimators must be a dict of names and fitted estimators, {{'coupling': inference, ...}}. Got {got}."
             )
         for estimator in estimators.values():
-            check_is_fitted(estimator, "adjacency_")
+            check_fitted_with(estimator, "adjacency_", NO_COUPLINGS)
         first = next(iter(estimators.values()))
         for estimator in estimators.values():
             if hasattr(first, "unit_ids_") and hasattr(estimator, "unit_ids_"):
@@ -136,7 +135,8 @@ class ConnectivityCurveDisplay:
         self.axes_[0].set(xlabel="false positive rate", ylabel="true positive rate", title="ROC (area)")
         self.axes_[1].set(xlabel="recall", ylabel="precision", ylim=(0, 1.02), title="precision and recall (area)")
         for panel in self.axes_:
-            panel.legend(fontsize="small", frameon=False)
+            # below the axes: inside, a legend of several methods lies over a curve or over chance
+            panel.legend(fontsize="small", frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.17))
             tidy(panel)
         if title:
             self.figure_.suptitle(title)

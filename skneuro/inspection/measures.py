@@ -266,7 +266,7 @@ def _mean_speed(speed: TimeSeries, binned: BinnedSpikes) -> np.ndarray:
     for k in range(len(speed)):
         n_bins = int(binned.ptr[k + 1] - binned.ptr[k])
         rows = slice(speed.ptr[k], speed.ptr[k + 1])
-        values = np.asarray(speed.values[rows], dtype=float).reshape(rows.stop - rows.start, -1)
+        values = np.asarray(speed.values[rows], dtype=float)  # (T, d)
         values = np.linalg.norm(values, axis=1) if values.shape[1] > 1 else np.abs(values[:, 0])
         within = np.asarray(speed.timestamps[rows]) - binned.t_start[k]
         bins = np.floor(within / binned.bin_width + 1e-6).astype(int)

@@ -7,15 +7,18 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
-from skneuro.inspection._plotting import one_axes
+from skneuro.inspection._plotting import NO_COUPLINGS, check_fitted_with, one_axes
 
 _EXCITATORY, _INHIBITORY = "tab:red", "tab:blue"
+_ROOM = 40  # so many ids fit around the circle; of more units only the most connected are named
+_NAMED = 15
 
 
 class NetworkDisplay:
     """Units on a circle and arrows from sources to targets, red for excitation and blue for inhibition.
+
+    Of more than 40 units only the 15 most connected are named.
 
     Parameters
     ----------
@@ -36,6 +39,8 @@ class NetworkDisplay:
         Where the units stand. The size of a dot goes with the summed output of the unit.
     arrows_ : list of matplotlib FancyArrowPatch
         One for each edge, the weakest first.
+    labels_ : list of matplotlib Text
+        Ids of the units that are named.
 
     Examples
     --------
@@ -73,9 +78,11 @@ class NetworkDisplay:
         Raises
         ------
         NotFittedError
-            If the estimator has no `adjacency_`.
+            If the estimator is not fitted.
+        TypeError
+            If it is of a kind that has no `adjacency_`.
         """
-        check_is_fitted(estimator, "adjacency_")
+        check_fitted_with(estimator, "adjacency_", NO_COUPLINGS)
         display = cls(
             adjacency=estimator.adjacency_,
             drawn=getattr(estimator, "significant_", None),
@@ -98,7 +105,7 @@ class NetworkDisplay:
         Returns
         -------
         display : NetworkDisplay
-            Itself, with `ax_`, `figure_`, `positions_` and `arrows_`.
+            Itself, with `ax_`, `figure_`, `positions_`, `arrows_` and `labels_`.
 
         Raises
         ------
@@ -140,14 +147,50 @@ class NetworkDisplay:
         output = size.sum(axis=0)
         dots = 20 + 120 * output / (float(output.max(initial=0.0)) or 1.0)
         self.ax_.scatter(*self.positions_.T, s=dots, color="0.2", zorder=3)
-        labels = range(n_units) if self.unit_ids is None else self.unit_ids
-        for (x, y), unit in zip(1.1 * self.positions_, labels, strict=True):
-            self.ax_.text(x, y, str(unit), ha="center", va="center", fontsize=7)
+        named = np.arange(n_units) if n_units <= _ROOM else self._most_connected(size)
+        self.labels_ = [self._name(int(unit)) for unit in named]
+        if (strength < 0).any():  # where all arrows are red the sign may not be known
+            self._explain_colours()
         left_out = f"the strongest {len(edges)} of {n_edges} edges" if n_edges > len(edges) else ""
         self.ax_.set_title("\n".join(line for line in (title, left_out) if line))
-        self.ax_.set(xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), aspect="equal")
+        longest = max((len(label.get_text()) for label in self.labels_), default=0)
+        reach = 1.16 + 0.03 * longest
+        self.ax_.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
         self.ax_.set_axis_off()
         return self
+
+    def _most_connected(self, size: np.ndarray) -> np.ndarray:
+        """Positions of units with the largest summed input and output, none of them right beside another."""
+        named: list[int] = []
+        apart = len(size) / _ROOM
+        for unit in np.argsort(-(size.sum(axis=0) + size.sum(axis=1)), kind="stable"):
+            distance = np.abs(np.array(named) - unit)
+            if (np.minimum(distance, len(size) - distance) >= apart).all():
+                named.append(int(unit))
+        return np.array(named[:_NAMED], dtype=int)
+
+    def _name(self, unit: int) -> Any:
+        """Write the id of a unit outside the circle, along its radius."""
+        x, y = 1.07 * self.positions_[unit]
+        angle = np.rad2deg(np.arctan2(y, x))
+        on_the_left = abs(angle) > 90 + 1e-6
+        return self.ax_.text(
+            x,
+            y,
+            str(unit if self.unit_ids is None else self.unit_ids[unit]),
+            rotation=angle + 180 * on_the_left,
+            ha="right" if on_the_left else "left",
+            va="center",
+            rotation_mode="anchor",
+            fontsize=7,
+        )
+
+    def _explain_colours(self) -> None:
+        from matplotlib.lines import Line2D
+
+        colours = {"excitation": _EXCITATORY, "inhibition": _INHIBITORY}
+        handles = [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
+        self.ax_.legend(handles=handles, loc="lower left", fontsize="small", frameon=False)
 
     def _strength(self) -> np.ndarray:
         """What is drawn of the adjacency, 0 elsewhere."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -10,9 +12,11 @@ import numpy as np
 from skneuro.data import SpikeTrains
 from skneuro.data._validation import check_width
 from skneuro.inspection._plotting import import_pyplot, tidy
+from skneuro.metrics._checks import check_spikes
 from skneuro.metrics._responses import mean_over
 
 _BIN_WIDTH = 0.02  # s
+_CURVE = "skneuro PSTH"  # marks the lines of mean rates on shared axes
 
 
 class PSTHDisplay:
@@ -108,9 +112,13 @@ class PSTHDisplay:
 
         Raises
         ------
+        TypeError
+            If the spikes are no `SpikeTrains`.
         ValueError
-            If no event has its window inside its trial, or the window or `bin_width` does not fit.
+            If no event has its window inside its trial, the window or `bin_width` does not fit, or there are fewer axes
+            than units.
         """
+        check_spikes(spikes)
         spikes = spikes if units is None else spikes.select_units(units)
         bin_width = _default_width(spikes) if bin_width is None else bin_width
         time, counts = aligned_counts(spikes, events, window=window, bin_width=bin_width)
@@ -142,8 +150,9 @@ class PSTHDisplay:
         ----------
         estimator : estimator
             Fitted, with a `sample` method.
-        stimuli : Video, TimeSeries or Modalities, default=None
-            What the simulated animal sees and does in each trial.
+        stimuli : Modalities, Recording, Video, TimeSeries, array-like or None, default=None
+            What the simulated animal sees and does in each trial, as `sample` of the estimator takes it; trials of a
+            Recording are simulated over their own time.
         events : list of ndarrays, default=None
             As in `from_spikes`, one array a simulated trial. A simulation starts with its stimulus, which may be
             before the start of the recorded trial: then give the events.
@@ -169,11 +178,11 @@ class PSTHDisplay:
         Parameters
         ----------
         axes : sequence of matplotlib Axes, default=None
-            Where to draw, one a unit; a new figure by default.
+            Where to draw, one a unit; a new figure by default. They may have curves of another display on them.
         color : color, default="black"
             Of the line and its error band.
         label : str, default=None
-            Name of the curve in a legend.
+            Name of the curve in a legend, which is drawn in the first panel.
         n_columns : int, default=4
             Columns of a new figure.
 
@@ -186,8 +195,17 @@ class PSTHDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+        ValueError
+            If there are fewer axes than units, or `n_columns` is below 1.
+
+        Warns
+        -----
+        UserWarning
+            If the axes have curves in bins of another width.
         """
         plt = import_pyplot("PSTHDisplay.plot")
+        if isinstance(n_columns, bool) or not isinstance(n_columns, Integral) or n_columns < 1:
+            raise ValueError(f"The 'n_columns' parameter must be an int of at least 1. Got {n_columns!r:.80} instead.")
         if axes is None:
             n_columns = min(n_columns, len(self.unit_ids))
             n_rows = int(np.ceil(len(self.unit_ids) / n_columns))
@@ -203,20 +221,45 @@ class PSTHDisplay:
                 lowest = (len(self.unit_ids) - 1 - column) // n_columns
                 axes[lowest, column].set_xlabel("time from event (s)")
                 axes[lowest, column].tick_params(labelbottom=True)
-        self.axes_ = np.asarray(axes).flat[: len(self.unit_ids)]
+        self.axes_: np.ndarray = np.ravel(np.asarray(axes))[: len(self.unit_ids)]
+        if len(self.axes_) < len(self.unit_ids):
+            raise ValueError(
+                f"axes must be one for each of {len(self.unit_ids)} units. Got {len(self.axes_)}; choose units with "
+                "units=, or leave axes out."
+            )
         self.figure_ = self.axes_[0].figure
         self.lines_ = []
+        width = float(np.median(np.diff(self.time))) if len(self.time) > 1 else 0.0
+        left, right = self.time[0] - width / 2, self.time[-1] + width / 2
         for ax, unit, rate, error in zip(self.axes_, self.unit_ids, self.rate, self.error, strict=True):
-            self.lines_ += ax.plot(self.time, rate, color=color, linewidth=1.2, label=label)
+            before = [line.get_xdata() for line in ax.lines if line.get_gid() == _CURVE]
+            _warn_of_other_bins(before, width)
+            self.lines_ += ax.plot(self.time, rate, color=color, linewidth=1.2, label=label, gid=_CURVE)
             ax.fill_between(self.time, rate - error, rate + error, color=color, alpha=0.2, linewidth=0)
             ax.set_title(f"unit {unit}", fontsize="medium")
-            ax.set_xlim(self.time[0], self.time[-1])
+            reach = ax.get_xlim() if before else (left, right)
+            if width:
+                ax.set_xlim(min(left, reach[0]), max(right, reach[1]))
             ax.autoscale(axis="y")  # a second display on the same axes may reach higher
             ax.set_ylim(bottom=0)
-            if self.time[0] < 0 < self.time[-1]:
+            if left < 0 < right:
                 ax.axvline(0, color="0.6", linewidth=0.8, zorder=0)
             tidy(ax)
+        if label is not None:
+            self.axes_[0].legend(fontsize="small", frameon=False)
         return self
+
+
+def _warn_of_other_bins(before: list[np.ndarray], width: float) -> None:
+    for time in before:
+        other = float(np.median(np.diff(time))) if len(time) > 1 else 0.0
+        if width and other and abs(other - width) > 1e-6 * width:
+            warnings.warn(
+                f"A curve in bins of {1e3 * width:.4g} ms is laid over one in bins of {1e3 * other:.4g} ms: peaks are "
+                "higher and noise is larger in narrower bins. Give both the same bin_width.",
+                stacklevel=4,
+            )
+            return
 
 
 def aligned_counts(
@@ -252,6 +295,8 @@ def aligned_counts(
 
     Raises
     ------
+    TypeError
+        If the spikes are no `SpikeTrains`.
     ValueError
         If no event has its window inside its trial, the lists of events are not one a trial, or the window or
         `bin_width` does not fit.
@@ -266,6 +311,7 @@ def aligned_counts(
     >>> counts.tolist()
     [[[1, 2]]]
     """
+    check_spikes(spikes)
     events = [np.array([start]) for start in spikes.t_start] if events is None else events
     if len(events) != len(spikes):
         raise ValueError(f"expected one array of event times for each of {len(spikes)} trials, got {len(events)}")
@@ -305,7 +351,8 @@ def _default_width(spikes: SpikeTrains) -> float:
 
 def _bins_in(window: Any, bin_width: float) -> int:
     """How many whole bins a window holds."""
-    if np.shape(window) != (2,) or not np.isfinite(window).all() or window[1] <= window[0]:
+    numbers = np.shape(window) == (2,) and np.asarray(window).dtype.kind in "iuf"
+    if not numbers or not np.isfinite(window).all() or window[1] <= window[0]:
         raise ValueError(f"window must be (from, to) in seconds, such as (-0.5, 1.0). Got {window!r:.80} instead.")
     n_bins = int(np.floor((window[1] - window[0]) / bin_width + 1e-6))
     if n_bins < 1:

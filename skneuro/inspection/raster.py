@@ -9,6 +9,10 @@ import numpy as np
 
 from skneuro.data import SpikeTrains
 from skneuro.inspection._plotting import one_axes, tidy
+from skneuro.metrics._checks import check_spikes
+
+_LABEL = 0.17  # inches that the label of a row takes
+_MOST_LABELS = 12
 
 
 class RasterDisplay:
@@ -98,14 +102,23 @@ class RasterDisplay:
 
         Raises
         ------
+        TypeError
+            If the spikes are no `SpikeTrains`.
         ValueError
-            If there is no such trial.
+            If there is no such trial, or the part to show is empty or not within it.
         """
+        check_spikes(spikes)
         if not -len(spikes) <= trial < len(spikes):
             raise ValueError(f"trial must be the position of one of {len(spikes)} trials. Got {trial!r:.80} instead.")
         trial = int(trial) % len(spikes)
-        t_start = float(spikes.t_start[trial]) if t_start is None else t_start
-        t_stop = float(spikes.t_stop[trial]) if t_stop is None else t_stop
+        first, last = float(spikes.t_start[trial]), float(spikes.t_stop[trial])
+        t_start = first if t_start is None else t_start
+        t_stop = last if t_stop is None else t_stop
+        if not first - 1e-9 <= t_start < t_stop <= last + 1e-9:
+            raise ValueError(
+                f"t_start and t_stop must be a part of trial {trial}, which lasts from {first:g} to {last:g} s. Got "
+                f"{t_start:g} to {t_stop:g} s."
+            )
         part = slice(spikes.ptr[trial], spikes.ptr[trial + 1])
         times, units = spikes.times[part], spikes.units[part]
         shown = (times >= t_start) & (times < t_stop)
@@ -121,6 +134,8 @@ class RasterDisplay:
     @classmethod
     def from_unit(cls, spikes: SpikeTrains, unit: int | str, *, ax: Any = None, **kwargs: Any) -> Self:
         """Draw one unit in all trials, each aligned to its own start.
+
+        Rows have the ids of the trials; where blocks of a trial share its id (`SpikeTrains.cut`), they are numbered.
 
         Parameters
         ----------
@@ -139,9 +154,12 @@ class RasterDisplay:
 
         Raises
         ------
+        TypeError
+            If the spikes are no `SpikeTrains`.
         ValueError
             If there is no unit of this id.
         """
+        check_spikes(spikes)
         column = np.flatnonzero(np.asarray(spikes.unit_ids) == unit)
         if column.size != 1:
             raise ValueError(
@@ -149,13 +167,14 @@ class RasterDisplay:
             )
         trial = np.repeat(np.arange(len(spikes)), np.diff(spikes.ptr))
         mine = spikes.units == column[0]
+        unique = len(np.unique(spikes.trial_ids)) == len(spikes)
         display = cls(
             times=spikes.times[mine] - spikes.t_start[trial[mine]],
             rows=trial[mine],
-            row_labels=list(spikes.trial_ids),
+            row_labels=list(spikes.trial_ids) if unique else list(range(len(spikes))),
             t_start=0.0,
             t_stop=float(np.max(spikes.duration)),
-            row_name="trial",
+            row_name="trial" if unique else "block",
         )
         return display.plot(ax=ax, **kwargs)
 
@@ -176,7 +195,7 @@ class RasterDisplay:
         ----------
         estimator : estimator
             Fitted, with a `sample` method.
-        stimuli : Video, TimeSeries or Modalities, default=None
+        stimuli : Modalities, Recording, Video, TimeSeries or None, default=None
             What the simulated animal sees and does; the first trial of it is simulated.
         duration : float, default=None
             Length of the trial in seconds; by default that of the training trials.
@@ -217,7 +236,7 @@ class RasterDisplay:
             If matplotlib is not installed.
         """
         n_rows = len(self.row_labels)
-        height = min(max(1.5, 0.12 * n_rows), 8)
+        height = min(max(1.5, 0.7 + _LABEL * min(n_rows, _MOST_LABELS), 0.12 * n_rows), 8)
         self.figure_, self.ax_ = one_axes(ax, "RasterDisplay.plot", figsize=(7, height))
         rows = np.asarray(self.rows)
         width = float(np.clip(60 / max(n_rows, 1), 0.4, 1.2))
@@ -229,7 +248,9 @@ class RasterDisplay:
             ylabel=self.row_name,
             title=title,
         )
-        step = max(1, int(np.ceil(n_rows / 12)))
+        room = self.ax_.get_window_extent().height / self.figure_.dpi
+        most = int(np.clip(room / _LABEL, 1, _MOST_LABELS))
+        step = max(1, int(np.ceil(n_rows / most)))
         self.ax_.set_yticks(np.arange(0, n_rows, step), [str(label) for label in self.row_labels[::step]])
         tidy(self.ax_)
         return self

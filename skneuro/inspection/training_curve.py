@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from skneuro.inspection._plotting import import_pyplot, tidy
+from skneuro.inspection._plotting import check_fitted_with, import_pyplot, tidy
 
 
 class TrainingCurveDisplay:
@@ -16,7 +15,7 @@ class TrainingCurveDisplay:
 
     Parameters
     ----------
-    loss : ndarray of shape (n_epochs,), in nats
+    loss : ndarray of shape (n_epochs,)
         Training loss of each epoch.
     validation_scores : ndarray of shape (n_epochs,), in bits per spike, default=None
         Validation score of each epoch, where there was a validation set.
@@ -24,6 +23,8 @@ class TrainingCurveDisplay:
         Name of the model.
     step_name : str, default="epoch"
         What lies between two values.
+    loss_name : str, default="training loss (nats)"
+        What the loss is, and in which unit.
 
     Attributes
     ----------
@@ -49,11 +50,13 @@ class TrainingCurveDisplay:
         validation_scores: Sequence[float] | np.ndarray | None = None,
         name: str | None = None,
         step_name: str = "epoch",
+        loss_name: str = "training loss (nats)",
     ) -> None:
         self.loss = loss
         self.validation_scores = validation_scores
         self.name = name
         self.step_name = step_name
+        self.loss_name = loss_name
 
     @classmethod
     def from_estimator(
@@ -74,8 +77,8 @@ class TrainingCurveDisplay:
         name : str, default=None
             Name of the model; its class by default.
         step_name : str, default=None
-            What lies between two values: an "epoch" by default, or a "check" of a model that counts no epochs (has no
-            `max_epochs`), such as `GRUModel`.
+            What lies between two values: by default an "epoch", or of a model that counts no epochs (has no
+            `max_epochs`) a "check", which `GRUModel` makes every 50 steps of training.
         axes : sequence of matplotlib Axes, default=None
             Where to draw: two, or one where there is no validation score.
         **kwargs : dict
@@ -84,20 +87,30 @@ class TrainingCurveDisplay:
         Returns
         -------
         display : TrainingCurveDisplay
+            The loss of a `NeuroformerEstimator` is in nats per token, that of a `GRUModel` in nats per bin: they do not
+            compare.
 
         Raises
         ------
         NotFittedError
-            If the estimator has no `loss_curve_`.
+            If the estimator is not fitted.
+        TypeError
+            If it is of a kind that has no `loss_curve_`.
         """
-        check_is_fitted(estimator, "loss_curve_")
+        check_fitted_with(
+            estimator,
+            "loss_curve_",
+            "has no training curve (`loss_curve_`). Give a fitted NeuroformerEstimator, GRUModel or decoder.",
+        )
+        loss_name, steps = _kinds_of(estimator)
         scores = getattr(estimator, "validation_scores_", None)
         scores = None if scores is None or not np.isfinite(scores).any() else scores
         display = cls(
             loss=estimator.loss_curve_,
             validation_scores=scores,
             name=name or type(estimator).__name__,
-            step_name=step_name or ("epoch" if hasattr(estimator, "max_epochs") else "check"),
+            step_name=step_name or steps,
+            loss_name=loss_name,
         )
         return display.plot(axes=axes, **kwargs)
 
@@ -122,7 +135,7 @@ class TrainingCurveDisplay:
             If matplotlib is not installed.
         """
         plt = import_pyplot("TrainingCurveDisplay.plot")
-        curves = [("training loss (nats)", self.loss)]
+        curves = [(self.loss_name, self.loss)]
         if self.validation_scores is not None:
             curves.append(("validation (bits per spike)", self.validation_scores))
         if axes is None:
@@ -131,9 +144,18 @@ class TrainingCurveDisplay:
         self.axes_ = np.asarray(axes).ravel()[: len(curves)]
         self.figure_, self.lines_ = self.axes_[0].figure, []
         for ax, (label, values) in zip(self.axes_, curves, strict=True):
-            self.lines_ += ax.plot(np.arange(1, len(values) + 1), values, color=color, linewidth=1.4, label=self.name)
+            marker = "o" if len(values) == 1 else "none"  # a line of one point would not be seen
+            self.lines_ += ax.plot(
+                np.arange(1, len(values) + 1),
+                values,
+                color=color,
+                linewidth=1.4,
+                marker=marker,
+                markersize=4,
+                label=self.name,
+            )
             ax.set(xlabel=self.step_name, ylabel=label)
-            ax.xaxis.get_major_locator().set_params(integer=True)
+            ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             tidy(ax)
         if self.validation_scores is not None and np.isfinite(self.validation_scores).any():
             best = int(np.nanargmax(self.validation_scores))
@@ -141,3 +163,19 @@ class TrainingCurveDisplay:
                 best + 1, self.validation_scores[best], "o", color=self.lines_[1].get_color(), markersize=4
             )
         return self
+
+
+def _kinds_of(estimator: Any) -> tuple[str, str]:
+    """What the loss of an estimator is, and what lies between two values of it."""
+    from skneuro.baselines import GRUModel
+    from skneuro.estimators import NeuroformerClassifier, NeuroformerEstimator, NeuroformerRegressor
+
+    step_name = "epoch" if hasattr(estimator, "max_epochs") else "check"
+    kinds = {
+        NeuroformerEstimator: ("nats per token", step_name),
+        NeuroformerClassifier: ("nats per label", step_name),
+        NeuroformerRegressor: ("mean squared error", step_name),
+        GRUModel: ("nats per bin", "check (every 50 steps)"),
+    }
+    unit, step_name = next((known for kind, known in kinds.items() if isinstance(estimator, kind)), ("", step_name))
+    return f"training loss ({unit})" if unit else "training loss", step_name

@@ -156,6 +156,11 @@ def evaluate_generation(
     >>> table.query("source == 'model' and metric == 'psth_correlation' and unit.isna()")["value"].item() < 0.4
     True
     """
+    if not hasattr(estimator, "sample"):
+        raise TypeError(
+            f"estimator must be a fitted model, with `sample`. Got {type(estimator).__name__}; the order is "
+            f"evaluate_generation(model, spikes, stimuli)."
+        )
     if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 2:
         raise ValueError(
             f"n_samples must be an int of at least 2: one simulated train is not a rate. Got {n_samples!r:.80} instead."

@@ -39,6 +39,8 @@ def homogeneous_rates(binned: BinnedSpikes) -> np.ndarray:
 
     Raises
     ------
+    TypeError
+        If the spikes are not binned.
     ValueError
         If no unit was observed at all.
 
@@ -49,6 +51,8 @@ def homogeneous_rates(binned: BinnedSpikes) -> np.ndarray:
     >>> homogeneous_rates(spikes.bin(0.5))
     array([2.5, 0.5])
     """
+    if not isinstance(binned, BinnedSpikes):
+        raise TypeError(f"binned must be BinnedSpikes. Got {type(binned).__name__}; use spikes.bin(bin_width).")
     seconds = binned.exposure()
     seen = seconds > 0
     if not seen.any():

@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skneuro.nn.counts import draw_repeats, fired_log_probability
+from skneuro.nn.counts import draw_repeats, drawn_fired_log_probability
 from skneuro.nn.decoder import DecoderCache, WindowDecoder
 from skneuro.nn.prefix_logits import prefix_logits
 from skneuro.nn.session import SessionUnits
@@ -31,6 +31,8 @@ def draw_bin(
     cache: DecoderCache,
     uniform: Tensor,
     forced: tuple[Tensor, Tensor] | None = None,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Draw the counts of one bin of every row.
 
@@ -48,6 +50,8 @@ def draw_bin(
         For every unit a number that decides whether it fires, and one that decides how often.
     forced : tuple of two Tensors of shape (R, N), optional
         Counts that units have whatever the model says, NaN where they are free, and counts to add to all.
+    temperature, top_p : float
+        Of each choice by itself, to fire or not, and to fire once more or not; 1 is exact.
 
     Returns
     -------
@@ -64,9 +68,7 @@ def draw_bin(
     rows = torch.arange(len(base), device=base.device)
     while len(rows):
         guess, open_ = counts[rows], ids >= settled[rows, None]
-        new = (guess > 0) & (
-            ids >= settled[rows, None] - 1
-        )  # what the decoder has not taken yet
+        new = (guess > 0) & (ids >= settled[rows, None] - 1)  # what the decoder has not taken yet
         ahead = decoder.look_ahead(session, new, guess, bin_, state[rows], hidden[rows], cache, rows)
         before = new.cumsum(1) - new.long()
         width = ahead.states.shape[1]
@@ -76,10 +78,13 @@ def draw_bin(
             standardised = session.standardise(guess, torch.ones_like(guess))
             a = a + session.same_bin_drive(standardised, state[rows])
         a = torch.where(open_, session.bounded(a), decided[rows])
-        fired = (fires_below[rows] < fired_log_probability(a)) & open_
+        fired = (fires_below[rows] < drawn_fired_log_probability(a, temperature, top_p)) & open_
         answer = torch.where(open_, 0.0, guess)
         row, unit = fired.nonzero(as_tuple=True)
-        drawn = draw_repeats(a[row, unit], shift[rows[row], unit], session.repeat_table, unit, repeats[rows[row], unit])
+        drawn = draw_repeats(
+            a[row, unit], shift[rows[row], unit], session.repeat_table, unit, repeats[rows[row], unit],
+            temperature, top_p,
+        )  # fmt: skip
         answer[row, unit] = drawn.to(answer.dtype)
         if forced is not None:
             fixed, extra = forced[0][rows], forced[1][rows]

@@ -55,6 +55,9 @@ class ModalityConfig:
         What the values of a sample are, where that is known.
     static : bool
         Whether what is shown stays the same for a whole trial.
+    interval : float or None
+        Seconds between the frames of a video or the samples of a regular series, the median; None where there is no
+        rate.
     """
 
     name: str
@@ -64,6 +67,7 @@ class ModalityConfig:
     kind: str = "TimeSeries"
     columns: tuple[str, ...] = ()
     static: bool = False
+    interval: float | None = None
 
     @property
     def n_places(self) -> int:

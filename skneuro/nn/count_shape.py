@@ -8,10 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skneuro.nn.counts import bounded_shift, poisson_repeat_log_odds
+from skneuro.nn.counts import MAX_LOG_INTENSITY, bounded_shift, poisson_repeat_log_odds
 
 # Spikes of a unit that the population's repeats may count as.
 WORTH = tuple(2.0**power for power in range(-2, 7))
+HARDLY_EVER = 0.007  # silent: Poisson's chance at about five spikes a bin
 
 
 def marginal_start(histogram: Tensor) -> tuple[Tensor, Tensor]:
@@ -20,6 +21,10 @@ def marginal_start(histogram: Tensor) -> tuple[Tensor, Tensor]:
     That a unit which fired k times in a bin fires again has the beta prior of :func:`population_repeats`, worth as many
     of its spikes as make the training counts most likely (:func:`worth_of`): empirical Bayes. Poisson's odds in their
     place gave bursts of rarely active units hardly any probability.
+
+    The log intensity is the one that leaves as many bins silent as in training. Of a unit that is hardly ever silent
+    that says next to nothing, and the odds cannot make up for an intensity far below its counts: it starts at the
+    logarithm of its mean count, as far as a log intensity goes.
 
     Parameters
     ----------
@@ -34,7 +39,10 @@ def marginal_start(histogram: Tensor) -> tuple[Tensor, Tensor]:
     """
     histogram = histogram.double()
     silent = (histogram[:, 0] + 0.5) / (histogram.sum(1) + 1)
-    bias = (-silent.log()).log()
+    mean = histogram @ torch.arange(histogram.shape[1]).to(histogram) / histogram.sum(1).clamp_min(1)
+    from_silence = (-silent.log()).log()
+    busy = (silent < HARDLY_EVER) & (mean > 2 * from_silence.exp())
+    bias = torch.where(busy, mean.clamp_min(1).log().clamp_max(MAX_LOG_INTENSITY), from_silence)
     ended = histogram[:, 1:]  # at k spikes, k = 1 ..
     again = ended.flip(1).cumsum(1).flip(1) - ended
     k = torch.arange(1, histogram.shape[1]).expand_as(ended)

@@ -153,6 +153,28 @@ def poisson_repeat_table(log_rate: Tensor, n: int) -> Tensor:
     return torch.stack(found[::-1]).log().to(log_rate.dtype)
 
 
+def chosen_log_probability(log_odds: Tensor, temperature: float = 1.0, top_p: float = 1.0) -> Tensor:
+    """Log probability of the first of two outcomes with these log odds, as they are drawn.
+
+    The odds are flattened by a temperature above 1 and sharpened below; then an outcome without which the other has
+    `top_p` of the mass is never taken.
+    """
+    chosen = F.logsigmoid(log_odds / temperature)
+    if top_p < 1:
+        p = chosen.exp()
+        chosen = torch.where((p <= 0.5) & (1 - p >= top_p), float("-inf"), chosen)
+        chosen = torch.where((p > 0.5) & (p >= top_p), 0.0, chosen)
+    return chosen
+
+
+def drawn_fired_log_probability(log_intensity: Tensor, temperature: float = 1.0, top_p: float = 1.0) -> Tensor:
+    """As :func:`fired_log_probability`, as it is drawn: see :func:`chosen_log_probability`."""
+    fired = fired_log_probability(log_intensity)
+    if temperature == 1.0 and top_p == 1.0:
+        return fired
+    return chosen_log_probability(fired - silent_log_probability(log_intensity), temperature, top_p)
+
+
 def repeat_log_probabilities(
     log_rate: Tensor, shift: Tensor, n_columns: int, temperature: float = 1.0, top_p: float = 1.0
 ) -> Tensor:
@@ -166,18 +188,13 @@ def repeat_log_probabilities(
     n_columns : int
         How many of them were learned; the tail follows.
     temperature, top_p : float
-        The odds are flattened, and a choice that `top_p` of the mass does not need is never taken.
+        See :func:`chosen_log_probability`.
     """
     poisson = poisson_repeat_table(log_rate, len(shift))
     odds = poisson + bounded_shift(shift, poisson)
     if len(odds) > n_columns:
         odds = torch.cat([odds[:n_columns], with_tail(odds[n_columns:], odds[n_columns - 1])])
-    again = F.logsigmoid(odds / temperature)
-    if top_p < 1:
-        p = again.exp()
-        again = torch.where((p <= 0.5) & (1 - p >= top_p), float("-inf"), again)
-        again = torch.where((p > 0.5) & (p >= top_p), 0.0, again)
-    return again
+    return chosen_log_probability(odds, temperature, top_p)
 
 
 def expected_count(log_intensity: Tensor, shift: Tensor, table: Tensor, n_terms: int) -> Tensor:
@@ -213,7 +230,7 @@ def draw_repeats(
     log_intensity, shift, unit, uniform : Tensor of shape (R,)
     table : Tensor of shape (N, max_count)
     temperature, top_p : float
-        As for the next event: see :func:`repeat_log_probabilities`.
+        See :func:`chosen_log_probability`.
 
     Returns
     -------

@@ -15,19 +15,11 @@ from torch.nn import functional as F
 
 from skneuro.nn.batch import Batch
 from skneuro.nn.bin_draw import draw_bin
-from skneuro.nn.counts import (
-    draw_repeats,
-    expected_count,
-    fired_log_probability,
-    silent_log_probability,
-)
-from skneuro.nn.decoder import DecoderCache
+from skneuro.nn.counts import expected_count
 from skneuro.nn.hazard import Spikes, cell_log_likelihood, repeat_odds
 from skneuro.nn.keys import ModalityKeys
 from skneuro.nn.neuroformer import Context, Neuroformer
 from skneuro.nn.softmax_heads import Prefix, repeat_logit, spike_effects
-
-BLOCK_UNITS = 16
 
 # Modality tokens of the rows for the block that holds a bin: bins from the block's start to it, times, encoded keys.
 ModalityView = Callable[[int, Tensor], tuple[int, dict[str, ModalityKeys], dict[str, Tensor]]]
@@ -44,11 +36,19 @@ class Streams:
         Stream of each row. By default every row has its own; a shared one is drawn once and used by all its
         rows (common random numbers). Shared streams are spread evenly over (0, 1) in every draw, so that a mean over
         them has a smaller error.
+    turn : ndarray of shape (R,), optional
+        Shared numbers of rows with another `turn` are turned by another angle around the circle (0, 1), as Cranley and
+        Patterson (1976, SIAM J. Numer. Anal.) do with a lattice: evenly spread as before, and independent of theirs.
     """
 
-    def __init__(self, seeds: Sequence[np.random.SeedSequence], row: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        seeds: Sequence[np.random.SeedSequence],
+        row: np.ndarray | None = None,
+        turn: np.ndarray | None = None,
+    ) -> None:
         self._generators = [np.random.Generator(np.random.Philox(seed)) for seed in seeds]
-        self._row = row
+        self._row, self._turn = row, turn
         self._shared: list[np.ndarray] = []
 
     def uniform(self, rows: Tensor, n: int, like: Tensor, call: int) -> Tensor:
@@ -61,7 +61,12 @@ class Streams:
             while len(self._shared) <= call:
                 pair = np.stack([generator.random((2, n)) for generator in self._generators], axis=1)
                 self._shared.append((pair[0].argsort(0).argsort(0) + pair[1]) / len(self._generators))
-            drawn = self._shared[call][self._row[rows.cpu().numpy()]]
+            index = rows.cpu().numpy()
+            drawn = self._shared[call][self._row[index]]
+            if self._turn is not None:
+                turns, of = np.unique(self._turn[index], return_inverse=True)
+                angles = [np.random.Generator(np.random.Philox([call, turn])).random(n) for turn in turns.tolist()]
+                drawn = (drawn + np.stack(angles)[of]) % 1.0
         return torch.from_numpy(drawn).to(like.device, like.dtype)
 
 
@@ -83,10 +88,11 @@ class ClosedLoop:
         Bins that each row wants. A window that ends later is drawn like one whose last bins were not observed, as it
         is scored.
     temperature, top_p : float
-        1 is an exact draw from the model.
+        1 is an exact draw from the model. Of every choice to fire or not of a cell of the hazard, of every next token
+        of the softmax heads.
     forced : callable, optional
-        ``forced(step, rows)``: what units do in the step-th bin whatever the model says, as `draw_bin` takes it. At
-        temperature 1.
+        ``forced(step, rows)``: what units do in the step-th bin whatever the model says, as `draw_bin` takes it. With
+        the softmax heads at temperature 1 and top_p 1 only.
     """
 
     def __init__(
@@ -229,12 +235,11 @@ class ClosedLoop:
                 hidden, cache = self.model.decoder.begin(state)
             everyone = torch.arange(len(base), device=base.device)
             uniform = self._uniform(everyone, 2 * base.shape[1])
-            if self.temperature == 1.0 and self.top_p == 1.0:
-                session, decoder = self.model.session, self.model.decoder
-                forced = None if self.forced is None else self.forced(self.step, self.rows)
-                counts, decided = draw_bin(session, decoder, bin_, base, state, hidden, cache, uniform, forced)
-            else:
-                counts, decided = self._tempered_bin(bin_, base, state, hidden, cache, uniform)
+            forced = None if self.forced is None else self.forced(self.step, self.rows)
+            counts, decided = draw_bin(
+                self.model.session, self.model.decoder, bin_, base, state, hidden, cache, uniform, forced,
+                self.temperature, self.top_p,
+            )  # fmt: skip
             drawn.append(counts)
             mean = torch.zeros_like(base)
             if expectations:
@@ -243,55 +248,6 @@ class ClosedLoop:
             expected.append(mean)
             self._advance(counts[:, None])
         return torch.stack(drawn, 1), torch.stack(expected, 1)
-
-    def _tempered_bin(
-        self, bin_: int, base: Tensor, state: Tensor, hidden: Tensor, cache: DecoderCache, uniform: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Draw one bin event after event, from flattened or cut distributions; else as :func:`draw_bin`.
-
-        The next event is a choice among the units of a block and "none of them".
-        """
-        session, n_units = self.model.session, base.shape[1]
-        everyone = torch.arange(len(base), device=base.device)
-        counts, decided = torch.zeros_like(base), base.clone()
-        last = torch.full((len(base),), -1, device=base.device)
-        shift = session.repeat_shift(state)
-        for start in range(0, n_units, BLOCK_UNITS):
-            block = slice(start, min(start + BLOCK_UNITS, n_units))
-            ids = torch.arange(block.start, block.stop, device=base.device)
-            rows = everyone
-            while len(rows):
-                a = base[rows, block] + hidden[rows] @ session.embedding[block].T
-                if session.coupled:
-                    standardised = session.standardise(counts[rows], torch.ones_like(counts[rows]))
-                    a = a + session.same_bin_drive(standardised, state[rows], block)
-                a = session.bounded(a, block)
-                open_ = ids > last[rows, None]
-                decided[rows, block] = torch.where(open_, a, decided[rows, block])
-                place = self._next_unit(a, open_, uniform[rows, block], last[rows] + 1 - start)
-                fired = place < len(ids)
-                rows, unit = rows[fired], place[fired] + start
-                if not len(rows):
-                    break
-                count = draw_repeats(
-                    decided[rows, unit], shift[rows, unit], session.repeat_table, unit,
-                    uniform[rows, n_units + unit], self.temperature, self.top_p,
-                )  # fmt: skip
-                counts[rows, unit] = count.to(counts.dtype)
-                last[rows] = unit
-                hidden[rows] = self.model.decoder.extend(
-                    session, unit, torch.full_like(unit, bin_), count, state[rows], cache, rows
-                )
-        return counts, decided
-
-    def _next_unit(self, a: Tensor, open_: Tensor, uniform: Tensor, first: Tensor) -> Tensor:
-        """Place of the first open unit of a block that fires, or the block's length where none does, (R,)."""
-        silent = silent_log_probability(a).masked_fill(~open_, 0.0)
-        before = silent.cumsum(1) - silent
-        events = (fired_log_probability(a) + before).masked_fill(~open_, float("-inf"))
-        choice = torch.cat([events, silent.sum(1, keepdim=True)], dim=1)
-        number = uniform.gather(1, first.clamp(0, a.shape[1] - 1)[:, None])[:, 0]
-        return draw(choice, number, self.temperature, self.top_p)
 
     # ---- softmax heads ---------------------------------------------------------------------------------------
 

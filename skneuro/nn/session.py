@@ -120,15 +120,9 @@ class SessionUnits(nn.Module):
         """Counts in standard deviations from the mean, at most the largest of training; 0 where not observed."""
         return (torch.minimum(counts, self.most[units]) - self.mean[units]) / self.sd[units] * observed
 
-    def go_on_with(self, counts: np.ndarray) -> Tensor:
-        """Trust the largest counts (n_units,) of data that training goes on with.
-
-        Returns the ceiling that is not to be lowered: those of the units that were more active before.
-        """
-        largest = torch.from_numpy(counts.ravel()).to(self.most)
-        least = torch.where(largest < self.most, self.ceiling, float("-inf"))
-        self.most.copy_(torch.maximum(self.most, largest))
-        return least
+    def go_on_with(self, counts: np.ndarray) -> None:
+        """Trust the largest counts (n_units,) of data that training goes on with."""
+        self.most.copy_(torch.maximum(self.most, torch.from_numpy(counts.ravel()).to(self.most)))
 
     def loosen(self) -> None:
         """Put the ceiling where it hardly binds: at twice one more than the largest count of training."""

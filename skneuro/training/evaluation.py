@@ -216,18 +216,28 @@ def stretch_log_likelihood(model: Neuroformer, builder: BatchBuilder, stretches:
 
 
 def set_ceiling(model: Neuroformer, builder: BatchBuilder, stretches: Segments) -> None:
-    """Put every unit's ceiling at its largest log intensity on training stretches, but for a share of `TRUSTED`.
+    """Put every unit's ceiling at its largest log intensity in training, but for a share of `TRUSTED`.
+
+    Of every unit the bins count in which it was observed.
 
     Simulated trials leave what training saw: without a ceiling a few percent of them feed themselves ever more
     spikes. Held-out data are scored under the same ceiling, so that the model that is scored is the one that is
     sampled.
     """
     session = model.session
-    n_bins = int((stretches.stop - stretches.start).sum())
-    beyond = max(round((1 - TRUSTED) * n_bins), 1)
-    largest = session.ceiling.new_full((beyond, model.config.n_units), float("-inf"))
+    most = _beyond(int((stretches.stop - stretches.start).sum()))
+    largest = session.ceiling.new_full((most, model.config.n_units), float("-inf"))
+    n_observed = torch.zeros(model.config.n_units, dtype=torch.long, device=largest.device)
     session.loosen()
     for output in stretch_outputs(model, builder, stretches):
-        largest = torch.cat([largest, output.intensity.flatten(0, 1)]).topk(beyond, dim=0).values
-    seen = largest[-1].isfinite()
-    session.ceiling.copy_(torch.where(seen, largest[-1], session.ceiling))
+        intensity = output.intensity.flatten(0, 1)
+        n_observed += intensity.isfinite().sum(0)
+        largest = torch.cat([largest, intensity]).topk(most, dim=0).values
+    place = torch.tensor([_beyond(n) - 1 for n in n_observed.tolist()], device=largest.device)
+    found = largest.gather(0, place[None])[0]
+    session.ceiling.copy_(torch.where(found.isfinite(), found, session.ceiling))
+
+
+def _beyond(n_bins: int) -> int:
+    """How many of the largest intensities of so many bins are not trusted; the last of them is the ceiling."""
+    return max(round((1 - TRUSTED) * n_bins), 1)

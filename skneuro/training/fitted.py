@@ -20,6 +20,7 @@ from skneuro.training.stretches import Segments
 
 CELLS_AT_ONCE = 2**17  # of counts
 FEW, NEXT_TO_NONE = 5.0, 1e-3  # spikes in training
+SAME_RATE = 0.05  # share by which the times between frames may differ
 BUILDING = threading.Lock()  # initial weights come from a global generator, which threads would share
 # Of the weights; with "bfloat16" the matrix products of training alone are of that precision.
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
@@ -103,6 +104,26 @@ class FittedModel:
                 raise IncompatibleModalityError(
                     f"The modality {name!r} should have samples of shape {fitted[name].shape}, as in fit. Got {shape}."
                 )
+            if found.interval is not None and expected.interval is not None:  # files of before do not know it
+                self._check_rate(name, found.kind, found.interval, expected.interval)
+
+    def _check_rate(self, name: str, kind: str, found: float, expected: float) -> None:
+        """Refuse samples at another rate than in fit: each adds its own share to what drives units.
+
+        A series that is faster than the bins is averaged over them, whatever its rate.
+        """
+        averaged = kind != "Video" and max(found, expected) <= self.network.config.bin_width * (1 + SAME_RATE)
+        if averaged or abs(found / expected - 1) <= SAME_RATE:
+            return
+        usual, given = f"{1 / expected:.6g}", f"{1 / found:.6g}"
+        number = f"number = (np.arange(n) * {given} // {usual}).astype(int)"
+        what, samples, remedy = "series", "samples", f"TimeSeries.from_lists([values[number]], rate={usual})"
+        if kind == "Video":
+            what, samples, remedy = "video", "frames", f"Video(frames[:, number], fps={usual})"
+        raise IncompatibleModalityError(
+            f"The {what} {name!r} should have {usual} {samples} a second, as in fit. Got {given}. Repeat {samples} or "
+            f"leave some out, for n {samples} at the rate of fit: {number}, {remedy}."
+        )
 
     def cell_log_likelihood(self, inp: ModelInput, target: BinnedSpikes | None = None) -> np.ndarray:
         """(n_bins, n_units), nats, of the input's own spikes or of others under the same past."""

@@ -42,15 +42,28 @@ def predict(fitted: FittedModel, inp: ModelInput, n_samples: int) -> np.ndarray:
 def past_log_likelihood(fitted: FittedModel, inp: ModelInput, n_samples: int) -> np.ndarray:
     """Log-likelihood of every cell given earlier bins only, (n_bins, n_units) in nats; 0 where nothing is scored.
 
-    The mean over `n_samples` draws of the other units of the bin; its logarithm is a little low, by about half the
-    relative variance of that mean.
+    The mean over `n_samples` draws of the other units of the bin. Its logarithm is low by about half the relative
+    variance of that mean, which is added.
     """
 
     def likelihood(loop: ClosedLoop, counts: Tensor, observed: Tensor) -> Tensor:
         return loop.past_window(counts, observed)
 
-    found = _draw_windows(fitted, inp, n_samples, likelihood, lambda draws: draws.logsumexp(1) - math.log(n_samples))
+    found = _draw_windows(fitted, inp, n_samples, likelihood, log_of_mean, turned=True)
     return found * inp.spikes.mask()  # the past of a block, and a bin that is not whole, were recorded all the same
+
+
+def log_of_mean(logs: Tensor) -> Tensor:
+    """Logarithm of the expectation of which axis 1 holds draws, as logarithms: corrected for its bias to first order.
+
+    The logarithm of a mean of n draws is low by half the relative variance of a draw over n (the delta method); one
+    draw tells no variance, and is left as it is.
+    """
+    n = logs.shape[1]
+    result = logs.logsumexp(1) - math.log(n)
+    if n == 1:
+        return result
+    return result + (logs - result[:, None]).exp().var(1) / (2 * n)
 
 
 def _draw_windows(
@@ -59,6 +72,8 @@ def _draw_windows(
     n_samples: int,
     draw: Callable[[ClosedLoop, Tensor, Tensor], Tensor],
     summarise: Callable[[Tensor], Tensor],
+    *,
+    turned: bool = False,
 ) -> np.ndarray:
     """A number for every cell, (n_bins, n_units), from `n_samples` draws of its window.
 
@@ -69,6 +84,9 @@ def _draw_windows(
         of them, (R, B, N); gives (R, B, N).
     summarise : callable
         Draws (windows, n_samples, B, N) to (windows, B, N).
+    turned : bool
+        Whether windows that begin in different bins of their trials have different random numbers. Common ones make
+        windows comparable, but their error is one and the same in all.
     """
     network, builder = fitted.network, fitted.builder(inp)
     binned = inp.spikes
@@ -82,7 +100,7 @@ def _draw_windows(
         at_once = builder.rows_at_once or max(CELLS_AT_ONCE // (n_samples * binned.n_units), 1)
         for low in range(0, len(row), at_once):
             part = slice(low, low + at_once)
-            loop = _loop_before(network, builder, segments, batch, states, row[part], number[part], n_samples)
+            loop = _loop_before(network, builder, segments, batch, states, row[part], number[part], n_samples, turned)
             again = np.repeat(row[part], n_samples), np.repeat(number[part], n_samples)
             drawn = draw(loop, *_windows(batch, *again, width))
             found = summarise(drawn.reshape(-1, n_samples, *drawn.shape[1:]).double()).cpu().numpy()
@@ -105,6 +123,7 @@ def _loop_before(
     row: np.ndarray,
     number: np.ndarray,
     n_samples: int,
+    turned: bool,
 ) -> ClosedLoop:
     """A closed loop before window `number` of some rows of a batch, each `n_samples` times."""
     width = network.config.window_bins
@@ -118,7 +137,8 @@ def _loop_before(
     again = torch.arange(len(row), device=row_.device).repeat_interleave(n_samples)
     timed = {name: value.rows(again) for name, value in keys.items()}
     seeds = np.random.SeedSequence(PREDICTION_SEED).spawn(n_samples)
-    streams = Streams(seeds, np.tile(np.arange(n_samples), len(row)))
+    turn = np.repeat(segments.start[row] + number * width, n_samples) if turned else None
+    streams = Streams(seeds, np.tile(np.arange(n_samples), len(row)), turn)
     return ClosedLoop(
         network, counts[again], observed[again], None if hidden is None else hidden[again],
         lambda step, rows: (step, timed, encoded), streams, n_bins[again],

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from skneuro.data import BinnedSpikes, Modalities, Modality, Video
+from skneuro.data import BinnedSpikes, Modalities, Modality, TimeSeries, Video
 from skneuro.nn.config import ModalityConfig, NeuroformerConfig, Tubelets
 from skneuro.nn.keys import ModalityKeys, TubeletKeys
 from skneuro.training.tubelets import Size, Stride, tubelets_of
+
+# A series comes at a rate where so large a share of its steps differs so little from their median.
+MOSTLY, SAME_STEP = 0.8, 0.05
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,31 @@ def describe(
     """Sizes of a modality's tokens, and of what kind it is."""
     kind, static = type(modality).__name__, modality._static
     if not isinstance(modality, Video):
-        return ModalityConfig(name, modality.shape[1], modality.shape[1:], None, kind, modality.names or (), static)
+        return ModalityConfig(
+            name, modality.shape[1], modality.shape[1:], None, kind, modality.names or (), static, _regular(modality)
+        )
     shape = modality.frames.shape[2:]
     interval = float(np.median(modality.frame_interval))
     cut = tubelets_of(shape, interval, tubelet_size, tubelet_stride)
-    return ModalityConfig(name, int(np.prod(shape)), shape, cut, kind, static=static)
+    shown = modality.frame_interval[np.unique(modality.index)]
+    # Two frames, as a blank before an image, have an interval and no rate.
+    typical = float(np.median(shown)) if len(shown) and modality.frames.shape[1] > 2 else None
+    return ModalityConfig(name, int(np.prod(shape)), shape, cut, kind, static=static, interval=typical)
+
+
+def _regular(modality: Modality) -> float | None:
+    """Seconds between the samples of a series, None where they do not come at a rate."""
+    if not isinstance(modality, TimeSeries) or modality._static:
+        return None
+    steps = np.diff(modality.timestamps)
+    inside = np.ones(len(steps), dtype=bool)
+    borders = modality.ptr[1:-1] - 1
+    inside[borders[(borders >= 0) & (borders < len(steps))]] = False
+    steps = steps[inside]
+    if not len(steps):
+        return None
+    median = float(np.median(steps))
+    return median if np.mean(np.abs(steps - median) <= SAME_STEP * median) >= MOSTLY else None
 
 
 class Timeline:

@@ -15,6 +15,7 @@ from skneuro.training.stretches import Segments
 
 ROUNDS = 2  # Newton's steps; training ends so near that a third changes nothing
 LARGEST_STEP = 1.0  # of a log intensity, or of log odds
+MANY_A_BIN = 100.0  # mean count
 
 
 @torch.no_grad()
@@ -25,7 +26,8 @@ def refit_units(model: Neuroformer, builder: BatchBuilder, stretches: Segments) 
     vary and are still on their way when training ends: simulations show it. Given the rest of the network the
     problem is concave, and every number is on its own. The ceilings are in place, and intensities that they cut leave
     more to the count shapes. These have the prior of training (:meth:`SessionUnits.shape_change`); steps of biases are
-    damped, as if by one spike more, so that units that hardly fired stay about where they are.
+    damped, as if by one spike more, so that units that hardly fired stay about where they are. Units of more than
+    `MANY_A_BIN` spikes a bin keep what training gave them: each of hundreds of odds would make up for the same error.
 
     Returns
     -------
@@ -34,6 +36,7 @@ def refit_units(model: Neuroformer, builder: BatchBuilder, stretches: Segments) 
     """
     session = model.session
     before = session.bias.clone(), session.repeat_table.clone()
+    moved = (session.mean <= MANY_A_BIN).to(session.bias)
     for _ in range(ROUNDS):
         outputs = stretch_outputs(model, builder, stretches, slopes=True)
         slopes = reduce(add, (o.slopes.to_host() for o in outputs if o.slopes is not None))
@@ -42,5 +45,6 @@ def refit_units(model: Neuroformer, builder: BatchBuilder, stretches: Segments) 
             (session.bias, slopes.rate),
             (session.repeat_table, slopes.shape + torch.stack([held, torch.zeros_like(held)])),
         ):
-            parameter += (slope / (curvature + 1.0)).clamp(-LARGEST_STEP, LARGEST_STEP).to(parameter)
+            step = (slope / (curvature + 1.0)).clamp(-LARGEST_STEP, LARGEST_STEP).to(parameter)
+            parameter += step * (moved if step.dim() == 1 else moved[:, None])
     return session.bias - before[0], session.repeat_table - before[1]

@@ -3,6 +3,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy import optimize, special
+from sklearn.exceptions import ConvergenceWarning
 
 from skneuro.baselines import CoupledGLM
 from skneuro.data import Modalities, SpikeTrains, TimeSeries
@@ -264,7 +265,7 @@ def test_too_few_iterations_warn(population):
         CoupledGLM(**QUICK, max_iter=1, tol=1e-12).fit(population)
 
 
-@pytest.mark.parametrize("alphas", [[], [1.0, -1.0], [np.nan]])
+@pytest.mark.parametrize("alphas", [[], [1.0, -1.0], [np.nan], ["a"], [[1.0], [2.0]], [[1.0], [2.0, 3.0]]])
 def test_wrong_penalties_are_refused(population, alphas):
     with pytest.raises(ValueError, match="'alphas' parameter of CoupledGLM must be a positive float"):
         CoupledGLM(alphas=alphas).fit(population)
@@ -299,3 +300,29 @@ def test_the_log_factorial_is_in_the_score(population, fitted, cells):
     mean = model.predict(trial)
     expected = trial * np.log(mean) - mean - special.gammaln(trial + 1.0)
     assert np.allclose(cells(model, trial), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("coupled", "alphas", "words"),
+    [
+        (True, (1e5, 1e6), "3 of 3 units took the smallest, 100000.* add smaller ones"),
+        (False, (0.1, 10.0), "units took the largest, 10.* add larger ones"),
+    ],
+)
+def test_candidates_that_end_too_early_are_pointed_out(coupled, alphas, words):
+    rng = np.random.default_rng(0)
+    first = rng.poisson(0.5, (3000 if coupled else 200, 1))
+    counts = np.hstack(
+        [first, rng.poisson(0.2 + 0.8 * coupled * np.roll(first, 1, axis=0), (len(first), 2 if coupled else 9))]
+    )
+    with pytest.warns(ConvergenceWarning, match=words) as told:
+        CoupledGLM(**{**QUICK, "alphas": alphas}).fit(counts)
+    assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_is_said_of_candidates_where_there_is_nothing_to_find(seed):
+    counts = np.random.default_rng(seed + 2).poisson(0.3, (2000, 3))  # the largest, one between and the smallest
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        CoupledGLM(bin_width=0.1, history=0.3, n_basis=3).fit(counts)

@@ -12,7 +12,7 @@ from skneuro.baselines import CoupledGLM, GRUModel
 from skneuro.baselines._gru_network import Emission, GRUConfig, NonlinearTerm, SeededDropout, new_network
 from skneuro.baselines._heads import HEADS
 from skneuro.data import SpikeTrains
-from skneuro.exceptions import NonFiniteLossError
+from skneuro.exceptions import NonFiniteLossError, NonIntegerCountsWarning
 
 QUICK = {
     "bin_width": 0.1,
@@ -284,3 +284,10 @@ def test_of_several_weight_decays_the_held_out_data_choose(population):
 def test_weight_decays_are_numbers_from_zero_on(population, decay):
     with pytest.raises(ValueError, match="weight_decay.*float of at least 0 or a sequence"):
         GRUModel(**{**QUICK, "weight_decay": decay}).fit(population)
+
+
+def test_a_fit_reads_its_input_once(population):
+    """A warning about the input comes once, also where a linear model chooses the penalty."""
+    with pytest.warns(NonIntegerCountsWarning) as told:
+        GRUModel(**{**QUICK, "alpha": "auto", "max_steps": 3}).fit(population + 0.25)
+    assert sum(issubclass(warning.category, NonIntegerCountsWarning) for warning in told) == 1

@@ -7,9 +7,10 @@ import pytest
 from scipy import stats
 from sklearn.exceptions import NotFittedError
 
+import skneuro
 from skneuro.baselines import ConstantMarginal, CoupledGLM, GRUModel, HomogeneousPoisson, PSTHModel
 from skneuro.data import Modalities, SpikeTrains, TimeSeries, Video
-from skneuro.exceptions import MissingModalityWarning, NonFiniteLossError
+from skneuro.exceptions import MissingModalityWarning, NonFiniteLossError, ShortenedLagWarning
 
 WIDTH = 0.1
 
@@ -507,3 +508,72 @@ def test_training_lowers_the_loss_and_finds_what_the_spikes_tell():
     counts = rng.poisson(np.where(np.stack([turn, 1 - turn], axis=1), 1.0, 0.05))
     model = gru(max_steps=40, n_hidden=8, learning_rate=0.02).fit(counts[:900])
     assert model.score(counts[900:]) > 0.2
+
+
+# Parameters that are set after the fit
+
+
+LATER = [
+    (lambda: glm(counts="categorical", same_bin="linear"), {"counts": "poisson", "same_bin": None}),
+    (lambda: glm(counts="poisson"), {"counts": "categorical", "same_bin": "linear", "history": 0.8, "n_basis": 2}),
+    (lambda: glm(counts="poisson", window_bins=2), {"counts": "negative_binomial", "coupling": False}),
+    (gru, {"counts": "poisson", "past_spikes": False, "n_hidden": 7, "same_bin": None, "recurrent": False}),
+    (lambda: gru(past_spikes=False, same_bin=None), {"past_spikes": True, "same_bin": "linear", "dropout": 0.0}),
+]
+
+
+@pytest.mark.parametrize(("make", "later"), LATER)
+@pytest.mark.parametrize("through_file", [False, True])
+def test_a_fitted_model_is_what_was_fitted_whatever_is_set_later(make, later, through_file, tmp_path):
+    counts = counts_of(4, 30, 3)
+    model = make().fit(counts)
+    before = cells(model, counts), model.predict(counts), model.sample(n_samples=3, random_state=0).times
+    model.set_params(**later)
+    if through_file:
+        skneuro.save(model, tmp_path / "model")
+        model = skneuro.load(tmp_path / "model")
+    after = cells(model, counts), model.predict(counts), model.sample(n_samples=3, random_state=0).times
+    for one, other in zip(before, after, strict=True):
+        assert np.array_equal(one, other)
+    assert model.get_params()["counts"] == {**make().get_params(), **later}["counts"]  # for the next fit
+
+
+@pytest.mark.parametrize("make", [glm, gru])
+def test_a_file_that_does_not_say_what_was_fitted_goes_by_its_parameters(make, tmp_path):
+    counts = counts_of(4, 30, 3)
+    old = make(counts="negative_binomial").fit(counts)
+    score = old.score(counts)
+    del old._fitted_parameters
+    skneuro.save(old, tmp_path / "model")
+    assert skneuro.load(tmp_path / "model").score(counts) == score
+
+
+# Nothing to predict, and numbers in another unit
+
+
+@every_model
+def test_no_trials_have_no_predictions(make):
+    spikes = SpikeTrains.from_counts(counts_of(4, 30, 3), WIDTH)
+    assert len(make().fit(spikes).predict(spikes[:0])) == 0
+
+
+@every_sequential
+def test_a_history_in_milliseconds_is_pointed_out(make):
+    with pytest.warns(
+        ShortenedLagWarning, match=r"history=100 s .* longest has 3 s. .* 100 ms give history=0.1"
+    ) as told:
+        make(history=100).fit(counts_of(4, 30, 3))
+    assert told[0].filename == __file__
+
+
+@every_sequential
+def test_true_is_no_number(make):
+    with pytest.raises(ValueError, match="'window_bins' parameter of .* must be a number. Got True"):
+        make(window_bins=True).fit(counts_of(4, 30, 3))
+
+
+@every_model
+def test_bins_that_are_wider_than_the_trials_are_pointed_out(make):
+    spikes = SpikeTrains.from_counts(counts_of(4, 30, 3), WIDTH)
+    with pytest.raises(ValueError, match="wider than its trial: bin_width=20 is in seconds"):
+        make().set_params(bin_width=20).fit(spikes)

@@ -65,6 +65,26 @@ def test_by_default_a_trial_is_like_the_training_trials():
     assert drawn.trial_ids.tolist() == [0, 0, 0]
 
 
+def test_a_trial_starts_with_the_training_trials_also_where_their_first_sample_is_a_little_later():
+    centres = TimeSeries.from_lists([np.zeros(20)] * 12, rate=10.0, t_start=-0.45)
+    drawn = HomogeneousPoisson(bin_width=0.1).fit(trials(t_start=-0.5), centres).sample(centres[:2])
+    assert np.allclose(drawn.t_start, -0.5) and np.allclose(drawn.duration, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("stimuli", "words"),
+    [
+        (trials(), r"spikes are no stimuli. Recording\(spikes\) .* history="),
+        ({"stimulus": speed([20])}, r"use Modalities\(\*\*stimuli\)"),
+        (np.array(["a", "b"]), "stimuli must be Modalities"),
+    ],
+)
+def test_what_is_no_stimulus_is_named(stimuli, words):
+    model = HomogeneousPoisson(bin_width=0.1).fit(COUNTS, np.zeros((12, 20, 1)))
+    with pytest.raises(TypeError, match=words):
+        model.sample(stimuli)
+
+
 def test_by_default_a_trial_with_a_stimulus_lasts_as_long_as_that():
     lengths = [10 + k % 3 for k in range(12)]
     model = HomogeneousPoisson(bin_width=0.1).fit(trials(lengths=lengths), Modalities(speed=speed(lengths)))
@@ -100,6 +120,21 @@ def test_arrays_are_read_as_in_fit(X, y, stimuli, n_trials, duration):
     assert len(drawn) == n_trials
     # The last sample of a series stands for one more interval, as far as training trials reached.
     assert np.allclose(drawn.duration, duration, atol=0.11)
+
+
+def test_a_row_of_an_array_is_a_bin_where_it_was_one_in_fit():
+    series = np.zeros((12, 20, 1))
+    for X in (COUNTS, trials(t_start=-0.5)):
+        model = CoupledGLM(bin_width=0.1, history=0.2, alphas=10.0).fit(X, series)
+        drawn = model.sample(series[0])
+        assert len(drawn) == 1 and np.allclose(drawn.duration, 2.0)
+        assert np.allclose(drawn.t_start, model.sample().t_start)
+
+
+def test_a_model_of_an_earlier_version_reads_rows_of_trials_as_trials():
+    old = CoupledGLM(bin_width=0.1, history=0.2, alphas=10.0).fit(COUNTS, np.arange(12.0))
+    del old.training_trials_["stimulus_per_trial"]
+    assert len(old.sample(np.arange(4.0))) == 4
 
 
 @pytest.mark.parametrize(

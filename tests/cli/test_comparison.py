@@ -27,7 +27,13 @@ def test_the_null_of_two_constant_rates_is_their_poisson_likelihood():
     mean = (train.to_counts(0.1)[0].sum(axis=0) + 0.5) / 500
     np.testing.assert_allclose(held.null, stats.poisson.logpmf(test.to_counts(0.1)[0], mean))
     np.testing.assert_array_equal(held.counts, test.to_counts(0.1)[0])
-    assert len(np.unique(held.block)) == 5
+    assert len(np.unique(held.block)) == 8
+
+
+@pytest.mark.parametrize(("seconds", "n_blocks"), [(3, 3), (10, 8), (60, 8), (80, 8), (200, 20)])
+def test_blocks_are_ten_seconds_or_short_enough_to_be_eight(seconds, n_blocks):
+    spikes = SpikeTrains.from_counts(np.random.default_rng(0).poisson(0.3, (10 * seconds, 2)), 0.1)
+    assert len(np.unique(held_out(spikes, spikes, 0.1).block)) == n_blocks
 
 
 def test_cells_that_were_not_observed_do_not_count():
@@ -102,6 +108,27 @@ def test_the_verdict_counts_the_units_and_gives_the_median():
     sentence = verdict(better(held, "Neuroformer", [0.1, 0.1, 0.5, 0.5, 0.5, 0.5]), better(held, "GLM", 0.2), held)
     assert "on 4 of 6 units" in sentence
     assert "median difference of +0.300 bits per spike" in sentence
+
+
+def test_one_block_of_time_cannot_tell_models_apart():
+    held = made_up_held(100)
+    sentence = verdict(better(held, "Neuroformer", 0.4), better(held, "GLM", 0.2), held)
+    assert "cannot tell them apart, so use the GLM" in sentence
+    assert "nan" not in sentence and "±" not in sentence
+
+
+def test_the_fewer_blocks_the_more_a_difference_must_be():
+    """The same three standard errors: Student's t asks for 4.3 of them with three blocks, and 2.3 with ten."""
+
+    def sentence(n_blocks):
+        gain = np.arange(n_blocks) - (n_blocks - 1) / 2
+        gain += 3 * np.std(gain, ddof=1) / np.sqrt(n_blocks)
+        held = Held(np.ones((n_blocks, 1)), np.zeros((n_blocks, 1)), np.arange(n_blocks), np.arange(1))
+        surely = np.full((n_blocks, 1), 50.0)  # both are better than constant rates
+        return verdict(score_cells("Neuroformer", surely + gain[:, None], held), score_cells("GLM", surely, held), held)
+
+    assert sentence(3).endswith("cannot tell them apart, so use the GLM, the simpler one.")
+    assert sentence(10).endswith("use the Neuroformer.")
 
 
 def test_where_nothing_is_predictable_neither_is_recommended():

@@ -36,6 +36,18 @@ def test_the_population_rate_is_per_unit():
     np.testing.assert_allclose(edges, [0.0, 0.1, 0.2])
 
 
+def test_time_that_was_not_observed_is_no_silence_from_which_the_rate_rises():
+    steady = np.arange(0.025, 10, 0.05)
+    seen = steady[(steady < 4) | (steady > 6)]
+    observed = [[0.0, 4.0], [6.0, 10.0]]
+    spikes = SpikeTrains.from_unit_times({0: seen, 1: seen}, epochs=[[0.0, 10.0]], observed=observed)
+    assert population_events(spikes, level=10.0)[0].size == 0
+    rate, _ = population_rate(spikes, 0, 0.1)
+    np.testing.assert_allclose(rate, np.r_[np.full(40, 20.0), np.full(20, np.nan), np.full(40, 20.0)])
+    lost = SpikeTrains.from_unit_times({0: steady, 1: []}, epochs=[[0.0, 10.0]], observed={1: np.empty((0, 2))})
+    np.testing.assert_allclose(population_rate(lost, 0, 0.1)[0], 20.0)
+
+
 @pytest.mark.parametrize("start", [0.0, 30.0])
 def test_relative_events_move_with_the_start_of_the_trial(start):
     spikes = SpikeTrains.from_lists([[[start + 0.5]]], start, start + 1.0)

@@ -3,6 +3,7 @@ import pytest
 
 from skneuro.cli.errors import CommandError
 from skneuro.cli.npz import read_npz
+from skneuro.data import Recording
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ GOOD = {"times": [0.3, 0.1, 1.2], "units": [4, 9, 4], "t_start": 0.0, "t_stop": 
 
 
 def test_unsorted_spikes_of_one_trial_are_read_with_their_ids(write):
-    spikes, modalities, pulses = read_npz(write(**GOOD))
+    spikes, modalities, pulses, _ = read_npz(write(**GOOD))
     assert spikes.unit_ids.tolist() == [4, 9]
     assert [t.tolist() for t in spikes.trial(0)] == [[0.3, 1.2], [0.1]]
     assert modalities is None
@@ -36,7 +37,7 @@ def test_epochs_on_one_clock_become_trials_with_their_part_of_the_series(write):
         speed=2 * stamps,
         speed_times=stamps,
     )
-    spikes, modalities, _ = read_npz(path)
+    spikes, modalities, *_ = read_npz(path)
     assert spikes.shape == (2, 2)
     second = modalities["speed"][1]
     # the sample at 10.0 s still holds when the trial begins at 10.2 s, and none after 15 s is needed
@@ -46,12 +47,12 @@ def test_epochs_on_one_clock_become_trials_with_their_part_of_the_series(write):
 
 def test_spikes_with_their_trial_keep_each_trials_own_clock(write):
     path = write(times=[0.9, 0.2, 0.4], units=[1, 1, 0], trial=[1, 1, 0], t_start=[0.0, 0.0], t_stop=[1.0, 1.0])
-    spikes, _, _ = read_npz(path)
+    spikes, *_ = read_npz(path)
     assert [t.tolist() for t in spikes.trial(1)] == [[], [0.2, 0.9]]
 
 
 def test_pulses_are_read(write):
-    _, _, pulses = read_npz(write(**GOOD, sync_source=[1.0, 2.0], sync_target=[3.0, 4.0]))
+    _, _, pulses, _ = read_npz(write(**GOOD, sync_source=[1.0, 2.0], sync_target=[3.0, 4.0]))
     assert [p.tolist() for p in pulses] == [[1.0, 2.0], [3.0, 4.0]]
 
 
@@ -91,7 +92,7 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path):
 
 
 def test_a_list_may_be_a_matrix_of_one_row_or_column(write):
-    spikes, _, _ = read_npz(write(**{**GOOD, "times": [[0.3, 0.1, 1.2]], "units": [[4], [9], [4]]}))
+    spikes, *_ = read_npz(write(**{**GOOD, "times": [[0.3, 0.1, 1.2]], "units": [[4], [9], [4]]}))
     assert [t.tolist() for t in spikes.trial(0)] == [[0.3, 1.2], [0.1]]
 
 
@@ -101,5 +102,39 @@ def test_an_array_that_is_not_used_is_named(write):
 
 
 def test_a_series_of_one_sample_is_one(write):
-    _, modalities, _ = read_npz(write(**GOOD, depth=3.0, depth_times=0.0))
+    _, modalities, *_ = read_npz(write(**GOOD, depth=3.0, depth_times=0.0))
     assert modalities["depth"].values.tolist() == [[3.0]]
+
+
+@pytest.mark.parametrize(
+    ("t_start", "t_stop", "first_known", "last_known"),
+    [([0.0, 10.0], [10.0, 20.0], 3.0, 16.9), ([2.0, 16.5], [4.0, 21.0], 3.0, 16.9), ([0.0], [20.0], 3.0, 16.9)],
+)
+def test_where_a_series_begins_late_or_ends_early_it_is_missing(write, t_start, t_stop, first_known, last_known):
+    stamps = 3.0 + 0.1 * np.arange(140)  # 3.0 to 16.9 s
+    with pytest.warns(UserWarning, match="speed does not reach over"):
+        spikes, modalities, *_ = read_npz(
+            write(times=[3.5, 3.7], units=[1, 2], t_start=t_start, t_stop=t_stop, speed=stamps, speed_times=stamps)
+        )
+    recording = Recording(spikes, modalities)  # which refuses a series that is too short
+    binned = spikes.bin(0.1)
+    values = recording.modalities["speed"].on_bins(binned).ravel()
+    begin = np.concatenate([t + 0.1 * np.arange(n) for t, n in zip(t_start, np.diff(binned.ptr), strict=True)])
+    known = (begin > first_known - 1e-6) & (begin < last_known + 1e-6)
+    np.testing.assert_array_equal(np.isfinite(values), known)
+    np.testing.assert_allclose(values[known], begin[known], atol=0.1001)
+
+
+def test_a_trial_without_any_sample_has_none_rather_than_an_old_one(write):
+    stamps = np.arange(0, 10, 0.1)
+    path = write(times=[1.0, 31.0], units=[1, 2], t_start=[0, 30], t_stop=[9, 40], speed=stamps, speed_times=stamps)
+    _, modalities, *_ = read_npz(path)
+    assert np.diff(modalities["speed"].ptr).tolist() == [90, 0]
+
+
+def test_the_share_of_spikes_outside_all_trials_is_told_but_not_that_of_spikes_between_them(write):
+    between = {"times": [1.0, 5.0, 6.0, 11.0], "units": [1, 1, 2, 2], "t_start": [0.0, 10.0], "t_stop": [2.0, 12.0]}
+    with pytest.warns(UserWarning, match="left out"):
+        assert read_npz(write(**between))[-1] == 0.0
+    with pytest.warns(UserWarning, match="left out"):
+        assert read_npz(write(**between | {"times": [1.0, 5000.0, 6000.0, 11000.0]}))[-1] == 0.75

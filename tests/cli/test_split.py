@@ -57,6 +57,12 @@ def test_series_are_cut_with_the_spikes():
     assert values[0, 0] == pytest.approx(60.0, abs=0.11)
 
 
+def test_a_series_that_does_not_reach_into_a_trial_is_one_line():
+    speed = Modalities(speed=TimeSeries.from_lists([[1.0, 2.0]], rate=1.0))
+    with pytest.raises(CommandError, match="rat: The modality 'speed' does not cover 1 of 1 trials"):
+        split_recording(Loaded("rat", long_recording(), stimuli=speed))
+
+
 def test_whole_trials_are_held_out_where_there_are_enough():
     epochs = [[10.0 * k, 10.0 * k + 4.0] for k in range(60)]
     split = split_recording(Loaded("rat", long_recording(epochs=epochs)))

@@ -67,7 +67,7 @@ def test_contexts_that_miss_a_units_spikes_at_some_lags_are_named():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         every = read(model, "deletion", X)
-    with pytest.warns(ShortenedLagWarning, match=r"Of \d of 6 units, .*Raise n_contexts") as found:
+    with pytest.warns(ShortenedLagWarning, match=r"5 contexts are few: \d of 6 units .*Raise n_contexts") as found:
         few = ConnectivityInference(model, method="effect", readout_lag=0.015, n_contexts=5).fit(X).adjacency_
     assert found[0].filename == __file__
     assert not np.allclose(few[OFF], every[OFF], equal_nan=True)

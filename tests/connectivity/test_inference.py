@@ -205,6 +205,9 @@ def test_a_model_is_refused_where_it_does_not_fit():
         ConnectivityInference(model, method="pearson").fit(SPIKES)
     with pytest.raises(TypeError, match="Got the class FittedModel"):
         ConnectivityInference(FittedModel).fit(SPIKES)
+    glm = CoupledGLM(bin_width=BIN_WIDTH, history=0.02, alphas=100.0).fit(SPIKES)
+    with pytest.raises(ValueError, match="kernels of a NeuroformerEstimator, and a CoupledGLM has none.*method='glm'"):
+        ConnectivityInference(FrozenEstimator(glm)).fit(SPIKES)
     del model.coupling_kernels_
     with pytest.raises(ValueError, match="coupling=True"):
         ConnectivityInference(model).fit(SPIKES)

@@ -371,3 +371,11 @@ def test_a_file_or_sorting_that_is_none_is_named():
         read_nwb("rat.nwb")
     with pytest.raises(TypeError, match="must be a SpikeInterface sorting. Got str"):
         from_spikeinterface("phy/")
+
+
+def test_a_file_that_is_no_nwb_file_is_named(tmp_path):
+    pytest.importorskip("pynwb")
+    file = tmp_path / "session.nwb"
+    file.write_text("times")
+    with pytest.raises(ValueError, match=r"session.nwb is no NWB file that pynwb can read"):
+        read_nwb(file)

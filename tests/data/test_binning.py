@@ -182,6 +182,20 @@ def test_binned_spikes_pickle_and_are_frozen():
     assert repr(binned) == "BinnedSpikes(1 trials, 10 bins of 0.1 s, 2 units, 2 spikes)"
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+@pytest.mark.parametrize("width", [0.01, 0.02, 0.1])
+def test_a_width_of_fewer_bits_is_the_decimal_that_it_stands_for(kind, width):
+    counts = np.ones((1, 100, 2), int)
+    spikes = SpikeTrains.from_counts(counts, width)
+    np.testing.assert_array_equal(spikes.to_counts(kind(width)), counts)
+    assert SpikeTrains.from_counts(counts, kind(width)).resolution == width
+
+
+def test_bins_of_another_unit_of_time_are_refused_before_memory_ends():
+    with pytest.raises(ValueError, match=r"cut 1 s into 1e\+09 bins.* bin_width is in seconds"):
+        SpikeTrains.from_lists([[[0.5]]], 0.0, 1.0).bin(1e-9)
+
+
 def test_what_is_read_at_once_changes_nothing(monkeypatch):
     rng = np.random.default_rng(0)
     n_spikes = np.array([40, 0, 25])

@@ -1,5 +1,7 @@
 """Facts about events: each keeps its trial, its label and its time, however the trials are picked and cut."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -116,3 +118,13 @@ def test_nobody_looked_for_events_outside_their_span():
 def test_what_are_no_events(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_a_kind_of_event_that_lies_outside_every_epoch_is_pointed_out():
+    with pytest.warns(UserWarning, match=r"None of the 2 'lick' events .* at 400 to 500 s, the epochs at 0 to 2 s"):
+        events = Events.from_times({"lick": [400.0, 500.0], "cue": [1.0], "none": []}, [[0.0, 1.0], [1.0, 2.0]])
+    assert np.bincount(events.labels, minlength=3).tolist() == [0, 1, 0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Events.from_times({"lick": [0.5, 500.0]}, [[0.0, 1.0]])
+        Events.from_times({"lick": [-0.5]}, [[0.0, 1.0]], before=0.6)

@@ -1,14 +1,17 @@
 """Lists, counts, unit times and unsorted events all end in the same container."""
 
+import datetime
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import sparse
 
-from skneuro.data import SpikeTrains
+from skneuro.data import Events, SpikeTrains, TimeSeries
 from skneuro.exceptions import DroppedSpikesWarning, NonIntegerCountsWarning
 
 
@@ -107,7 +110,8 @@ def test_counts_cannot_be_binned_finer_than_they_were(bin_width):
         (np.array([[0.5, 1.0]]), "not whole numbers"),
         (np.array([1, 2]), "n_bins, n_units"),
         ([np.ones((2, 2), int), np.ones((2, 3), int)], r"same units. Got \[2, 3\] columns"),
-        (np.array([[2**40]]), "32 bits"),
+        (np.full((3, 2), 30_000, np.uint16), "at most 10,000. Got 30000. .*CalciumEvents"),
+        (np.array([[2**40]]), "at most 10,000. Got .*CalciumEvents"),
     ],
 )
 def test_counts_that_are_not_spike_counts_are_refused(counts, message):
@@ -266,3 +270,75 @@ def test_a_transposed_mask_is_refused_and_every_form_of_a_right_one_taken():
 def test_labels_of_every_kind_of_integer_are_unit_ids(kind):
     spikes = SpikeTrains.from_events([0.1, 0.2], np.array([5, 3], kind), epochs=[(0.0, 1.0)])
     assert spikes.unit_ids.tolist() == [3, 5] and spikes.units.tolist() == [1, 0]
+
+
+MS = np.array([100, 500], "timedelta64[ms]")
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        MS,
+        MS.astype("timedelta64[ns]"),
+        pd.Series(MS),
+        pd.to_timedelta(MS),
+        [datetime.timedelta(seconds=0.1), datetime.timedelta(seconds=0.5)],
+    ],
+)
+def test_durations_are_seconds(times):
+    expected = [0.1, 0.5]
+    assert SpikeTrains(times, [0, 0], [0, 2], 0.0, 1.0, unit_ids=[0]).times.tolist() == expected
+    assert SpikeTrains.from_lists([[times]], 0.0, 1.0).times.tolist() == expected
+    assert SpikeTrains.from_events(times, [0, 0], epochs=[(0.0, 1.0)]).times.tolist() == expected
+    assert TimeSeries([1.0, 2.0], times, [0, 2]).timestamps.tolist() == expected
+    assert Events.from_times({"lick": times}, [[0.0, 1.0]]).times.tolist() == expected
+
+
+def test_epochs_may_be_durations():
+    epochs = np.array([[0, 1000], [1000, 2000]], "timedelta64[ms]")
+    table = pd.DataFrame({"start": epochs[:, 0], "stop": epochs[:, 1]})
+    assert SpikeTrains.from_events(MS, [0, 0], epochs=epochs).t_stop.tolist() == [1.0, 2.0]
+    assert len(Events.from_times({"lick": MS}, table)) == 2
+
+
+@pytest.mark.parametrize(
+    ("times", "remedy"),
+    [
+        (np.array(["2020-01-01T00:00:01"], "datetime64[s]"), "times - t0"),
+        (pd.to_datetime(["2020-01-01"]).tz_localize("UTC"), "times - t0"),
+        ([datetime.datetime(2020, 1, 1)], "times - t0"),
+        (np.array([True]), r"times\[mask\]"),
+        (["0.5"], "dtype=float"),
+        ([0.5 + 0j], "real part"),
+    ],
+)
+def test_what_only_looks_like_times_is_refused(times, remedy):
+    for make in (
+        lambda: SpikeTrains.from_events(times, [0], epochs=[(0.0, 1.0)]),
+        lambda: SpikeTrains(times, [0], [0, 1], 0.0, 1.0, unit_ids=[0]),
+        lambda: Events.from_times({"lick": times}, [[0.0, 1.0]]),
+    ):
+        with pytest.raises(TypeError, match=f"numbers in seconds.*{remedy}"):
+            make()
+
+
+def test_epochs_are_no_word():
+    with pytest.raises(ValueError, match="for one continuous recording .* Got 'all'"):
+        SpikeTrains.from_events([0.1], [0], epochs="all")
+
+
+def test_tables_keep_the_names_of_their_columns():
+    table = pd.DataFrame(np.eye(3, dtype=int), columns=["A1", "A3", "B1"])
+    assert SpikeTrains.from_counts(table, 0.1).unit_ids.tolist() == ["A1", "A3", "B1"]
+    assert SpikeTrains.from_counts([table, table[:2]], 0.1).unit_ids.tolist() == ["A1", "A3", "B1"]
+    assert SpikeTrains.from_counts(table, 0.1, unit_ids=[4, 5, 6]).unit_ids.tolist() == [4, 5, 6]
+    assert SpikeTrains.from_counts(pd.DataFrame(np.eye(2, dtype=int)), 0.1).unit_ids.tolist() == [0, 1]
+    with pytest.raises(ValueError, match="the same columns"):
+        SpikeTrains.from_counts([table, table[["A3", "A1", "B1"]]], 0.1)
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.csc_matrix, sparse.coo_array])
+def test_sparse_counts_are_counts(kind):
+    counts = np.random.default_rng(0).poisson(0.3, (10, 3))
+    for given_ in (kind(counts), [kind(counts)]):
+        np.testing.assert_array_equal(SpikeTrains.from_counts(given_, 0.1).to_counts(0.1)[0], counts)

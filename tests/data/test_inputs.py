@@ -85,7 +85,7 @@ def test_counts_that_are_not_whole_are_rounded_one_by_one():
         (np.empty((0, 2)), ValueError, "0 sample"),
         (np.empty((2, 0)), ValueError, "0 feature"),
         (np.array([[1j]]), ValueError, "Complex data not supported"),
-        (np.array([[2.0**40]]), ValueError, "32 bits"),
+        (np.array([[2.0**40]]), ValueError, "at most 10,000. Got .*CalciumEvents"),
         (sparse.csr_array(np.eye(2)), TypeError, "[Ss]parse"),
         (sparse.dok_array(np.eye(2)), TypeError, "[Ss]parse"),
         ({0: [0.1]}, TypeError, r"Got a dict; use SpikeTrains.from_unit_times\(X, epochs=...\)"),
@@ -94,6 +94,8 @@ def test_counts_that_are_not_whole_are_rounded_one_by_one():
         ([[np.array([0.1, 0.2]), np.array([])], [np.array([]), np.array([])]], TypeError, "from_lists"),
         ([np.ones((2, 2), int), np.ones((3, 2), int)], TypeError, "from_counts"),
         (Modalities(a=TimeSeries([1.0], [0.0], [0, 1])), TypeError, "belongs in y"),
+        ([SpikeTrains.from_counts(COUNTS, 0.1)] * 2, TypeError, r"SpikeTrains.concatenate\(X\)"),
+        ([Recording(SpikeTrains.from_counts(COUNTS, 0.1))], TypeError, r"concatenate\(\[part.spikes for part in X\]\)"),
         ("spikes", ValueError, "Expected 2D array|could not convert"),
     ],
 )
@@ -186,6 +188,11 @@ def test_what_is_not_a_modality_is_refused(recording):
         read_input(spikes, {"speed": speed}, bin_width=0.1)
     with pytest.raises(TypeError, match="Got 'movie.mp4'; read the file first"):
         read_input(spikes, "movie.mp4", bin_width=0.1)
+    with pytest.raises(TypeError, match="y is a list of TimeSeries. Give one with a row for each trial"):
+        read_input(spikes, [speed, speed], bin_width=0.1)
+    for words in (np.array(["left"] * 12), ["left"] * 12, pd.Series(["left"] * 12)):
+        with pytest.raises(TypeError, match=r"y holds strings.*Covariates\(\{'condition': y\}\)"):
+            read_input(spikes, words, bin_width=0.1)
     with pytest.raises(TypeError, match="SpikeTrains, which belongs in X"):
         read_input(spikes, spikes, bin_width=0.1)
     with pytest.raises(IncompatibleModalityError, match="have 11 trials, the spikes 12"):

@@ -103,7 +103,7 @@ def test_power_is_scaled_by_what_the_training_pulses_had():
     after=st.integers(0, 8),
     edges=st.booleans(),
     spiking=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 99), st.integers(0, 1)), max_size=30),
-    hole=st.integers(0, 90),
+    hole=st.integers(0, 89),
 )
 def test_blanked_milliseconds_are_those_of_a_slow_loop(trials, before, after, edges, spiking, hole):
     if edges and before == after == 0:
@@ -208,3 +208,8 @@ def test_what_cannot_be_blanked(changes, error, message):
     pulses = Pulses([0.05], [0.01], [0, 1], 0.0, 0.1)
     with pytest.raises(error, match=message):
         pulses.blank(**{"spikes": silent(1)} | changes)
+
+
+def test_a_table_that_lies_outside_every_epoch_is_pointed_out():
+    with pytest.warns(UserWarning, match="None of the 2 pulses lies in an epoch"):
+        Pulses.from_table({"onset": [400.0, 500.0], "duration": [0.1, 0.1]}, [[0.0, 1.0]])

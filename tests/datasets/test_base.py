@@ -86,8 +86,9 @@ def test_no_network_is_an_os_error_that_says_what_to_do(monkeypatch, tmp_path):
 
 def test_a_missing_file_is_not_downloaded_against_the_users_will(server, tmp_path):
     with pytest.raises(DatasetNotFoundError, match="download_if_missing=False"):
-        fetch_file(_file(), "folder", data_home=tmp_path, download_if_missing=False)
+        fetch_file(_file(), "folder", data_home=tmp_path / "home", download_if_missing=False)
     assert server == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_file_in_the_cache_is_refused_with_both_hashes(server, tmp_path):

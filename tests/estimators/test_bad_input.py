@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,13 @@ from sklearn.exceptions import NotFittedError
 
 from skneuro import NeuroformerEstimator
 from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries, Video
-from skneuro.exceptions import IncompatibleModalityError, NonIntegerCountsWarning, UnsafeFileError
+from skneuro.exceptions import (
+    IncompatibleModalityError,
+    MissingModalityWarning,
+    NonIntegerCountsWarning,
+    ShortenedLagWarning,
+    UnsafeFileError,
+)
 
 
 @pytest.fixture(scope="module")
@@ -266,3 +273,37 @@ def test_files_that_are_not_a_model(make, world, tmp_path):
         NeuroformerEstimator.load(path)
     with pytest.raises(OSError):
         NeuroformerEstimator.load(tmp_path / "nowhere")
+
+
+# ------------------------------------------------------------------------------------------------ units of time
+
+
+@pytest.mark.parametrize("name", ["recent_context", "context", "stimulus_context", "coupling_lag"])
+def test_durations_in_milliseconds_are_pointed_out(make, world, name):
+    with pytest.warns(
+        ShortenedLagWarning, match=rf"{name}=250 s .* longest has 1 s. .* 250 ms give {name}=0.25"
+    ) as told:
+        make(max_epochs=1, **{name: 250}).fit(world.spikes, world.speed)
+    assert told[0].filename == __file__
+
+
+def test_the_past_may_be_longer_than_short_trials(make, world):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(max_epochs=1, context=4.0, recent_context=2.0, stimulus_context=3.0).fit(world.spikes, world.speed)
+
+
+def test_true_is_no_number(make, world):
+    with pytest.raises(ValueError, match="'window_bins' parameter of NeuroformerEstimator must be a number. Got True"):
+        make(window_bins=True).fit(world.spikes)
+
+
+def test_bins_that_are_wider_than_the_trials_are_pointed_out(make, world):
+    with pytest.raises(ValueError, match="wider than its trial: bin_width=20 is in seconds"):
+        make(bin_width=20).fit(world.spikes)
+
+
+def test_a_missing_modality_is_pointed_out_at_the_line_of_the_user(fitted, world):
+    with pytest.warns(MissingModalityWarning) as told:
+        fitted.score(world.spikes)
+    assert told[0].filename == __file__

@@ -15,7 +15,7 @@ from sklearn.model_selection import KFold, cross_val_predict, cross_val_score
 import skneuro
 from skneuro import Modalities, NeuroformerClassifier, NeuroformerRegressor, Recording, SpikeTrains, TimeSeries, Video
 from skneuro.data import Covariates
-from skneuro.exceptions import IncompatibleModalityError
+from skneuro.exceptions import IncompatibleModalityError, ShortenedLagWarning
 
 WIDTH = 0.05
 
@@ -488,3 +488,17 @@ def test_lists_that_are_not_as_long_as_trials_and_words_are_rows_of_trials(runni
     of_two_bins = decoder(frozen, NeuroformerClassifier).fit(counts[:, :2], words)
     assert of_two_bins.per_trial_ and of_two_bins.classes_.tolist() == ["on", "up"]
     assert decoder(frozen).fit(counts[:, :1], [[mean] for mean, _ in means]).per_trial_
+
+
+def test_a_lag_in_milliseconds_is_pointed_out(running):
+    spikes, series, *_, frozen = running
+    with pytest.warns(ShortenedLagWarning, match=r"lag=200 s .* 200 ms give lag=0.2") as told:
+        decoder(frozen, lag=200).fit(spikes[:8], series[:8])
+    assert told[0].filename == __file__
+
+
+def test_counts_in_other_bins_than_the_default_name_the_estimator_to_give(running):
+    spikes, series, *_ = running
+    coarse = SpikeTrains.from_counts(spikes.to_counts(WIDTH), 0.025)
+    with pytest.raises(ValueError, match=r"estimator=NeuroformerEstimator\(bin_width=0.025\)"):
+        decoder(mode="scratch").fit(coarse, series)

@@ -120,11 +120,37 @@ def test_the_gap_is_as_long_as_the_memory(make):
         assert before or after
 
 
+def test_the_gap_is_as_long_as_the_stimulus_is_seen(make):
+    counts = np.random.default_rng(0).poisson(0.5, (2000, 2))
+    series = np.random.default_rng(1).standard_normal((2000, 1))
+    model = make(early_stopping=True, context=0.5, recent_context=0.1, coupling_lag=0.1, stimulus_context=0.8)
+    for stimuli, gap in ((None, 10), (series, 16)):
+        training, held = _fitting.split(model, read_input(counts, stimuli, bin_width=0.05), 0)
+        nearest = np.abs(np.concatenate([held.start - training.stop[:, None], training.start[:, None] - held.stop]))
+        assert nearest.min() == gap
+
+
+def test_spikes_that_only_serve_as_past_are_not_held_out(make):
+    """Twelve blocks with a spike in their last second, which is the past of the next one; one of them has none."""
+    times = np.arange(12) * 10 + 9.5
+
+    def blocks(times):
+        whole = SpikeTrains.from_unit_times({0: times, 1: times + 0.2}, epochs=[[0.0, 120.0]])
+        return whole.cut(10.0, context=1.0)
+
+    model = make(early_stopping=True, bin_width=0.1, max_epochs=1)
+    held = _fitting.split(model, read_input(blocks(times), bin_width=0.1), 1)[1]
+    assert len(held) == 1 and held.trial[0] > 0
+    spikes = blocks(np.delete(times, held.trial[0]))
+    training, held = _fitting.split(model, read_input(spikes, bin_width=0.1), 1)
+    assert held is None and len(training) == 12
+
+
 @pytest.mark.usefixtures("as_trained")
 def test_validation_measures_bits_per_spike_against_the_training_rates(make, world):
-    model = make(
-        early_stopping=True, refit=False, validation_fraction=0.25, max_epochs=1, precision="float64"
-    ).fit(world.spikes)
+    model = make(early_stopping=True, refit=False, validation_fraction=0.25, max_epochs=1, precision="float64").fit(
+        world.spikes
+    )
     inp = read_input(world.spikes, bin_width=0.05)
     training, held = _fitting.split(model, inp, model._seed)
     total = model.score_samples(world.spikes[held.trial]).sum()

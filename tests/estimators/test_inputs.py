@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 import skneuro
 from skneuro.baselines import CoupledGLM
 from skneuro.data import SpikeTrains, TimeSeries
+from skneuro.exceptions import MissingModalityWarning
 
 SIDE = np.arange(20) % 2
 COUNTS = np.random.default_rng(0).poisson(0.3 + SIDE[:, None, None], (20, 30, 3))
@@ -71,3 +72,38 @@ def test_what_had_a_value_for_each_bin_in_fit_has_so_in_simulations(make, layout
     for stimuli in (drive[0], drive[0, :, 0]):
         whole_trials(model.sample(stimuli, random_state=0), 1)
     whole_trials(model.sample(drive[:3], random_state=0), 3)
+
+
+LATE = SpikeTrains.from_counts(COUNTS, 0.05, t_start=-0.4)
+EARLY = TimeSeries.from_lists([np.zeros(40)] * 20, rate=20.0, t_start=-0.8)
+
+
+@pytest.mark.parametrize("stimuli", [None, EARLY], ids=["alone", "with a stimulus"])
+def test_simulated_trials_start_when_the_training_trials_did_in_every_model(make, stimuli, tmp_path):
+    model = make(max_epochs=1).fit(LATE, stimuli)
+    glm = CoupledGLM(bin_width=0.05, history=0.1, n_basis=2, alphas=20.0).fit(LATE, stimuli)
+    skneuro.save(model, tmp_path / "model")
+    given = None if stimuli is None else stimuli[:2]
+    for one in (model, glm, skneuro.load(tmp_path / "model")):
+        assert_allclose(one.sample(given, random_state=0).t_start, -0.4)
+
+
+def test_arrays_start_with_the_training_trials(make):
+    drive = np.random.default_rng(0).random((20, 30, 1))
+    assert_allclose(make(max_epochs=1).fit(LATE, drive).sample(drive[0], random_state=0).t_start, -0.4)
+    assert_allclose(make(max_epochs=1).fit(LATE, SIDE).sample(SIDE[:2], random_state=0).t_start, -0.4)
+
+
+def test_a_file_that_does_not_know_when_trials_started_simulates_as_before(make, tmp_path):
+    old = make(max_epochs=1).fit(LATE, EARLY)
+    del old.trial_start_
+    skneuro.save(old, tmp_path / "model")
+    old = skneuro.load(tmp_path / "model")
+    assert_allclose(old.sample(EARLY[:1], random_state=0).t_start, -0.8)
+    with pytest.warns(MissingModalityWarning):
+        assert_allclose(old.sample(random_state=0).t_start, 0.0)
+
+
+def test_spikes_are_no_stimuli(make):
+    with pytest.raises(TypeError, match=r"spikes are no stimuli. Recording\(spikes\)"):
+        make(max_epochs=1).fit(LATE).sample(LATE)

@@ -180,9 +180,28 @@ def test_a_history_shorter_than_the_model_looks_back_is_refused(fitted, spikes, 
         fitted[name].sample(duration=1.0, history=short)
 
 
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("tempered", [{"temperature": 2.0}, {"temperature": 0.5}, {"top_p": 0.95}])
+def test_units_of_a_tempered_hazard_do_what_they_are_made_to_do(fitted, tempered):
+    given = np.random.default_rng(1).poisson(0.5, (50, 1))
+    clamp = SpikeTrains.from_counts(given, BIN, unit_ids=["c"])
+    drawn = counts(
+        fitted["neuroformer"].sample(
+            n_samples=2,
+            duration=50 * BIN,
+            silence=["a"],
+            clamp=clamp,
+            stimulate={"d": 40.0},
+            random_state=0,
+            **tempered,
+        )
+    )
+    assert not drawn[..., 0].any() and drawn[..., 3].sum() > 20
+    np.testing.assert_array_equal(drawn[:, :, [2]], np.stack([given] * 2))
+
+
+@pytest.mark.parametrize("name", ["chained", "independent"])
 @pytest.mark.parametrize("tempered", [{"temperature": 0.5}, {"top_p": 0.9}])
-def test_what_is_done_to_units_is_done_to_the_model_as_it_is(fitted, name, tempered):
+def test_what_is_done_to_units_is_done_to_a_softmax_model_as_it_is(fitted, name, tempered):
     with pytest.raises(ValueError, match="need temperature=1 and top_p=1, the model's own chances"):
         fitted[name].sample(duration=0.4, silence=["a"], **tempered)
 

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import joblib
 import numpy as np
@@ -393,6 +394,37 @@ def test_going_on_with_quiet_trials_does_not_cut_the_rates_of_the_active_ones(ma
     ceiling = model.model_.network.session.ceiling.clone()
     getattr(model.set_params(max_epochs=1), how)(quiet)
     assert bool((model.model_.network.session.ceiling >= ceiling).all())
+
+
+@pytest.mark.parametrize("how", ["partial_fit", "fit"])
+def test_going_on_without_the_stimulus_does_not_cut_the_responses_to_it(make, how):
+    """No unit ever fires twice in a bin, with the stimulus or without."""
+    rng = np.random.default_rng(0)
+    shown = np.repeat(rng.random((20, 5, 1)) < 0.5, 8, axis=1).astype(float)
+    counts = (rng.random((20, 40, 2)) < np.where(shown > 0, 0.6, 0.05)).astype(int)
+    without = (rng.random((20, 40, 2)) < 0.05).astype(int)
+    model = make(max_epochs=12, learning_rate=1e-2, warm_start=True, window_bins=1).fit(counts, shown)
+    ceiling = model.model_.network.session.ceiling.clone()
+    for X, y in ((without, 0 * shown), (without, 0 * shown), (counts[:2], shown[:2])):
+        getattr(model.set_params(max_epochs=1), how)(X, y)
+        assert bool((model.model_.network.session.ceiling >= ceiling).all())
+
+
+def test_the_end_of_the_learning_rate_is_pointed_out_once(make, world):
+    model = make(max_epochs=2)
+
+    def part(first, *, warns):
+        if warns:
+            with pytest.warns(ConvergenceWarning, match="after epoch 2, and the learning rate falls over max_epochs=2"):
+                return model.partial_fit(world.spikes[first : first + 3])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return model.partial_fit(world.spikes[first : first + 3])
+
+    for first, warns in ((0, False), (3, False), (6, True), (9, False)):
+        part(first, warns=warns)
+    model.fit(world.spikes)
+    part(0, warns=True)
 
 
 def test_the_null_model_is_of_the_last_fits_data_or_of_all_that_partial_fit_was_given(make, active_then_quiet):

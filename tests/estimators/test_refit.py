@@ -93,3 +93,14 @@ def test_training_that_goes_on_does_not_forget_what_came_before(make, bursting, 
 def test_softmax_heads_have_no_count_shapes(make, bursting, head, monkeypatch):
     monkeypatch.setattr(_learner, "refit_units", None)
     make(head=head, max_epochs=1).fit(bursting)
+
+
+def test_units_with_hundreds_of_spikes_a_bin_are_pointed_out_and_stay_as_trained(fit_as_trained):
+    """A step in each of hundreds of odds would make up for the same error as often."""
+    counts = np.random.default_rng(0).poisson([0.5, 250.0], (12, 20, 2))
+    spikes = SpikeTrains.from_counts(counts, 0.05, unit_ids=["quiet", "busy"])
+    with pytest.warns(UserWarning, match=r"unit busy is 251 per bin. Use a smaller bin_width \(now 0.05 s\)"):
+        model = fit_as_trained(spikes, max_epochs=1)
+    everything = Segments(np.arange(12), np.zeros(12, dtype=int), np.full(12, 20))
+    bias, table = refit_units(model.model_.network, builder_of(model, spikes), everything)
+    assert float(bias[0]) != 0 and float(bias[1]) == 0 and not table[1].any()

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 
 from skneuro.connectivity import ConnectivityInference
 from skneuro.data import SpikeTrains
@@ -155,3 +157,82 @@ def test_a_drawing_of_nothing_sensible_is_refused(settings, plot, message):
 def test_curves_need_named_estimators(estimators):
     with pytest.raises(TypeError, match="a dict of names and fitted estimators"):
         ConnectivityCurveDisplay.from_estimators(estimators, np.eye(2))
+
+
+def test_a_fitted_model_without_couplings_is_not_called_unfitted(network):
+    class Model(BaseEstimator):
+        def fit(self, X=None, y=None):
+            self.n_iter_ = 1
+            return self
+
+    for draw in (
+        AdjacencyDisplay.from_estimator,
+        NetworkDisplay.from_estimator,
+        lambda model: ConnectivityCurveDisplay.from_estimators({"model": model}, np.eye(2)),
+    ):
+        with pytest.raises(TypeError, match="Model has no couplings.* Give a fitted ConnectivityInference"):
+            draw(Model().fit())
+        with pytest.raises(NotFittedError):
+            draw(Model())
+
+
+def boxes_of(texts):
+    texts[0].figure.canvas.draw()
+    return [text.get_window_extent() for text in texts]
+
+
+@pytest.mark.parametrize("n_units", [12, 60, 150])
+def test_ids_on_the_axes_of_a_matrix_do_not_touch(n_units):
+    ids = [f"probe0_{k:03d}" for k in range(n_units)]
+    adjacency = np.random.default_rng(0).standard_normal((n_units, n_units))
+    display = AdjacencyDisplay(adjacency=adjacency, unit_ids=ids).plot(order="hubs")
+    across, down = boxes_of(display.ax_.get_xticklabels()), boxes_of(display.ax_.get_yticklabels())
+    assert all(a.x1 <= b.x0 for a, b in zip(across[:-1], across[1:], strict=True))
+    assert all(a.y0 >= b.y1 for a, b in zip(down[:-1], down[1:], strict=True))
+    assert n_units > 12 or len(across) == 12  # few are all named
+
+
+def test_the_colour_scale_has_its_unit(network):
+    display = AdjacencyDisplay.from_estimator(network[0])
+    assert display.im_.colorbar.ax.get_ylabel() == "coupling (nats x s)"
+    assert AdjacencyDisplay.from_estimator(network[0], label="mine").im_.colorbar.ax.get_ylabel() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("adjacency", "unit_ids", "message"),
+    [
+        (np.zeros((2, 3)), None, r"square matrix .*Got shape \(2, 3\)"),
+        (np.zeros((3, 3)), ["a", "b"], "each of 3 units"),
+    ],
+)
+def test_a_matrix_that_is_not_of_the_units_is_refused(adjacency, unit_ids, message):
+    with pytest.raises(ValueError, match=message):
+        AdjacencyDisplay(adjacency=adjacency, unit_ids=unit_ids).plot()
+
+
+@pytest.mark.parametrize(("n_units", "n_named"), [(30, 30), (60, 15), (150, 15)])
+def test_of_many_units_the_drawing_names_the_most_connected(n_units, n_named):
+    adjacency = np.zeros((n_units, n_units))
+    adjacency[:, 7] = 1.0
+    adjacency[3, 5] = -1.0
+    display = NetworkDisplay(adjacency=adjacency).plot()
+    assert len(display.labels_) == n_named
+    assert "7" in [label.get_text() for label in display.labels_]
+    boxes = boxes_of(display.labels_)
+    assert n_units == 30 or not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
+
+
+def test_the_colours_of_the_drawing_are_explained_where_both_are_there():
+    adjacency = np.array([[0, 1.0, 0], [0, 0, -1.0], [0, 0, 0]])
+    legend = NetworkDisplay(adjacency=adjacency).plot().ax_.get_legend()
+    assert [t.get_text() for t in legend.get_texts()] == ["excitation", "inhibition"]
+    # a method without signs has positive numbers alone, which say nothing of excitation
+    assert NetworkDisplay(adjacency=np.abs(adjacency)).plot().ax_.get_legend() is None
+
+
+def test_the_legend_of_the_curves_lies_over_none_of_them(network):
+    inference, truth = network
+    display = ConnectivityCurveDisplay.from_estimators({"GLM": inference}, truth)
+    display.figure_.canvas.draw()
+    for ax in display.axes_:
+        assert ax.get_legend().get_window_extent().y1 < ax.get_window_extent().y0

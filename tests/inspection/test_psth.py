@@ -149,6 +149,8 @@ def test_a_window_does_not_reach_beyond_what_was_asked_for():
     [
         ({"window": (1.0, 0.0)}, "window must be"),
         ({"window": 1.0}, "window must be"),
+        ({"window": ("a", "b")}, "window must be"),
+        ({"n_columns": 0}, "'n_columns' parameter must be an int of at least 1. Got 0"),
         ({"window": (0.0, np.nan)}, "window must be"),
         ({"bin_width": 0}, "bin_width must be a positive number"),
         ({"window": (0.0, 0.05), "bin_width": 0.1}, "holds no bin"),
@@ -157,3 +159,37 @@ def test_a_window_does_not_reach_beyond_what_was_asked_for():
 def test_windows_and_widths_that_cannot_be_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         PSTHDisplay.from_spikes(recording(), **settings)
+
+
+def test_too_few_axes_are_refused_with_the_number_that_is_needed():
+    axes = matplotlib.pyplot.subplots(1, 1)[1]
+    with pytest.raises(ValueError, match="one for each of 2 units. Got 1"):
+        PSTHDisplay.from_spikes(recording(), axes=axes)
+
+
+@pytest.mark.parametrize("average", [PSTHDisplay.from_spikes, aligned_counts])
+def test_an_array_is_no_recording(average):
+    with pytest.raises(TypeError, match="spikes must be SpikeTrains. Got ndarray"):
+        average(np.zeros((3, 4)))
+
+
+def test_the_axis_reaches_over_whole_bins_and_so_over_the_event():
+    events = [np.array([6.0])] * 6
+    display = PSTHDisplay.from_spikes(recording(), events, window=(0.0, 1.0), bin_width=0.25)
+    assert display.axes_[0].get_xlim() == pytest.approx((0.0, 1.0))
+    PSTHDisplay.from_spikes(recording(), events, window=(-0.5, 0.5), bin_width=0.25, axes=display.axes_)
+    assert display.axes_[0].get_xlim() == pytest.approx((-0.5, 1.0))  # of both curves
+
+
+def test_named_curves_have_a_legend():
+    display = PSTHDisplay.from_spikes(recording(0), bin_width=0.5)
+    assert display.axes_[0].get_legend() is None
+    first = PSTHDisplay.from_spikes(recording(0), bin_width=0.5, label="recorded")
+    PSTHDisplay.from_spikes(recording(1), bin_width=0.5, axes=first.axes_, label="simulated")
+    assert [t.get_text() for t in first.axes_[0].get_legend().get_texts()] == ["recorded", "simulated"]
+
+
+def test_curves_in_bins_of_other_widths_are_pointed_out():
+    first = PSTHDisplay.from_spikes(recording(), bin_width=0.5)
+    with pytest.warns(UserWarning, match="bins of 250 ms is laid over one in bins of 500 ms"):
+        PSTHDisplay.from_spikes(recording(), bin_width=0.25, axes=first.axes_)

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skneuro.data import Modalities, SpikeTrains, TimeSeries
+from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries
+from skneuro.exceptions import IncompatibleModalityError
 from skneuro.inspection import (
     check_recording,
     clock_quality,
@@ -217,6 +218,69 @@ def test_times_in_samples_are_recognised():
     trains = {u: np.unique(np.round(t * 30000)) for u, t in clean_trains().items()}
     spikes = SpikeTrains.from_unit_times(trains, epochs=[[0.0, DURATION * 30000]])
     assert [f.severity for f in found(check_recording(spikes), "time unit")] == ["serious"]
+
+
+def test_times_in_milliseconds_with_fractions_are_recognised_by_the_rates():
+    trains = {u: 1000 * t[t < 40] for u, t in clean_trains().items()}  # short of the two days that tell by themselves
+    spikes = SpikeTrains.from_unit_times(trains, epochs=[[0.0, 40000.0]])
+    (finding,) = found(check_recording(spikes), "time unit")
+    assert finding.severity == "serious"
+    assert "1000 (ms)" in finding.remedy
+
+
+def test_units_that_never_fire_say_nothing_of_the_unit_of_time():
+    trains = clean_trains() | {f"silent {k}": np.array([]) for k in range(20)}
+    assert not found(check_recording(recording(trains)), "time unit")
+
+
+def test_spikes_that_mostly_lie_outside_the_trials_are_serious():
+    spikes = recording(clean_trains())
+    (finding,) = found(check_recording(spikes, outside=0.9985), "time unit")
+    assert finding.severity == "serious" and finding.message.startswith("99.9% of the spikes")
+    assert check_recording(spikes, outside=0.4).findings == ()
+
+
+def test_a_recording_and_a_lone_series_are_taken_as_fit_takes_them():
+    spikes = recording(clean_trains())
+    t = np.arange(0, DURATION, 0.05)
+    speed = TimeSeries.from_lists([np.random.default_rng(15).random((t.size, 1))], timestamps=[t])
+    given = check_recording(spikes, Modalities(speed=speed))
+    assert check_recording(Recording(spikes, Modalities(speed=speed))).passed == given.passed
+    assert "stimulus" in check_recording(spikes, speed).passed["coverage"]
+    with pytest.raises(ValueError, match="given twice"):
+        check_recording(Recording(spikes, Modalities(speed=speed)), Modalities(speed=speed))
+    with pytest.raises(IncompatibleModalityError, match="same 1 trials"):
+        check_recording(spikes, TimeSeries.from_lists([[1.0], [2.0]], rate=1.0))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((np.zeros((3, 2)),), "spikes must be SpikeTrains or a Recording. Got ndarray"),
+        (({"a": [0.1]},), "Got dict"),
+        ((SpikeTrains.from_lists([[[0.1]]], 0.0, 1.0), np.zeros(3)), "modalities must be Modalities.* Got ndarray"),
+    ],
+)
+def test_what_is_no_recording_is_refused(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        check_recording(*arguments)
+
+
+def test_trials_that_a_series_does_not_reach_over_are_named():
+    rng = np.random.default_rng(27)
+    spikes = SpikeTrains.from_lists(
+        [[np.sort(rng.uniform(0, 50, 200)) for _ in range(3)] for _ in range(3)], 0.0, 50.0, trial_ids=["p", "q", "r"]
+    )
+    t = np.arange(0, 50, 0.1)
+    late = np.where(t < 10, np.nan, 1.0)
+    series = TimeSeries.from_lists([late, t, []], timestamps=[t, t, []])
+    serious, warning = found(check_recording(spikes, series), "coverage")
+    assert serious.severity == "serious" and "not known in 1 trial (r), out of 3" in serious.message
+    assert warning.severity == "warning" and "border of 1 trial: 9.9 s in all" in warning.message
+    whole = Modalities(
+        speed=TimeSeries.from_lists([t, t, t], rate=10.0), contrast=TimeSeries.from_lists([[1.0]] * 3, 1.0)
+    )
+    assert "coverage" in check_recording(spikes, whole).passed
 
 
 def test_drift_of_the_whole_population_is_a_warning():

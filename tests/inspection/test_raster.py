@@ -95,3 +95,33 @@ def test_trials_are_counted_from_the_end_too_and_others_are_refused(spikes):
     for trial in (2, -3):
         with pytest.raises(ValueError, match="one of 2 trials"):
             RasterDisplay.from_spikes(spikes, trial=trial)
+
+
+@pytest.mark.parametrize("part", [{"t_start": 0.5, "t_stop": 0.1}, {"t_start": 2.0, "t_stop": 3.0}, {"t_stop": 1.5}])
+def test_a_part_that_is_empty_or_outside_the_trial_is_refused(spikes, part):
+    with pytest.raises(ValueError, match="a part of trial 0, which lasts from 0 to 1 s"):
+        RasterDisplay.from_spikes(spikes, **part)
+
+
+def test_an_array_is_no_recording():
+    for draw in (RasterDisplay.from_spikes, lambda x: RasterDisplay.from_unit(x, 0)):
+        with pytest.raises(TypeError, match="spikes must be SpikeTrains. Got ndarray"):
+            draw(np.zeros((3, 4)))
+
+
+def test_blocks_of_one_trial_are_numbered():
+    spikes = SpikeTrains.from_unit_times({"a": np.arange(0.5, 8, 1.0)}, epochs=[[0.0, 8.0]])
+    display = RasterDisplay.from_unit(spikes.cut(2.0), "a")
+    assert [t.get_text() for t in display.ax_.get_yticklabels()] == ["0", "1", "2", "3"]
+    assert display.ax_.get_ylabel() == "block"
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_labels_of_rows_do_not_touch(given):
+    spikes = SpikeTrains.from_unit_times({k: [0.1 * k] for k in range(12)}, epochs=[[0.0, 2.0]])
+    figure, ax = matplotlib.pyplot.subplots(figsize=(7, 1.5), layout="constrained")
+    display = RasterDisplay.from_spikes(spikes, ax=ax if given else None)
+    display.figure_.canvas.draw()
+    boxes = [t.get_window_extent() for t in display.ax_.get_yticklabels()]
+    assert len(boxes) == (12 if not given else 6)
+    assert all(above.y0 >= below.y1 for above, below in zip(boxes[:-1], boxes[1:], strict=True))

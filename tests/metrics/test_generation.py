@@ -271,3 +271,8 @@ def test_clips_of_training_are_not_taken_for_those_of_test_by_their_number():
     assert len(np.unique(ids[0])) == len(np.unique(ids[1])) == 2 and not set(ids[0]) & set(ids[1])
     blank = Video(np.zeros((2, 5, 2, 2)), fps=5.0, index=[0, 0, 1])  # equal pixels: by number
     assert len(np.unique(_read(data.spikes[:3], blank, None, 0.05, "spikes").ids)) == 2
+
+
+def test_spikes_in_the_place_of_the_model_are_told(data):
+    with pytest.raises(TypeError, match=r"the order is evaluate_generation\(model, spikes, stimuli\)"):
+        evaluate_generation(data.spikes, HomogeneousPoisson(bin_width=BIN))

@@ -95,3 +95,8 @@ def test_a_dead_time_needs_a_model_of_windows():
     model = HomogeneousPoisson(bin_width=0.1).fit(counts[:4])
     with pytest.raises(TypeError, match="window_bins.*HomogeneousPoisson"):
         dead_time_score(model, counts[4:], dead_time=0.2)
+
+
+def test_rates_are_of_binned_spikes():
+    with pytest.raises(TypeError, match=r"Got SpikeTrains; use spikes.bin\(bin_width\)"):
+        homogeneous_rates(SpikeTrains.from_lists([[[0.1]]], 0.0, 1.0))

@@ -74,10 +74,26 @@ def test_the_populations_worth_is_the_likeliest_under_a_beta_binomial_distributi
         usual = np.array([0.3, 0.1])
         again = rng.binomial(trials, rng.beta(spread * usual, spread * (1 - usual), trials.shape))
         found = count_shape.worth_of(*(torch.from_numpy(x).double() for x in (usual, again, trials - again)))
-        oracle = [
-            stats.betabinom.logpmf(again, trials, w * usual, w * (1 - usual)).sum() for w in count_shape.WORTH
-        ]
+        oracle = [stats.betabinom.logpmf(again, trials, w * usual, w * (1 - usual)).sum() for w in count_shape.WORTH]
         assert found == count_shape.WORTH[int(np.argmax(oracle))]
+
+
+@pytest.mark.parametrize("mean", [15, 60, 250, 400])
+def test_a_unit_that_is_hardly_ever_silent_starts_at_its_mean(mean):
+    rng = np.random.default_rng(4)
+    counts = rng.poisson([[mean], [0.3]], (2, 800))
+    counts[0, 0] = 0  # one artefact, of a shutter
+    bias, table = count_shape.marginal_start(histogram_of(counts))
+    p = distribution(bias[0], table[0], 1000)
+    assert (np.arange(len(p)) * p).sum() == pytest.approx(counts[0].mean(), rel=0.01)
+
+
+@pytest.mark.parametrize("mean", [0.5, 4.0, 8.0])
+def test_units_of_ordinary_counts_start_at_their_silent_bins(mean):
+    counts = np.random.default_rng(5).poisson(mean, (3, 3000))
+    bias, _ = count_shape.marginal_start(histogram_of(counts))
+    silent = torch.from_numpy(((counts == 0).sum(1) + 0.5) / 3001)
+    assert torch.equal(bias, (-silent.log()).log())
 
 
 def test_a_single_spike_in_all_is_enough():

@@ -134,6 +134,23 @@ def test_draws_have_the_distribution():
         assert stats.chisquare(seen, expected * seen.sum() / expected.sum()).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("temperature", [0.2, 0.5, 3.0])
+def test_a_temperature_divides_the_log_odds_of_firing(temperature):
+    a = torch.linspace(-5, 1.5, 14, dtype=torch.float64)
+    p = 1 - torch.exp(-torch.exp(a))
+    found = counts.drawn_fired_log_probability(a, temperature).exp()
+    expected = p ** (1 / temperature) / (p ** (1 / temperature) + (1 - p) ** (1 / temperature))
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_top_p_leaves_out_what_the_likelier_answer_makes_up_for():
+    a = torch.tensor([0.1, 0.3, 0.45, 0.55, 0.7, 0.9], dtype=torch.float64).neg().log1p().neg().log()
+    found = counts.drawn_fired_log_probability(a, 1.0, 0.65).exp()
+    torch.testing.assert_close(found, torch.tensor([0.0, 0.0, 0.45, 0.55, 1.0, 1.0], dtype=torch.float64))
+    assert (counts.drawn_fired_log_probability(a, 1.0, 1e-9).exp() == (a > a[2])).all()
+    assert torch.equal(counts.drawn_fired_log_probability(a), counts.fired_log_probability(a))
+
+
 def test_the_hotter_the_more_spikes_and_top_p_takes_the_likelier_choice():
     n = 2000
     uniform = torch.from_numpy(np.random.default_rng(0).random(n))

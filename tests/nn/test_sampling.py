@@ -158,6 +158,20 @@ def test_cold_draws_are_surer_than_hot_ones(tiny, head):
     assert n_patterns(temperature=1e-3) == 1
 
 
+@pytest.mark.parametrize(("temperature", "top_p"), [(0.5, 1.0), (2.0, 1.0), (1.0, 0.7), (1.0, 0.95)])
+def test_equal_units_fire_alike_wherever_they_stand(tiny, temperature, top_p):
+    """40 units that do not know of each other: nothing of a neighbour or of a place enters a tempered draw."""
+    model = tiny.model("hazard", 1, 40, noise=0.0, coupling_bins=0, context_bins=0, recent_bins=0)
+    with torch.no_grad():
+        model.session.embedding.zero_()
+        model.session.bias.fill_(-2.0)
+    counts, _ = drawn_windows(tiny, model, np.zeros((1, 40), dtype=int), 2000, temperature=temperature, top_p=top_p)
+    p = 1 - np.exp(-np.exp(-2.0))
+    expected = p ** (1 / temperature) / (p ** (1 / temperature) + (1 - p) ** (1 / temperature))
+    expected = 0.0 if 1 - p >= top_p else expected
+    np.testing.assert_allclose((counts > 0).double().mean((0, 1)), expected, atol=0.04)
+
+
 @pytest.mark.parametrize("settings", [{"top_p": 1e-9}, {"temperature": 1e-4}])
 def test_the_surest_draw_takes_the_likeliest_choice_every_time(tiny, head, settings):
     """One unit: in each bin it stays silent or fires again, whichever is likelier given the bins before."""

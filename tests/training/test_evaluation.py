@@ -206,3 +206,20 @@ def test_counts_of_hidden_units_are_scored_as_if_each_alone_were_seen(tiny, wind
             assert found[bin_, unit] == pytest.approx(expected, abs=1e-10)
     seen = fitted.cell_log_likelihood(dataclasses.replace(inp, spikes=shown))
     np.testing.assert_allclose(found[:, 1], seen[:, 1], **EXACT)
+
+
+def test_the_ceiling_of_a_unit_that_was_rarely_observed_is_of_the_bins_where_it_was(tiny, monkeypatch):
+    fitted = tiny.fitted("hazard", 1)
+    counts = np.random.default_rng(0).poisson(0.5, (200, 3))
+    observed = np.ones((200, 3), dtype=bool)
+    observed[20:, 2] = False
+    inp = tiny.read(SpikeTrains.from_counts([counts], tiny.BIN_WIDTH))
+    inp = dataclasses.replace(inp, spikes=dataclasses.replace(inp.spikes, cell_observed=observed))
+    builder, everything = fitted.builder(inp), Segments(np.array([0]), np.array([0]), np.array([200]))
+    outputs = list(evaluation.stretch_outputs(fitted.network, builder, everything))
+    intensity = torch.cat([output.intensity.flatten(0, 1) for output in outputs])
+    monkeypatch.setattr(evaluation, "TRUSTED", 0.9)
+    evaluation.set_ceiling(fitted.network, builder, everything)
+    for unit, beyond in ((0, 20), (1, 20), (2, 2)):
+        own = intensity[:, unit].sort(descending=True).values
+        assert float(fitted.network.session.ceiling[unit]) == pytest.approx(float(own[beyond - 1]), abs=1e-12)

@@ -4,6 +4,7 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries
@@ -217,6 +218,26 @@ def test_the_likelihood_from_the_past_is_the_sum_over_what_the_bins_other_units_
         assert np.exp(found[-1, 1]) == pytest.approx(exact, rel=0.01)
         np.testing.assert_allclose(found[:, 0], conditional[:, 0], rtol=0, atol=1e-9)  # no unit is before it
         assert abs(found[-1, 1] - conditional[-1, 1]) > 1e-3
+
+
+def test_the_logarithm_of_a_mean_is_corrected_for_its_bias():
+    rng = torch.Generator().manual_seed(0)
+    draws = torch.where(torch.rand(20_000, 16, generator=rng) < 0.3, 0.5, 0.1).log()  # 20,000 means of 16 draws
+    truth, plain = np.log(0.3 * 0.5 + 0.7 * 0.1), float((draws.exp().mean(1).log()).mean())
+    corrected = float(generation.log_of_mean(draws).mean())
+    assert plain < truth - 0.015
+    assert corrected == pytest.approx(truth, abs=0.003)
+    assert torch.equal(generation.log_of_mean(draws[:, :1]), draws[:, 0])  # one draw tells no variance
+
+
+def test_bins_of_a_trial_have_random_numbers_of_their_own_in_the_score_of_the_past(tiny):
+    """The same bin again and again: with common numbers its error would be the same each time."""
+    fitted = tiny.fitted("hazard", 1, 3, noise=0.25, seed=3)
+    still = SpikeTrains.from_counts([np.zeros((40, 3), dtype=int)], tiny.BIN_WIDTH)
+    found = generation.past_log_likelihood(fitted, tiny.read(still), 2)[20:, 2]  # long after the past has settled
+    assert np.ptp(found) > 1e-4
+    again = generation.past_log_likelihood(fitted, tiny.read(still), 2)[20:, 2]
+    np.testing.assert_array_equal(found, again)
 
 
 def test_the_likelihood_from_the_past_knows_gaps_and_borders(tiny):
