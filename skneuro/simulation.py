@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -12,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skneuro._base import SpikeModel
 from skneuro._random import random_numbers
+from skneuro._warn import warn_user
 from skneuro.metrics._simulated import simulate_trials
 from skneuro.metrics.likelihood import homogeneous_rates
 
@@ -122,10 +122,9 @@ def match_rates(
         step = np.clip(lacks / gain, -_LARGEST_STEP, _LARGEST_STEP)
         matched._shift_log_rates(step)
         moved = float(np.average(step, weights=recorded * seen))
-    warnings.warn(
+    warn_user(
         f"The population's rate in simulations of {type(estimator).__name__} was {np.expm1(-missing[-1]):+.1%} off "
         f"after {max_rounds} rounds; raise max_rounds or n_samples.",
         ConvergenceWarning,
-        stacklevel=2,
     )
     return matched

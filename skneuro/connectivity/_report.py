@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable
 from typing import Any
 
@@ -12,6 +11,7 @@ from scipy import stats
 from sklearn.exceptions import UndefinedMetricWarning
 
 from skneuro._sklearn_compat import check_is_fitted
+from skneuro._warn import warn_user
 from skneuro.connectivity.truth import read_truth
 from skneuro.metrics.connectivity import adjacency_scores, auprc
 from skneuro.preprocessing._units import check_unit_ids, read_units
@@ -61,18 +61,16 @@ class AdjacencyReport:
         check_is_fitted(self)
         read_units(self, X, bin_width=self._bin_width, counts=self.counts, reset=False)
         if y is None or _n_dimensions(y) != 2:
-            warnings.warn(
+            warn_user(
                 "score needs the true adjacency, a matrix [target, source]; without one the score is NaN.",
                 UndefinedMetricWarning,
-                stacklevel=2,
             )
             return float("nan")
         found = auprc(self.adjacency_, read_truth(y, self.unit_ids_, self.adjacency_))
         if np.isnan(found):
-            warnings.warn(
+            warn_user(
                 "Among the known pairs of the true adjacency there is no edge, or nothing else; the score is NaN.",
                 UndefinedMetricWarning,
-                stacklevel=2,
             )
         return found
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from skneuro._warn import warn_user
 from skneuro.exceptions import TransposedTruthWarning
 from skneuro.metrics.connectivity import auprc
 
@@ -20,7 +20,7 @@ _TARGETS = ("target", "post", "postsynaptic", "to")
 _SOURCES = ("source", "pre", "presynaptic", "from")
 
 
-def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray, stacklevel: int = 3) -> np.ndarray:
+def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray) -> np.ndarray:
     """Return the true adjacency as an array in the order of `unit_ids`.
 
     Parameters
@@ -32,8 +32,6 @@ def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray, stacklev
         Identities of the units.
     adjacency : ndarray of shape (n_units, n_units)
         Inferred strengths, to tell whether a matrix without such names looks transposed.
-    stacklevel : int, default=3
-        Whose line a warning names.
 
     Returns
     -------
@@ -74,11 +72,10 @@ def read_truth(truth: Any, unit_ids: np.ndarray, adjacency: np.ndarray, stacklev
             f"unit_ids_. Got {weights.shape} instead."
         )
     if auprc(adjacency, weights.T) > auprc(adjacency, weights) + _CLEARLY_BETTER:
-        warnings.warn(
+        warn_user(
             "The transposed truth scores clearly better. Matrices here are [target, source]; if yours is "
             "[source, target], pass its transpose.",
             TransposedTruthWarning,
-            stacklevel=stacklevel,
         )
     return weights
 

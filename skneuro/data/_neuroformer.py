@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import warnings
 from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
 
 import numpy as np
 
+from skneuro._warn import warn_user
 from skneuro.data._restricted_pickle import read_restricted_pickle
 from skneuro.data._validation import check_width
 from skneuro.data.recording import Modalities, Recording
@@ -118,7 +118,7 @@ def read_neuroformer(
         step = check_width(_number(steps.pop(key, common), f"{key}_dt"), f"{key}_dt")
         series = _series(values, step, spikes, f"{path}: {key}")
         if series is None:
-            warnings.warn(f"{path}: {key} is neither a series nor a video and is left out.", stacklevel=2)
+            warn_user(f"{path}: {key} is neither a series nor a video and is left out.")
         else:
             parts[str(key).removeprefix("behavior_")] = series
     return Recording(spikes, Modalities(**parts) if parts else None)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from typing import Any
 
 import numpy as np
 import torch
 
 from skneuro._sklearn_compat import InvalidParameterError
+from skneuro._warn import warn_user
 from skneuro.data import BinnedSpikes, Modality, ModelInput
 from skneuro.estimators._alignment import aligned_modalities
 from skneuro.estimators._told import behaviour_moments, behaviour_names, behaviour_sizes
@@ -287,12 +287,11 @@ def warn_about_wide_bins(est: Any, inp: ModelInput) -> None:
     busy = np.flatnonzero(mean > MANY_A_BIN)
     if len(busy):
         most = busy[np.argmax(mean[busy])]
-        warnings.warn(
+        warn_user(
             f"Units with more than {MANY_A_BIN:g} spikes a bin: {len(busy)}. Such counts are fitted poorly: the "
             f"mean count of unit {est.unit_ids_[most]!s} is {mean[most]:.0f} per bin. Use a smaller bin_width (now "
             f"{est.bin_width:g} s).",
             UserWarning,
-            stacklevel=6,
         )
 
 
@@ -303,4 +302,4 @@ def warn_about_gamma(est: Any, inp: ModelInput) -> None:
     why = "the contrastive loss needs a modality beside the spikes, and none was given"
     if inp.modalities is not None:
         why = "alignment tells segments apart, and no modality shows a batch more than one"
-    warnings.warn(f"gamma={est.gamma} has no effect: {why}. Set gamma=0 to silence this.", UserWarning, stacklevel=4)
+    warn_user(f"gamma={est.gamma} has no effect: {why}. Set gamma=0 to silence this.", UserWarning)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -17,6 +16,7 @@ from skneuro._base import SpikeModel, as_before_on_failure
 from skneuro._random import random_numbers
 from skneuro._sklearn_compat import CallbackSupportMixin, FitEvents, fit_context
 from skneuro._threads import torch_threads
+from skneuro._warn import warn_user
 from skneuro.data import ModelInput
 from skneuro.estimators import _fitting
 from skneuro.estimators._inputs import constant_over_trials
@@ -195,10 +195,9 @@ class Learner(CallbackSupportMixin, SpikeModel):
         self._keep(attempt, to_the_end=not one_epoch)
         events.fit_ends(fitted)
         if reason == "interrupted":
-            warnings.warn(
+            warn_user(
                 f"Training was interrupted after {self.n_iter_} epochs; the best model so far is kept.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
 
     def _attempt(self, inp: ModelInput, training: Segments, choice: int = 0) -> Attempt:
@@ -328,12 +327,11 @@ class Learner(CallbackSupportMixin, SpikeModel):
         if self.n_iter_ < self.max_epochs or getattr(self, "_told_of_the_end", False):
             return
         self._told_of_the_end = True
-        warnings.warn(
+        warn_user(
             f"partial_fit goes on after epoch {self.n_iter_}, and the learning rate falls over "
             f"max_epochs={self.max_epochs} epochs: it stays at {FINAL_RATE:.0%} of its peak. Set max_epochs to the "
             f"number of calls that you will make.",
             ConvergenceWarning,
-            stacklevel=6,
         )
 
     def _remember(self, inp: ModelInput) -> None:

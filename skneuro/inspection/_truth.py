@@ -13,4 +13,4 @@ def truth_of_units(estimator: Any, true_adjacency: Any) -> Any:
         return true_adjacency
     from skneuro.connectivity.truth import read_truth
 
-    return read_truth(true_adjacency, np.asarray(estimator.unit_ids_), estimator.adjacency_, stacklevel=4)
+    return read_truth(true_adjacency, np.asarray(estimator.unit_ids_), estimator.adjacency_)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 
+from skneuro._warn import warn_user
 from skneuro.data import SpikeTrains
 from skneuro.data._validation import check_width
 from skneuro.inspection._plotting import import_pyplot, tidy
@@ -254,10 +254,9 @@ def _warn_of_other_bins(before: list[np.ndarray], width: float) -> None:
     for time in before:
         other = float(np.median(np.diff(time))) if len(time) > 1 else 0.0
         if width and other and abs(other - width) > 1e-6 * width:
-            warnings.warn(
+            warn_user(
                 f"A curve in bins of {1e3 * width:.4g} ms is laid over one in bins of {1e3 * other:.4g} ms: peaks are "
                 "higher and noise is larger in narrower bins. Give both the same bin_width.",
-                stacklevel=4,
             )
             return
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -17,6 +16,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
 
 from skneuro._sklearn_compat import StrOptions, num_samples, safe_indexing, validate_parameter_constraints
+from skneuro._warn import warn_user
 from skneuro.data import Recording, SpikeTrains
 
 
@@ -196,11 +196,10 @@ def _one_fold(
                 if error_score == "raise":
                     raise
                 failed = error
-                warnings.warn(
+                warn_user(
                     f"{name!r} could not learn from {len(some)} labelled trials (fraction {fraction:g}, seed {seed}); "
                     f"its score is {error_score}. {type(error).__name__}: {error}",
                     FitFailedWarning,
-                    stacklevel=2,
                 )
             taken = time.process_time() - start
             row = {"decoder": name, "fraction": fraction, "seed": seed, "fold": fold, "n_labelled": len(some)}
