@@ -96,11 +96,7 @@ class TimeSeries(Modality):
             raise ValueError(f"missing must be 'mask' or 'hold'. Got {missing!r:.80} instead.")
         if names is not None and (isinstance(names, str) or len(names) != values.shape[1]):
             raise ValueError(f"names must have one name for each of {values.shape[1]} columns. Got {names!r:.80}.")
-        step = np.diff(times)
-        within = np.ones(len(step), dtype=bool)
-        borders = ptr[1:-1]
-        within[borders[(borders > 0) & (borders < len(times))] - 1] = False
-        if (step[within] <= 0).any():
+        if (steps_within(times, ptr) <= 0).any():
             raise ValueError("timestamps must ascend strictly within a trial. Sort the samples and drop duplicates.")
         self._set(
             values=frozen(values),
@@ -415,6 +411,15 @@ def _samples(trial: Any, number: int) -> np.ndarray:
     if array.ndim not in (1, 2):
         raise ValueError(f"{wanted} has {array.ndim} dimensions; a single trial is written [samples].")
     return array[:, None] if array.ndim == 1 else array
+
+
+def steps_within(times: np.ndarray, ptr: np.ndarray) -> np.ndarray:
+    """Times from sample to sample, of all trials one after the other, without the steps from trial to trial."""
+    step = np.diff(times)
+    within = np.ones(len(step), dtype=bool)
+    borders = ptr[1:-1]
+    within[borders[(borders > 0) & (borders < len(times))] - 1] = False
+    return step[within]
 
 
 def _median_steps(times: np.ndarray, ptr: np.ndarray) -> np.ndarray:

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from skneuro.data import Modalities, Modality, ModelInput, Recording, SpikeTrains
-from skneuro.data._simulated import constant_over_trials, read_array, silent_trials, trial_starts
+from skneuro.data._simulated import read_array, silent_trials, trial_starts
 from skneuro.data.interventions import check_history_end
 from skneuro.data.recording import common_span
-
-__all__ = ["check_draw", "constant_over_trials", "positive_integer", "sampling_input"]
 
 _NUMBER = (int, float, np.integer, np.floating)
 

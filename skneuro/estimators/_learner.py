@@ -18,8 +18,8 @@ from skneuro._sklearn_compat import CallbackSupportMixin, FitEvents, fit_context
 from skneuro._threads import torch_threads
 from skneuro._warn import warn_user
 from skneuro.data import ModelInput
+from skneuro.data._simulated import constant_over_trials
 from skneuro.estimators import _fitting
-from skneuro.estimators._inputs import constant_over_trials
 from skneuro.estimators._parameters import check_together
 from skneuro.estimators._told import behaviour_names, behaviour_on_bins, check_told, without_behaviour
 from skneuro.exceptions import NonFiniteLossError

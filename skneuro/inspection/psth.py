@@ -229,7 +229,7 @@ class PSTHDisplay:
             )
         self.figure_ = self.axes_[0].figure
         self.lines_ = []
-        width = float(np.median(np.diff(self.time))) if len(self.time) > 1 else 0.0
+        width = _width_of(self.time)
         left, right = self.time[0] - width / 2, self.time[-1] + width / 2
         for ax, unit, rate, error in zip(self.axes_, self.unit_ids, self.rate, self.error, strict=True):
             before = [line.get_xdata() for line in ax.lines if line.get_gid() == _CURVE]
@@ -250,9 +250,14 @@ class PSTHDisplay:
         return self
 
 
+def _width_of(time: np.ndarray) -> float:
+    """Width of the bins with these centres; 0 where one tells none."""
+    return float(np.median(np.diff(time))) if len(time) > 1 else 0.0
+
+
 def _warn_of_other_bins(before: list[np.ndarray], width: float) -> None:
     for time in before:
-        other = float(np.median(np.diff(time))) if len(time) > 1 else 0.0
+        other = _width_of(time)
         if width and other and abs(other - width) > 1e-6 * width:
             warn_user(
                 f"A curve in bins of {1e3 * width:.4g} ms is laid over one in bins of {1e3 * other:.4g} ms: peaks are "

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from skneuro.data import BinnedSpikes, Modalities, Modality, TimeSeries, Video
+from skneuro.data.time_series import steps_within
 from skneuro.nn.config import ModalityConfig, NeuroformerConfig, Tubelets
 from skneuro.nn.keys import ModalityKeys, TubeletKeys
 from skneuro.training.tubelets import Size, Stride, tubelets_of
@@ -52,11 +53,7 @@ def _regular(modality: Modality) -> float | None:
     """Seconds between the samples of a series, None where they do not come at a rate."""
     if not isinstance(modality, TimeSeries) or modality._static:
         return None
-    steps = np.diff(modality.timestamps)
-    inside = np.ones(len(steps), dtype=bool)
-    borders = modality.ptr[1:-1] - 1
-    inside[borders[(borders >= 0) & (borders < len(steps))]] = False
-    steps = steps[inside]
+    steps = steps_within(modality.timestamps, modality.ptr)
     if not len(steps):
         return None
     median = float(np.median(steps))
