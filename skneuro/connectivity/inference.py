@@ -286,6 +286,8 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
             have no effect that can be seen (their columns are NaN).
         SilentUnitsWarning
             If units were silent; their row and column are NaN.
+        UserWarning
+            If the couplings of `estimator` are read and had the dense prior, under which none is zero.
         """
         with as_before_on_failure(self):
             model = model_to_read(self)

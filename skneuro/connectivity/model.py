@@ -10,6 +10,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skneuro._base import SpikeModel
 from skneuro._sklearn_compat import check_is_fitted
+from skneuro._warn import warn_user
 from skneuro.connectivity._estimate import Estimate, Reach
 from skneuro.data import ModelInput
 from skneuro.preprocessing._units import check_unit_ids
@@ -117,11 +118,23 @@ def estimate_from_kernels(model: Any, given: ModelInput, reach: Reach) -> Estima
     ------
     ValueError
         If the units are not those of the model.
+
+    Warns
+    -----
+    UserWarning
+        If the model's couplings had the dense prior.
     """
     kernels, n_units = fitted_coupling(model), given.spikes.n_units
     if len(kernels) != n_units:
         raise ValueError(f"X has {n_units} units, but the estimator was fitted on {len(kernels)}.")
     if given.trials is not None:
         check_unit_ids(given.spikes.unit_ids, np.asarray(model.unit_ids_))
+    if getattr(model, "coupling_prior_", "sparse") == "dense":
+        warn_user(
+            "The couplings of this model had the dense prior, under which none is zero and all are small: held-out "
+            "data chose it, as it predicts better from few data. To read who is connected, fit it with "
+            "coupling_prior='sparse', or leave estimator=None.",
+            UserWarning,
+        )
     kernels = kernels[:, :, : reach.modelled]
     return Estimate(kernels[:, :, : reach.read].sum(axis=2) * given.spikes.bin_width, kernels=kernels)

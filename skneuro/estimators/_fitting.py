@@ -12,6 +12,7 @@ from skneuro._sklearn_compat import InvalidParameterError
 from skneuro._warn import warn_user
 from skneuro.data import BinnedSpikes, Modality, ModelInput
 from skneuro.estimators._alignment import aligned_modalities
+from skneuro.estimators._regularisation import USUAL_DECAY, Regularisation, count_segments, usual
 from skneuro.estimators._told import behaviour_moments, behaviour_names, behaviour_sizes
 from skneuro.metrics.likelihood import bits_per_spike, poisson_log_pmf
 from skneuro.nn import Neuroformer, NeuroformerConfig
@@ -21,7 +22,7 @@ from skneuro.training.fitted import DTYPES, build_network, count_statistics, pic
 from skneuro.training.loop import TrainingSettings, TrainingState
 from skneuro.training.modality_table import Scale, describe
 from skneuro.training.refit import MANY_A_BIN
-from skneuro.training.segments import BatchBuilder, cut_segments, segment_bins
+from skneuro.training.segments import BatchBuilder, cut_segments
 from skneuro.training.split import hold_out, shown_clips, whole_trials
 from skneuro.training.stretches import Segments
 
@@ -31,10 +32,6 @@ SHORTEST_LAG, BINS_OF_LAG = 0.1, 10  # seconds, bins
 FEW_SPIKES = 10_000  # below, a narrower long past overfits less
 MANY_SPIKES = 100_000  # from here on all epochs on all data score higher than what is stopped in time
 USUAL_FRACTION, LEAST_FRACTION, ENOUGH_SPIKES = 0.1, 0.02, 20_000  # of what is held out for early stopping
-MANY_SEGMENTS, USUAL_DECAY = 270, 0.5  # from so many training segments on the usual decay is best
-MOST_DECAY = 0.03  # of a weight in one step
-TOWARDS_USUAL = (0.0, 0.5, 1.0)  # of the way, on a logarithmic scale, from the decay that little data ask for
-WORTH_TRYING = 2.0  # times the usual decay: from here on held-out data choose
 MOST_PAIRED_UNITS, AUTO_RANK = 1_000, 64  # up to so many units every pair has a coupling of its own
 
 
@@ -111,8 +108,9 @@ def context_width(est: Any, binned: BinnedSpikes) -> int:
     return est.d_model * (1 + int(n_spikes >= FEW_SPIKES) + int(n_spikes >= MANY_SPIKES))
 
 
-def make_config(est: Any, inp: ModelInput, max_count: int) -> NeuroformerConfig:
-    """Sizes of the network from the estimator's parameters and the data."""
+def make_config(est: Any, inp: ModelInput, max_count: int, how: Regularisation | None = None) -> NeuroformerConfig:
+    """Sizes of the network from the estimator's parameters and the data; with the usual dropout by default."""
+    how = how or usual(est)
     size, stride = _triple(est.tubelet_size), _triple(est.tubelet_stride)
     named = () if inp.modalities is None else inp.modalities.items()
     modalities = tuple(describe(name, modality, size, stride) for name, modality in named)
@@ -132,8 +130,8 @@ def make_config(est: Any, inp: ModelInput, max_count: int) -> NeuroformerConfig:
         n_layers=est.n_layers,
         n_fusion_layers=est.n_fusion_layers,
         share_fusion=est.share_fusion,
-        dropout=float(est.dropout),
-        unit_dropout=float(est.unit_dropout),
+        dropout=how.dropout,
+        unit_dropout=how.unit_dropout,
         modality_dropout=float(est.modality_dropout),
         temperature=FIRST_TEMPERATURE if est.temperature == "learn" else float(est.temperature),
         learn_temperature=est.temperature == "learn",
@@ -162,6 +160,7 @@ def check_same_structure(est: Any, inp: ModelInput, config: NeuroformerConfig) -
     fields = set(vars(config)) - {"modalities", "aligned", "behaviour", "max_count", "n_units"}
     if est.context_width == "auto" and est.d_model == config.d_model:  # more or fewer spikes are no change
         fields.remove("context_width")
+    fields -= {name for name in ("dropout", "unit_dropout") if getattr(est, name) == "auto"}
     changed = {name: (getattr(config, name), getattr(described, name)) for name in sorted(fields)}
     changed = {name: values for name, values in changed.items() if values[0] != values[1]}
     fitted = {modality.name: modality.tubelets for modality in config.modalities}
@@ -185,14 +184,12 @@ def check_same_structure(est: Any, inp: ModelInput, config: NeuroformerConfig) -
 
 
 def fresh_state(
-    est: Any, inp: ModelInput, training: Segments, seed: int, choice: int = 0
+    est: Any, inp: ModelInput, training: Segments, seed: int, how: Regularisation | None = None
 ) -> tuple[TrainingState, dict[str, Scale], TrainingSettings]:
-    """An untrained network with the moments of the training stretches, the scales of the modalities, how to train.
-
-    `choice` is a number in :func:`weight_decays`.
-    """
+    """An untrained network with the moments of the training stretches, the scales of the modalities, how to train."""
+    how = how or usual(est)
     mean, sd, histogram = count_statistics(inp.spikes, training)
-    config = make_config(est, inp, histogram.shape[1] - 1)
+    config = make_config(est, inp, histogram.shape[1] - 1, how)
     network = build_network(config, mean, sd, seed, pick_device(est.device), DTYPES[est.precision], histogram)
     if config.behaviour:
         for buffer, value in zip((network.told.mean, network.told.sd), behaviour_moments(inp, training), strict=True):
@@ -200,7 +197,8 @@ def fresh_state(
     scales = {}
     for name, modality in () if inp.modalities is None else inp.modalities.items():
         scales[name] = Scale.fit(_training_part(modality, inp.spikes, training))
-    plan = settings(est, weight_decays(est, training, config)[choice])
+    decay = how.weight_decay(est, count_segments(training, config))
+    plan = settings(est, decay, how.coupling_prior)
     return TrainingState.start(network, plan, seed), scales, plan
 
 
@@ -212,26 +210,14 @@ def _training_part(modality: Modality, binned: BinnedSpikes, training: Segments)
     return modality[rows]._during(np.searchsorted(rows, training.trial), start, stop)
 
 
-def weight_decays(est: Any, training: Segments, config: NeuroformerConfig) -> list[float]:
-    """What AdamW may subtract.
-
-    With "auto" the first makes up for the few steps that few segments give it, the last is the usual one: how much few
-    segments can be trusted depends on what they say, so where both are far apart held-out data choose among them.
-    """
-    if est.weight_decay != "auto":
-        return [float(est.weight_decay)]
-    n_segments = len(cut_segments(training, segment_bins(config)))
-    most = min(max((MANY_SEGMENTS / n_segments) ** 2, 1.0) * USUAL_DECAY, MOST_DECAY / est.learning_rate)
-    return [most ** (1 - share) * USUAL_DECAY**share for share in TOWARDS_USUAL]
-
-
-def settings(est: Any, decay: float) -> TrainingSettings:
-    """The estimator's training parameters, and the weight decay that they amount to."""
+def settings(est: Any, decay: float, coupling_prior: str) -> TrainingSettings:
+    """The estimator's training parameters, and what those that may be "auto" amount to."""
     return TrainingSettings(
         gamma=float(est.gamma), mu=float(est.mu), batch_size=est.batch_size, learning_rate=float(est.learning_rate),
         weight_decay=decay, modality_decay=USUAL_DECAY if est.weight_decay == "auto" else decay,
-        coupling_penalty=float(est.coupling_penalty), max_epochs=est.max_epochs, n_iter_no_change=est.n_iter_no_change,
-        tol=float(est.tol), verbose=int(est.verbose), accumulation_steps=est.accumulation_steps,
+        coupling_penalty=float(est.coupling_penalty), coupling_prior=coupling_prior,
+        max_epochs=est.max_epochs, n_iter_no_change=est.n_iter_no_change, tol=float(est.tol),
+        verbose=int(est.verbose), accumulation_steps=est.accumulation_steps,
         recompute=est.recompute_activations, half=est.precision == "bfloat16",
         behaviour_weight=float(est.behaviour_weight), compile=bool(est.compile),
     )  # fmt: skip

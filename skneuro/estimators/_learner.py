@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from skneuro.data import ModelInput
 from skneuro.data._simulated import constant_over_trials
 from skneuro.estimators import _fitting
 from skneuro.estimators._parameters import check_together
+from skneuro.estimators._regularisation import Regularisation, alternatives, count_segments, usual
 from skneuro.estimators._told import behaviour_names, behaviour_on_bins, check_told, without_behaviour
 from skneuro.exceptions import NonFiniteLossError
 from skneuro.metrics.likelihood import homogeneous_rates
@@ -48,6 +49,7 @@ class Attempt:
     builder: BatchBuilder
     training: Segments
     plan: TrainingSettings
+    how: Regularisation
     least_ceiling: torch.Tensor | None = None  # that data before these have set, where training goes on
 
 
@@ -200,29 +202,28 @@ class Learner(CallbackSupportMixin, SpikeModel):
                 ConvergenceWarning,
             )
 
-    def _attempt(self, inp: ModelInput, training: Segments, choice: int = 0) -> Attempt:
-        """An untrained network, with one of the weight decays."""
-        state, scales, plan = _fitting.fresh_state(self, inp, training, self._seed, choice)
-        return Attempt(state, scales, self._builder(state, scales, inp), training, plan)
+    def _attempt(self, inp: ModelInput, training: Segments, how: Regularisation | None = None) -> Attempt:
+        """An untrained network, regularised in one of the ways that may be chosen, as usual by default."""
+        how = how or usual(self)
+        state, scales, plan = _fitting.fresh_state(self, inp, training, self._seed, how)
+        return Attempt(state, scales, self._builder(state, scales, inp), training, plan, how)
 
     def _better(self, inp: ModelInput, validate: _fitting.Validation, first: Attempt, reason: str) -> tuple:
-        """Try other weight decays where data are few, then train on all of them: how it ended, and what is kept.
+        """Regularise in other ways where data are few, then train on all of them: how it ended, and what is kept.
 
         What was learned without the held-out data is kept where Ctrl-C ends what comes after.
         """
-        found, choice = first, 0
-        decays = _fitting.weight_decays(self, first.training, first.state.model.config)
-        if decays[0] > _fitting.WORTH_TRYING * decays[-1]:
-            for number in range(1, len(decays)):
-                other = self._attempt(inp, first.training, number)
-                if self._in_silence(other, validate, self.max_epochs) == "interrupted":
-                    return "interrupted", found
-                gain = max(other.state.validation_scores) - max(found.state.validation_scores)
-                if gain * validate.n_spikes * math.log(2) > CHANCE:
-                    found, choice = other, number
+        found, config = first, first.state.model.config
+        for how in alternatives(self, count_segments(first.training, config), config):
+            other = self._attempt(inp, first.training, how)
+            if self._in_silence(other, validate, self.max_epochs) == "interrupted":
+                return "interrupted", found
+            gain = max(other.state.validation_scores) - max(found.state.validation_scores)
+            if gain * validate.n_spikes * math.log(2) > CHANCE:
+                found = other
         if not self.refit:
             return reason, found
-        again = self._attempt(inp, _fitting.whole_trials(np.diff(inp.spikes.ptr)), choice)
+        again = self._attempt(inp, _fitting.whole_trials(np.diff(inp.spikes.ptr)), found.how)
         n_best = int(np.argmax(found.state.validation_scores)) + 1
         # More data overfit later. Under the same schedule: a rate that fell to nothing by then gave lower scores.
         n_epochs = min(math.ceil(MORE_EPOCHS * n_best), self.max_epochs)
@@ -282,6 +283,9 @@ class Learner(CallbackSupportMixin, SpikeModel):
             "model_": FittedModel(state.average, attempt.scales, self.device, self.precision),
             "_state": state,
             "weight_decay_": attempt.plan.weight_decay,
+            "dropout_": attempt.how.dropout,
+            "unit_dropout_": attempt.how.unit_dropout,
+            "coupling_prior_": attempt.how.coupling_prior,
             "n_iter_": state.n_epochs,
             "loss_curve_": list(state.loss_curve),
             "validation_scores_": scores,
@@ -295,7 +299,10 @@ class Learner(CallbackSupportMixin, SpikeModel):
         """
         network = copy.deepcopy(self.model_.network)
         decay = self.weight_decay_ if self.weight_decay == "auto" else float(self.weight_decay)
-        plan = _fitting.settings(self, decay)
+        dropouts = {name: getattr(network.config, name) for name in ("dropout", "unit_dropout")}
+        prior = self.coupling_prior_ if self.coupling_prior == "auto" else self.coupling_prior
+        how = replace(usual(self), **dropouts, coupling_prior=prior)
+        plan = _fitting.settings(self, decay, prior)
         before = getattr(self, "_state", None)
         if before is None:
             state = TrainingState.resume(network, plan, self._seed, self.n_iter_)
@@ -308,7 +315,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         state.model.session.go_on_with(largest)
         state.average.session.go_on_with(largest)
         least = torch.from_numpy(self._least_ceiling).to(state.average.session.ceiling)
-        return Attempt(state, scales, self._builder(state, scales, inp), training, plan, least)
+        return Attempt(state, scales, self._builder(state, scales, inp), training, plan, how, least)
 
     def _remember_ceiling(self, inp: ModelInput, going_on: bool) -> None:
         """Ceilings that are not to be lowered: those before these data came, nothing where training begins.

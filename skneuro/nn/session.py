@@ -192,6 +192,17 @@ class SessionUnits(nn.Module):
         absolute = self.coupling.abs().sum((0, 1)) + (self.same_bin * self.lower).abs().sum(0)  # (target,)
         return (absolute * self.mean.sqrt()).sum()
 
+    def coupling_square(self) -> Tensor:
+        """Squared couplings, in units of the curvature that one bin gives them; a spike of any unit is worth the same.
+
+        A filter of the past counts by what a spike in each of its bins adds, so that wide ones are not favoured, and
+        sources in one scale, the mean deviation of the units' counts: what a unit that hardly fires could add by its
+        few spikes is not worth more than what others do. Of the same bin sources are standardised.
+        """
+        worth = self.basis.sum(1)[:, None] * (self.sd.mean() / self.sd)  # (basis, source)
+        square = (self.coupling * worth[..., None]).square().sum() + (self.same_bin * self.lower).square().sum()
+        return square * self.mean.mean()
+
     def drive_size(self, driven: Tensor, scored: Tensor) -> Tensor:
         """How much a modality's linear filters move the units, in units of what the noise of one bin would let them.
 

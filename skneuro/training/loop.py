@@ -24,6 +24,7 @@ FINAL_RATE = 0.02
 AVERAGE_DECAY = 0.99
 CLIP_NORM = 0.1
 DRIVE_PENALTY = 5.0
+DENSE_WIDTH = 0.6
 NOT_DECAYED = ("repeat_table", "coupling", "same_bin")
 FINISHED = ("converged", "max_epochs")  # how training ends when nobody stops it
 OF_MODALITIES = ("session.filters", "fusion.encoders", "drives", "alignment")
@@ -40,6 +41,7 @@ class TrainingSettings:
     weight_decay: float
     modality_decay: float  # of what reads the modalities
     coupling_penalty: float
+    coupling_prior: str
     max_epochs: int
     n_iter_no_change: int
     tol: float
@@ -199,11 +201,9 @@ def add_gradients(
 def batch_loss(model: Neuroformer, batch: Batch, settings: TrainingSettings, n_bins: int) -> tuple[torch.Tensor, int]:
     """The poster's equation 6, in nats per token, and the sparse priors on the couplings and the modalities' filters.
 
-    The dt part is computed apart only where the weights differ. Over the `n_bins` bins of the training data the prior
-    pulls every coupling to zero with `coupling_penalty` times the standard error of its slope (a Laplace prior), so
-    that what noise alone could give stays at zero. So it does with the filters of a modality, as a whole for each unit.
-    A weak prior holds the count shapes where they started.
-    Behaviour that is read from the neural state adds its mean squared error.
+    The dt part is computed apart only where the weights differ. The couplings have :func:`coupling_prior`, and the
+    filters of a modality a sparse one, as a whole for each unit. A weak prior holds the count shapes where they
+    started. Behaviour that is read from the neural state adds its mean squared error.
     """
     id_weight, time_weight = settings.mu, 1.0 - settings.gamma - settings.mu
     split = not math.isclose(id_weight, time_weight, abs_tol=1e-9)
@@ -215,9 +215,8 @@ def batch_loss(model: Neuroformer, batch: Batch, settings: TrainingSettings, n_b
     share = output.n_scored / n_bins * of_priors  # of a prior that counts once an epoch
     loss = (share * model.session.shape_change() - weighted) / output.n_tokens
     if settings.coupling_penalty and model.session.pairwise:
-        bins = output.n_scored / math.sqrt(n_bins)
-        sparse = settings.coupling_penalty * bins * model.session.coupling_size()
-        loss = loss + of_priors * sparse / output.n_tokens
+        prior = coupling_prior(model, output.n_scored, settings, n_bins)
+        loss = loss + of_priors * prior / output.n_tokens
     if output.drive_size is not None:
         sparse = settings.drive_penalty / math.sqrt(n_bins) * output.drive_size
         loss = loss + of_priors * sparse / output.n_tokens
@@ -226,6 +225,18 @@ def batch_loss(model: Neuroformer, batch: Batch, settings: TrainingSettings, n_b
     if output.behaviour is not None:
         loss = loss + settings.behaviour_weight * output.behaviour
     return loss, output.n_tokens
+
+
+def coupling_prior(model: Neuroformer, n_scored: int, settings: TrainingSettings, n_bins: int) -> torch.Tensor:
+    """Minus the log density of the prior on the couplings, in nats: the share of `n_scored` of `n_bins` training bins.
+
+    A sparse prior (Laplace's) pulls every coupling to zero with `coupling_penalty` standard errors of its slope over
+    all training bins, so that what noise alone could give stays at zero. A dense one (normal) has a standard deviation
+    of `DENSE_WIDTH` / `coupling_penalty` standard errors: none is zero, and all are small.
+    """
+    if settings.coupling_prior == "sparse":
+        return settings.coupling_penalty * n_scored / math.sqrt(n_bins) * model.session.coupling_size()
+    return 0.5 * (settings.coupling_penalty / DENSE_WIDTH) ** 2 * n_scored * model.session.coupling_square()
 
 
 @torch.no_grad()

@@ -188,6 +188,18 @@ def test_kernels_of_a_fitted_model_are_summed_over_the_lags_read(wrap):
     assert inference.lag_kernels_.shape == (12, 12, 6)
 
 
+@pytest.mark.parametrize("prior", ["sparse", "dense"])
+def test_it_is_said_that_kernels_under_the_dense_prior_are_never_zero(prior):
+    model = FittedModel().fit(None)
+    model.coupling_prior_ = prior
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ConnectivityInference(model, readout_lag=0.03, max_lag=0.06).fit(SPIKES)
+    said = [str(w.message) for w in caught if "dense prior" in str(w.message)]
+    assert len(said) == (prior == "dense")
+    assert all("coupling_prior='sparse'" in message for message in said)
+
+
 def test_only_a_frozen_model_survives_clone():
     model = FittedModel().fit(None)
     clone(ConnectivityInference(FrozenEstimator(model))).fit(SPIKES)

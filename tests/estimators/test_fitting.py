@@ -6,7 +6,7 @@ from scipy.stats import poisson
 
 from skneuro import NeuroformerEstimator
 from skneuro.data import Modalities, SpikeTrains, TimeSeries, Video, read_input
-from skneuro.estimators import _fitting, _learner
+from skneuro.estimators import _fitting
 from skneuro.persistence import load
 from skneuro.training.stretches import Segments
 
@@ -60,7 +60,8 @@ def test_scales_come_from_the_training_part_alone(make):
     rng = np.random.default_rng(0)
     counts = rng.poisson(0.5, (20, 20, 2))
     clips = np.arange(20) // 4
-    model = make(early_stopping=True, refit=False, validation_fraction=0.2, max_epochs=1)
+    nothing_to_choose = {"weight_decay": 0.5, "coupling_prior": "sparse"}
+    model = make(early_stopping=True, refit=False, validation_fraction=0.2, max_epochs=1, **nothing_to_choose)
     spikes = SpikeTrains.from_counts(counts, 0.05)
     video = Video(rng.standard_normal((5, 11, 2, 2)), 10.0, index=clips)
     speed = TimeSeries.from_lists(list(rng.standard_normal((20, 20, 1))), rate=20.0)
@@ -75,7 +76,7 @@ def test_scales_come_from_the_training_part_alone(make):
     changed = Modalities(video=Video(frames, 10.0, index=clips), speed=TimeSeries(values, speed.timestamps, speed.ptr))
     louder = counts.copy()
     louder[out] += 3
-    again = make(early_stopping=True, refit=False, validation_fraction=0.2, max_epochs=1)
+    again = make(early_stopping=True, refit=False, validation_fraction=0.2, max_epochs=1, **nothing_to_choose)
     again.fit(SpikeTrains.from_counts(louder, 0.05), changed)
     for name in ("video", "speed"):
         np.testing.assert_array_equal(again.model_.scales[name].mean, model.model_.scales[name].mean)
@@ -178,37 +179,3 @@ def test_as_much_is_held_out_as_tells_epochs_apart(make, monkeypatch):
         found[enough] = len(_fitting.split(make(early_stopping=True), inp, 0)[1])
     assert found == {20_000: 10, 100: 5, 1: 2}
     assert len(_fitting.split(make(early_stopping=True, validation_fraction=0.3), inp, 0)[1]) == 30
-
-
-def test_few_segments_are_decayed_more(make):
-    """0.5 from 270 segments on, four times that at half, at most 3 % a step; and down to 0.5 again to choose from."""
-    inp = read_input(np.random.default_rng(0).poisson(0.5, (300, 100, 2)), bin_width=0.05)
-    config = _fitting.make_config(make(), inp, 3)
-
-    def decay(n_trials, **parameters):
-        trials = Segments(np.arange(n_trials), np.zeros(n_trials, dtype=int), np.full(n_trials, 100))
-        return _fitting.weight_decays(make(**{"learning_rate": 3e-3, **parameters}), trials, config)
-
-    assert decay(300) == decay(270) == pytest.approx([0.5, 0.5, 0.5])
-    assert decay(135) == pytest.approx([2.0, 1.0, 0.5])
-    assert decay(10) == pytest.approx([10.0, 5**0.5, 0.5])
-    assert decay(10, learning_rate=3e-2)[0] == pytest.approx(1.0)
-    assert decay(10, weight_decay=0.1) == [0.1]
-
-
-def test_held_out_data_choose_the_weight_decay_where_data_are_few(make, monkeypatch):
-    """Of the three candidates the one that scores best, if by more than chance; each is one that could be set."""
-    rate = np.exp(1.5 * np.sin(np.arange(60) / 5))[:, None] * [0.2, 0.6, 0.3]
-    spikes = SpikeTrains.from_counts(np.random.default_rng(0).poisson(rate, (20, 60, 3)), bin_width=0.05)
-    settings = {"early_stopping": True, "refit": False, "max_epochs": 4, "validation_fraction": 0.2, "d_model": 16}
-    first = make(weight_decay="auto", **settings)
-    monkeypatch.setattr(_learner, "CHANCE", np.inf)
-    law = first.fit(spikes).weight_decay_
-    assert law > 1
-    alone = {d: make(weight_decay=d, **settings).fit(spikes) for d in (law, (0.5 * law) ** 0.5, 0.5)}
-    scores = {d: est.best_validation_score_ for d, est in alone.items()}
-    assert first.best_validation_score_ == pytest.approx(scores[law], abs=1e-6)
-    monkeypatch.setattr(_learner, "CHANCE", 0.0)
-    chosen = make(weight_decay="auto", **settings).fit(spikes)
-    assert chosen.best_validation_score_ == pytest.approx(max(scores.values()), abs=1e-6)
-    assert chosen.weight_decay_ == pytest.approx(max(scores, key=scores.get))

@@ -21,7 +21,7 @@ def settings_of(**changes):
         "gamma": 0.0, "mu": 0.5, "batch_size": 4, "learning_rate": 3e-3, "max_epochs": 4,
         "n_iter_no_change": 10, "tol": 1e-4, "verbose": 0,
     }  # fmt: skip
-    return settings(NeuroformerEstimator(**{**values, **changes}), 0.1)
+    return settings(NeuroformerEstimator(**{**values, **changes}), 0.1, changes.get("coupling_prior", "sparse"))
 
 
 def start(tiny, head="hazard", dropout=0.2, seed=3, **changes):
@@ -212,6 +212,32 @@ def test_count_shapes_are_held_where_they_start_by_one_observation_an_epoch(tiny
     n_tokens, scored = int(batch.counts.sum()) + 6 * 14, int(batch.scored.sum())
     nats = 0.5 * 0.5**2 * session.repeat_table.numel() * scored / 480
     assert found[1] - found[0] == pytest.approx(0.5 * nats / n_tokens, rel=1e-6)
+
+
+def test_the_couplings_have_the_prior_of_the_settings(tiny):
+    """Sparse: ``p / sqrt(bins)`` standard errors' worth of each, over its share of the bins. Dense: half the squares,
+    over the squared deviation, ``0.6 / p`` standard errors, with every spike worth as much as any other."""
+    state, builder, stretches, _ = start(tiny, dropout=0.0)
+    session, n_scored, n_bins = state.model.session, 60, 240
+    with torch.no_grad():
+        session.coupling.normal_()
+        session.same_bin.normal_()
+    coupling, same_bin = (w.detach().double() for w in (session.coupling, session.same_bin * session.lower))
+    mean, sd, basis = (getattr(session, name).double() for name in ("mean", "sd", "basis"))
+    sparse = (coupling.abs().sum((0, 1)) + same_bin.abs().sum(0)) @ mean.sqrt() * n_bins**0.5
+    per_spike = coupling / sd[:, None] * basis.sum(1)[:, None, None] * sd.mean()
+    dense = (per_spike.square().sum() + same_bin.square().sum()) * mean.mean() * n_bins
+    for prior, expected in (("sparse", 3 * sparse), ("dense", 0.5 * dense * (3 / 0.6) ** 2)):
+        plan = settings_of(coupling_penalty=3.0, coupling_prior=prior)
+        found = loop.coupling_prior(state.model, n_scored, plan, n_bins).detach()
+        assert float(found) == pytest.approx(float(expected) * n_scored / n_bins, rel=1e-5)
+        plain = settings_of(coupling_penalty=0.0, coupling_prior=prior)
+        batch = builder.build(stretches, 0)
+        with_prior, without = (
+            float(loop.batch_loss(state.model, batch, s, n_bins)[0].detach()) for s in (plan, plain)
+        )
+        scored, n_tokens = int(batch.scored.sum()), int(batch.counts.sum()) + 6 * 14
+        assert with_prior - without == pytest.approx(0.5 * float(expected) * scored / n_bins / n_tokens, rel=1e-5)
 
 
 def test_the_filters_of_modalities_are_pulled_to_zero_by_what_their_noise_would_give(tiny, head):

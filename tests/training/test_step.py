@@ -18,7 +18,7 @@ from skneuro.training.split import whole_trials
 
 
 def parts(tiny, head="hazard", dropout=0.0, **changes):
-    plan = settings(NeuroformerEstimator(**{"gamma": 0.0, "mu": 0.3, "batch_size": 5, **changes}), 0.5)
+    plan = settings(NeuroformerEstimator(**{"gamma": 0.0, "mu": 0.3, "batch_size": 5, **changes}), 0.5, "sparse")
     modalities = tiny.stimuli((40,) * 5)
     fitted = tiny.fitted(head, 3, modalities=modalities, dropout=dropout, modality_dropout=0.0)
     inp = tiny.read(tiny.spikes((40, 33, 28, 40, 40)), modalities)
@@ -76,7 +76,7 @@ def test_products_in_bfloat16_point_the_same_way_and_scores_stay_in_full_precisi
     network, *given = parts(tiny, head)
     network, builder = network.float(), given[0]
     builder.dtype = torch.float32
-    half = settings(NeuroformerEstimator(gamma=0.0, mu=0.3, precision="bfloat16"), 0.5)
+    half = settings(NeuroformerEstimator(gamma=0.0, mu=0.3, precision="bfloat16"), 0.5, "sparse")
     _, _, full = gradients(network, *given)
     _, _, rough = gradients(network, builder, given[1], half)
     one, other = (torch.cat([g.flatten() for g in found.values()]) for found in (full, rough))
@@ -167,7 +167,7 @@ def test_the_waits_of_a_step_would_be_seen(monkeypatch):
 @pytest.mark.parametrize("changes", [{}, {"gamma": 0.2, "mu": 0.4}, {"accumulation_steps": 2}])
 def test_the_host_reads_one_result_an_epoch(tiny, head, monkeypatch, changes):
     """Nothing that a step does has a size or a branch that only the device knows; masks and aligned pairs included."""
-    plan = settings(NeuroformerEstimator(**{"gamma": 0.0, "mu": 0.3, "batch_size": 2, **changes}), 0.5)
+    plan = settings(NeuroformerEstimator(**{"gamma": 0.0, "mu": 0.3, "batch_size": 2, **changes}), 0.5, "sparse")
     modalities = tiny.stimuli((40,) * 5)
     aligned = tuple(modalities.names) if "gamma" in changes else ()
     fitted = tiny.fitted(head, 3, modalities=modalities, dropout=0.3, modality_dropout=0.3, aligned=aligned)

@@ -1,0 +1,80 @@
+"""How strongly a model is held back from its training data; where they are few, held-out data choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from skneuro.nn import NeuroformerConfig
+from skneuro.training.segments import cut_segments, segment_bins
+from skneuro.training.stretches import Segments
+
+MANY_SEGMENTS, USUAL_DECAY = 270, 0.5  # from so many training segments on the usual decay is best
+MOST_DECAY = 0.03  # of a weight in one step
+WORTH_TRYING = 2.0  # times the usual decay: where few segments ask for more, held-out data choose
+SHARES = (0.0, 0.5, 1.0)  # of the way to the usual decay
+DROPOUT, UNIT_DROPOUT = {"sparse": 0.4, "dense": 0.5}, {"sparse": 0.0, "dense": 0.1}
+FIRST_SHARE = {"sparse": 0.0, "dense": 0.5}
+
+
+@dataclass(frozen=True)
+class Regularisation:
+    """What stands for the parameters that are "auto".
+
+    Attributes
+    ----------
+    towards_usual : float
+        Of the way, on a logarithmic scale, from the weight decay that few segments ask for to the usual one.
+    dropout, unit_dropout : float
+    coupling_prior : str
+    """
+
+    towards_usual: float
+    dropout: float
+    unit_dropout: float
+    coupling_prior: str
+
+    def weight_decay(self, est: Any, n_segments: int) -> float:
+        """What AdamW may subtract, with so many training segments."""
+        if est.weight_decay != "auto":
+            return float(est.weight_decay)
+        return most_decay(est, n_segments) ** (1 - self.towards_usual) * USUAL_DECAY**self.towards_usual
+
+
+def usual(est: Any, prior: str = "sparse") -> Regularisation:
+    """What is tried first, and all there is where nothing is held out; `prior` holds where the user names none.
+
+    Recordings that gained by the dense prior gained by more dropout with it, and by less decay.
+    """
+    prior = prior if est.coupling_prior == "auto" else est.coupling_prior
+    return Regularisation(
+        towards_usual=FIRST_SHARE[prior],
+        dropout=DROPOUT[prior] if est.dropout == "auto" else float(est.dropout),
+        unit_dropout=UNIT_DROPOUT[prior] if est.unit_dropout == "auto" else float(est.unit_dropout),
+        coupling_prior=prior,
+    )
+
+
+def alternatives(est: Any, n_segments: int, config: NeuroformerConfig) -> list[Regularisation]:
+    """What held-out data may choose in place of :func:`usual`: how much few segments can be trusted depends on them."""
+    if (MANY_SEGMENTS / n_segments) ** 2 <= WORTH_TRYING:
+        return []
+    first = usual(est)
+    found = []
+    if est.weight_decay == "auto" and most_decay(est, n_segments) > WORTH_TRYING * USUAL_DECAY:
+        found += [replace(first, towards_usual=share) for share in SHARES if share != first.towards_usual]
+    pairwise = config.coupling_bins > 0 and config.coupling_rank == 0
+    if est.coupling_prior == "auto" and est.coupling_penalty and pairwise:
+        found.append(usual(est, "dense"))
+    return found
+
+
+def most_decay(est: Any, n_segments: int) -> float:
+    """The weight decay that makes up for the few steps that few segments give it."""
+    few = max((MANY_SEGMENTS / n_segments) ** 2, 1.0)
+    return min(few * USUAL_DECAY, MOST_DECAY / est.learning_rate)
+
+
+def count_segments(training: Segments, config: NeuroformerConfig) -> int:
+    """Segments of about 100 bins into which the training stretches are cut."""
+    return len(cut_segments(training, segment_bins(config)))

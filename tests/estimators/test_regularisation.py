@@ -1,0 +1,134 @@
+"""How strongly a model is regularised, and how held-out data choose where training data are few."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from skneuro import NeuroformerEstimator
+from skneuro.data import SpikeTrains, read_input
+from skneuro.estimators import _fitting, _learner
+from skneuro.estimators._regularisation import Regularisation, alternatives, count_segments, usual
+from skneuro.persistence import load
+from skneuro.training.stretches import Segments
+
+AUTO = {"weight_decay": "auto", "dropout": "auto", "unit_dropout": "auto", "coupling_prior": "auto"}
+
+
+@pytest.fixture
+def config(make):
+    return _fitting.make_config(make(), read_input(np.ones((3, 100, 2), dtype=int), bin_width=0.05), 3)
+
+
+def test_few_segments_are_decayed_more(make):
+    """0.5 from 270 segments on, four times that at half, at most 3 % a step; or less of it, down to 0.5 again."""
+    est = make(weight_decay="auto", learning_rate=3e-3)
+
+    def decays(n_segments, est=est):
+        return [replace(usual(est), towards_usual=share).weight_decay(est, n_segments) for share in (0.0, 0.5, 1.0)]
+
+    assert decays(300) == decays(270) == pytest.approx([0.5, 0.5, 0.5])
+    assert decays(135) == pytest.approx([2.0, 1.0, 0.5])
+    assert decays(10) == pytest.approx([10.0, 5**0.5, 0.5])
+    assert decays(10, make(weight_decay="auto", learning_rate=3e-2))[0] == pytest.approx(1.0)
+    assert decays(10, make(weight_decay=0.1)) == [0.1, 0.1, 0.1]
+
+
+def test_segments_are_of_about_a_hundred_bins(config):
+    trials = Segments(np.arange(3), np.zeros(3, dtype=int), np.full(3, 100))
+    assert count_segments(trials, config) == 3
+
+
+def test_what_may_be_chosen_is_what_the_user_left_open_where_data_are_few(make, config):
+    def tried(n_segments=20, config=config, **changes):
+        return alternatives(make(**{**AUTO, **changes}), n_segments, config)
+
+    mid, full = (Regularisation(share, 0.4, 0.0, "sparse") for share in (0.5, 1.0))
+    dense = Regularisation(0.5, 0.5, 0.1, "dense")
+    assert tried(190) == [mid, full, dense]
+    assert tried(191) == []
+    assert tried(learning_rate=0.1) == [dense]  # no more decay than usual
+    assert tried(weight_decay=1.0) == [dense]
+    assert tried(dropout=0.3) == [replace(how, dropout=0.3) for how in (mid, full, dense)]
+    assert tried(unit_dropout=0.3) == [replace(how, unit_dropout=0.3) for how in (mid, full, dense)]
+    assert tried(coupling_prior="sparse") == tried(coupling_penalty=0.0) == [mid, full]
+    assert tried(coupling_prior="dense") == [replace(dense, towards_usual=share) for share in (0.0, 1.0)]
+    for couplings in ({"coupling_bins": 0}, {"coupling_rank": 2}):  # no couplings of pairs
+        assert tried(config=replace(config, **couplings)) == [mid, full]
+    assert tried(weight_decay=0.1, coupling_prior="dense") == []
+
+
+@pytest.fixture
+def few():
+    rate = np.exp(1.5 * np.sin(np.arange(60) / 5))[:, None] * [0.2, 0.6, 0.3]
+    return SpikeTrains.from_counts(np.random.default_rng(0).poisson(rate, (20, 60, 3)), bin_width=0.05)
+
+
+HELD_OUT = {"early_stopping": True, "refit": False, "max_epochs": 4, "validation_fraction": 0.2, "d_model": 16}
+
+
+def test_held_out_data_choose_what_scores_best_where_data_are_few(make, few, monkeypatch):
+    """If by more than chance; each of the candidates is one that could be set."""
+    monkeypatch.setattr(_learner, "CHANCE", np.inf)
+    first = make(**AUTO, **HELD_OUT).fit(few)
+    assert (first.dropout_, first.unit_dropout_, first.coupling_prior_) == (0.4, 0.0, "sparse")
+    law = first.weight_decay_
+    assert law > 1
+    told = [{"weight_decay": decay, "coupling_prior": "sparse"} for decay in (law, (0.5 * law) ** 0.5, 0.5)]
+    told.append({"weight_decay": (0.5 * law) ** 0.5, "coupling_prior": "dense"})
+    alone = [make(**{**AUTO, **one}, **HELD_OUT).fit(few) for one in told]
+    assert first.best_validation_score_ == pytest.approx(alone[0].best_validation_score_, abs=1e-6)
+    best = max(alone, key=lambda est: est.best_validation_score_)
+    monkeypatch.setattr(_learner, "CHANCE", 0.0)
+    chosen = make(**AUTO, **HELD_OUT).fit(few)
+    for name in ("best_validation_score_", "weight_decay_", "dropout_", "unit_dropout_"):
+        assert getattr(chosen, name) == pytest.approx(getattr(best, name), abs=1e-6), name
+    assert chosen.coupling_prior_ == best.coupling_prior_
+
+
+def test_the_refit_is_regularised_as_was_chosen(make, few, monkeypatch):
+    monkeypatch.setattr(_learner, "CHANCE", -np.inf)  # the last one tried is taken
+    chosen = make(**AUTO, **{**HELD_OUT, "refit": True}).fit(few)
+    assert (chosen.dropout_, chosen.unit_dropout_, chosen.coupling_prior_) == (0.5, 0.1, "dense")
+    config = chosen.model_.network.config
+    assert (config.dropout, config.unit_dropout) == (0.5, 0.1)
+
+
+def test_training_goes_on_as_it_was_chosen_to(make, few, monkeypatch, tmp_path):
+    """With a warm start, and from a file; a dropout that is named anew would be another network."""
+    monkeypatch.setattr(_learner, "CHANCE", -np.inf)
+    chosen = make(**AUTO, **HELD_OUT, warm_start=True).fit(few)
+    chosen.save(tmp_path / "model")
+    for est in (chosen, load(tmp_path / "model")):
+        est.fit(few)
+        assert (est.dropout_, est.unit_dropout_, est.coupling_prior_) == (0.5, 0.1, "dense")
+        assert est.n_iter_ > HELD_OUT["max_epochs"]
+    with pytest.raises(ValueError, match=r"dropout was 0\.5, is 0\.3"):
+        chosen.set_params(dropout=0.3).fit(few)
+
+
+def test_nothing_is_chosen_where_nothing_is_held_out(make, few):
+    est = make(**AUTO, **{**HELD_OUT, "early_stopping": False}).fit(few)
+    assert (est.dropout_, est.unit_dropout_, est.coupling_prior_) == (0.4, 0.0, "sparse")
+
+
+@pytest.mark.parametrize("name", ["dropout", "unit_dropout", "coupling_prior"])
+def test_a_wrong_value_is_refused_by_name(few, name):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of NeuroformerEstimator must be"):
+        NeuroformerEstimator(**{name: "atuo"}).fit(few)
+
+
+def test_the_dense_prior_adds_up_what_each_of_many_units_hardly_says(make):
+    """Forty units wax and wane together for 40 s: what the past of one says of the rates could be chance, and is taken
+    for it by the sparse prior; what the past of all says is not."""
+    rng = np.random.default_rng(3)
+    common = np.zeros((48, 100))
+    for b in range(1, 100):
+        common[:, b] = 0.9 * common[:, b - 1] + 0.2 * rng.standard_normal(48)
+    counts = rng.poisson(0.3 * np.exp(common)[..., None], (48, 100, 40))
+    spikes = SpikeTrains.from_counts(counts, bin_width=0.05)
+    told = {"window_bins": 1, "context": 0.0, "recent_context": 0.0, "max_epochs": 20, "batch_size": 2}
+    score = {}
+    for prior in ("sparse", "dense"):
+        score[prior] = make(**told, coupling_prior=prior).fit(spikes[40:]).score(spikes[:40])
+    assert score["dense"] > score["sparse"] + 0.002
