@@ -35,8 +35,8 @@ from skneuro.training.segments import BatchBuilder
 from skneuro.training.stretches import Segments
 
 MORE_EPOCHS = 4 / 3  # of a refit on all data
-# Nats of held-out likelihood: less is no reason for another weight decay. The best of some dozen epochs, under each of
-# three decays, is better than another by several nats by chance: 2 and 5 misled fits of a few hundred held-out spikes.
+# Nats of held-out likelihood: less is no reason to regularise in another way. The best of some dozen epochs, in each of
+# several ways, is better than another by several nats by chance: 2 and 5 misled fits of a few hundred held-out spikes.
 CHANCE = 6.0
 
 
