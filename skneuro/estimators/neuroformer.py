@@ -102,10 +102,10 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     share_fusion : bool, default=False
         Whether the same blocks serve all of them (the recurrent unrolling of the poster).
     dropout : float or "auto", default="auto"
-        Dropout in the encoders and the decoder. "auto" is 0.4, and 0.5 where the couplings have the dense prior.
+        Dropout in the encoders and the decoder. "auto" is 0.4, and 0.5 with the dense `coupling_prior`.
     unit_dropout : float or "auto", default="auto"
         Chance that a unit's past is hidden from the recurrent encoder for a training segment. "auto" is 0, and 0.1
-        where the couplings have the dense prior.
+        with the dense `coupling_prior`.
     modality_dropout : float, default=0.1
         Chance that a modality is hidden from a block of about 16 bins in training, each block by itself, which trains
         the model to do without it. With 0, a modality that is missing later is an error.
@@ -195,7 +195,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     dropout_, unit_dropout_ : float
         The dropout that it was trained with.
     coupling_prior_ : str
-        The prior that its couplings had: "sparse" or "dense".
+        The prior that its couplings had, if it has such of pairs: "sparse" or "dense".
     loss_curve_ : list of float
         Training loss of each epoch, in nats per token; with the weighted losses of alignment and behaviour.
     validation_scores_ : list of float
