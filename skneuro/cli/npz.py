@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import is_zipfile
 
 import numpy as np
@@ -21,7 +21,30 @@ _OWN = {"times", "units", "t_start", "t_stop", "trial", "sync_source", "sync_tar
 Pulses = tuple[np.ndarray, np.ndarray]
 
 
-def read_npz(path: Path) -> tuple[SpikeTrains, Modalities | None, Pulses | None, float]:
+class NpzContent(NamedTuple):
+    """What an .npz file holds.
+
+    Attributes
+    ----------
+    spikes : SpikeTrains
+        All trials. Without ``trial``, times are on one clock and spikes outside the trials were dropped with a
+        warning.
+    modalities : Modalities or None
+        The series. Where one does not reach over the whole of a trial, it is NaN there, with a warning; where it does
+        not reach into a trial at all, it has no samples there.
+    pulses : tuple of two ndarrays or None
+        Clock pulses.
+    outside : float
+        Share of the spikes that lie before the first trial or after the last.
+    """
+
+    spikes: SpikeTrains
+    modalities: Modalities | None
+    pulses: Pulses | None
+    outside: float
+
+
+def read_npz(path: Path) -> NpzContent:
     """Read spikes, series and clock pulses.
 
     Parameters
@@ -31,16 +54,7 @@ def read_npz(path: Path) -> tuple[SpikeTrains, Modalities | None, Pulses | None,
 
     Returns
     -------
-    spikes : SpikeTrains
-        All trials. Without ``trial``, times are on one clock and spikes outside the trials are dropped with a
-        warning.
-    modalities : Modalities or None
-        The series. Where one does not reach over the whole of a trial, it is NaN there, with a warning; where it does
-        not reach into a trial at all, it has no samples there.
-    sync_pulses : tuple of two ndarrays or None
-        The pulses.
-    outside : float
-        Share of the spikes that lie before the first trial or after the last.
+    NpzContent
 
     Raises
     ------
@@ -54,7 +68,7 @@ def read_npz(path: Path) -> tuple[SpikeTrains, Modalities | None, Pulses | None,
     >>> from skneuro.cli.npz import read_npz
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "rat.npz"
     >>> np.savez(path, times=[0.2, 0.7], units=["a", "b"], t_start=0.0, t_stop=1.0)
-    >>> read_npz(path)[0]
+    >>> read_npz(path).spikes
     SpikeTrains(1 trials, 2 units, 2 spikes, 1 s)
     """
     arrays = _arrays(path)
@@ -67,7 +81,7 @@ def read_npz(path: Path) -> tuple[SpikeTrains, Modalities | None, Pulses | None,
         spikes = _spikes(arrays)
         modalities = _series(arrays, spikes)
     _warn_about_the_rest(path, arrays, modalities)
-    return spikes, modalities, pulses, _outside(arrays, spikes)
+    return NpzContent(spikes, modalities, pulses, _outside(arrays, spikes))
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

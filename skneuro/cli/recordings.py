@@ -94,8 +94,8 @@ def load(source: str, *, seed: int = 0, quick: bool = False) -> Loaded:
         meant = f"did you mean {close[0]}? Give" if close else "give"
         raise CommandError(f"{source}: {what}; {meant} an .npz or .nwb file, or one of {', '.join(DATASETS)}")
     if path.suffix == ".npz":
-        spikes, modalities, pulses, outside = read_npz(path)
-        return _from_file(path, spikes, modalities, sync_pulses=pulses, outside=outside)
+        held = read_npz(path)
+        return _from_file(path, held.spikes, held.modalities, sync_pulses=held.pulses, outside=held.outside)
     if path.suffix == ".nwb":
         return _read_nwb(path)
     raise CommandError(

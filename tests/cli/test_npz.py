@@ -47,12 +47,12 @@ def test_epochs_on_one_clock_become_trials_with_their_part_of_the_series(write):
 
 def test_spikes_with_their_trial_keep_each_trials_own_clock(write):
     path = write(times=[0.9, 0.2, 0.4], units=[1, 1, 0], trial=[1, 1, 0], t_start=[0.0, 0.0], t_stop=[1.0, 1.0])
-    spikes, *_ = read_npz(path)
+    spikes = read_npz(path).spikes
     assert [t.tolist() for t in spikes.trial(1)] == [[], [0.2, 0.9]]
 
 
 def test_pulses_are_read(write):
-    _, _, pulses, _ = read_npz(write(**GOOD, sync_source=[1.0, 2.0], sync_target=[3.0, 4.0]))
+    pulses = read_npz(write(**GOOD, sync_source=[1.0, 2.0], sync_target=[3.0, 4.0])).pulses
     assert [p.tolist() for p in pulses] == [[1.0, 2.0], [3.0, 4.0]]
 
 
@@ -92,7 +92,7 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path):
 
 
 def test_a_list_may_be_a_matrix_of_one_row_or_column(write):
-    spikes, *_ = read_npz(write(**{**GOOD, "times": [[0.3, 0.1, 1.2]], "units": [[4], [9], [4]]}))
+    spikes = read_npz(write(**{**GOOD, "times": [[0.3, 0.1, 1.2]], "units": [[4], [9], [4]]})).spikes
     assert [t.tolist() for t in spikes.trial(0)] == [[0.3, 1.2], [0.1]]
 
 
@@ -102,7 +102,7 @@ def test_an_array_that_is_not_used_is_named(write):
 
 
 def test_a_series_of_one_sample_is_one(write):
-    _, modalities, *_ = read_npz(write(**GOOD, depth=3.0, depth_times=0.0))
+    modalities = read_npz(write(**GOOD, depth=3.0, depth_times=0.0)).modalities
     assert modalities["depth"].values.tolist() == [[3.0]]
 
 
@@ -128,13 +128,13 @@ def test_where_a_series_begins_late_or_ends_early_it_is_missing(write, t_start, 
 def test_a_trial_without_any_sample_has_none_rather_than_an_old_one(write):
     stamps = np.arange(0, 10, 0.1)
     path = write(times=[1.0, 31.0], units=[1, 2], t_start=[0, 30], t_stop=[9, 40], speed=stamps, speed_times=stamps)
-    _, modalities, *_ = read_npz(path)
+    modalities = read_npz(path).modalities
     assert np.diff(modalities["speed"].ptr).tolist() == [90, 0]
 
 
 def test_the_share_of_spikes_outside_all_trials_is_told_but_not_that_of_spikes_between_them(write):
     between = {"times": [1.0, 5.0, 6.0, 11.0], "units": [1, 1, 2, 2], "t_start": [0.0, 10.0], "t_stop": [2.0, 12.0]}
     with pytest.warns(UserWarning, match="left out"):
-        assert read_npz(write(**between))[-1] == 0.0
+        assert read_npz(write(**between)).outside == 0.0
     with pytest.warns(UserWarning, match="left out"):
-        assert read_npz(write(**between | {"times": [1.0, 5000.0, 6000.0, 11000.0]}))[-1] == 0.75
+        assert read_npz(write(**between | {"times": [1.0, 5000.0, 6000.0, 11000.0]})).outside == 0.75
