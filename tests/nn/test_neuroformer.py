@@ -266,7 +266,7 @@ def test_the_gradient_reaches_every_parameter(tiny, head, context_bins, share_fu
         tiny, head, 3, context_bins=context_bins, aligned=("video", "speed"), learn_temperature=True,
         share_fusion=share_fusion, n_fusion_layers=2,
     ).train()
-    plan = settings(NeuroformerEstimator(gamma=0.3, mu=0.2), 0.5)
+    plan = settings(NeuroformerEstimator(gamma=0.3, mu=0.2), 0.5, "sparse")
     rng = np.random.default_rng(0)
     counts = [np.minimum(rng.poisson(0.9, (40, N_UNITS)), 4) for _ in range(3)]
     batches = tiny.builder(model, counts, tiny.stimuli(("speed", "video"), 3, 40, index=[0, 1, 0]))
