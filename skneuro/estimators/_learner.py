@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
@@ -49,7 +49,6 @@ class Attempt:
     builder: BatchBuilder
     training: Segments
     plan: TrainingSettings
-    how: Regularisation
     least_ceiling: torch.Tensor | None = None  # that data before these have set, where training goes on
 
 
@@ -204,26 +203,25 @@ class Learner(CallbackSupportMixin, SpikeModel):
 
     def _attempt(self, inp: ModelInput, training: Segments, how: Regularisation | None = None) -> Attempt:
         """An untrained network, regularised in one of the ways that may be chosen, as usual by default."""
-        how = how or usual(self)
         state, scales, plan = _fitting.fresh_state(self, inp, training, self._seed, how)
-        return Attempt(state, scales, self._builder(state, scales, inp), training, plan, how)
+        return Attempt(state, scales, self._builder(state, scales, inp), training, plan)
 
     def _better(self, inp: ModelInput, validate: _fitting.Validation, first: Attempt, reason: str) -> tuple:
         """Regularise in other ways where data are few, then train on all of them: how it ended, and what is kept.
 
         What was learned without the held-out data is kept where Ctrl-C ends what comes after.
         """
-        found, config = first, first.state.model.config
-        for how in alternatives(self, count_segments(first.training, config), config):
-            other = self._attempt(inp, first.training, how)
+        found, how, config = first, usual(self), first.state.model.config
+        for other_how in alternatives(self, count_segments(first.training, config), config):
+            other = self._attempt(inp, first.training, other_how)
             if self._in_silence(other, validate, self.max_epochs) == "interrupted":
                 return "interrupted", found
             gain = max(other.state.validation_scores) - max(found.state.validation_scores)
             if gain * validate.n_spikes * math.log(2) > CHANCE:
-                found = other
+                found, how = other, other_how
         if not self.refit:
             return reason, found
-        again = self._attempt(inp, _fitting.whole_trials(np.diff(inp.spikes.ptr)), found.how)
+        again = self._attempt(inp, _fitting.whole_trials(np.diff(inp.spikes.ptr)), how)
         n_best = int(np.argmax(found.state.validation_scores)) + 1
         # More data overfit later. Under the same schedule: a rate that fell to nothing by then gave lower scores.
         n_epochs = min(math.ceil(MORE_EPOCHS * n_best), self.max_epochs)
@@ -279,13 +277,14 @@ class Learner(CallbackSupportMixin, SpikeModel):
 
     def _results(self, attempt: Attempt) -> dict[str, Any]:
         state, scores = attempt.state, list(attempt.state.validation_scores)
+        config = state.average.config
         return {
             "model_": FittedModel(state.average, attempt.scales, self.device, self.precision),
             "_state": state,
             "weight_decay_": attempt.plan.weight_decay,
-            "dropout_": attempt.how.dropout,
-            "unit_dropout_": attempt.how.unit_dropout,
-            "coupling_prior_": attempt.how.coupling_prior,
+            "dropout_": config.dropout,
+            "unit_dropout_": config.unit_dropout,
+            "coupling_prior_": attempt.plan.coupling_prior,
             "n_iter_": state.n_epochs,
             "loss_curve_": list(state.loss_curve),
             "validation_scores_": scores,
@@ -299,9 +298,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         """
         network = copy.deepcopy(self.model_.network)
         decay = self.weight_decay_ if self.weight_decay == "auto" else float(self.weight_decay)
-        dropouts = {name: getattr(network.config, name) for name in ("dropout", "unit_dropout")}
         prior = self.coupling_prior_ if self.coupling_prior == "auto" else self.coupling_prior
-        how = replace(usual(self), **dropouts, coupling_prior=prior)
         plan = _fitting.settings(self, decay, prior)
         before = getattr(self, "_state", None)
         if before is None:
@@ -315,7 +312,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         state.model.session.go_on_with(largest)
         state.average.session.go_on_with(largest)
         least = torch.from_numpy(self._least_ceiling).to(state.average.session.ceiling)
-        return Attempt(state, scales, self._builder(state, scales, inp), training, plan, how, least)
+        return Attempt(state, scales, self._builder(state, scales, inp), training, plan, least)
 
     def _remember_ceiling(self, inp: ModelInput, going_on: bool) -> None:
         """Ceilings that are not to be lowered: those before these data came, nothing where training begins.

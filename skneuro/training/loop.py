@@ -24,7 +24,7 @@ FINAL_RATE = 0.02
 AVERAGE_DECAY = 0.99
 CLIP_NORM = 0.1
 DRIVE_PENALTY = 5.0
-DENSE_WIDTH = 0.6
+DENSE_WIDTH = 0.6  # standard errors of a coupling, at a penalty of 1
 NOT_DECAYED = ("repeat_table", "coupling", "same_bin")
 FINISHED = ("converged", "max_epochs")  # how training ends when nobody stops it
 OF_MODALITIES = ("session.filters", "fusion.encoders", "drives", "alignment")
@@ -199,7 +199,7 @@ def add_gradients(
 
 
 def batch_loss(model: Neuroformer, batch: Batch, settings: TrainingSettings, n_bins: int) -> tuple[torch.Tensor, int]:
-    """The poster's equation 6, in nats per token, and the sparse priors on the couplings and the modalities' filters.
+    """The poster's equation 6, in nats per token, and the priors on the couplings and the modalities' filters.
 
     The dt part is computed apart only where the weights differ. The couplings have :func:`coupling_prior`, and the
     filters of a modality a sparse one, as a whole for each unit. A weak prior holds the count shapes where they
