@@ -131,9 +131,9 @@ def estimate_from_kernels(model: Any, given: ModelInput, reach: Reach) -> Estima
         check_unit_ids(given.spikes.unit_ids, np.asarray(model.unit_ids_))
     if getattr(model, "coupling_prior_", "sparse") == "dense":
         warn_user(
-            "The couplings of this model had the dense prior, under which none is zero and all are small: held-out "
-            "data chose it, as it predicts better from few data. To read who is connected, fit it with "
-            "coupling_prior='sparse', or leave estimator=None.",
+            "The couplings of this model had the dense prior, under which none is zero and all are small: where data "
+            "are few it can predict better. To read who is connected, fit the model with coupling_prior='sparse', or "
+            "leave estimator=None.",
             UserWarning,
         )
     kernels = kernels[:, :, : reach.modelled]
