@@ -108,6 +108,15 @@ def context_width(est: Any, binned: BinnedSpikes) -> int:
     return est.d_model * (1 + int(n_spikes >= FEW_SPIKES) + int(n_spikes >= MANY_SPIKES))
 
 
+def state_dependent_drive(est: Any, inp: ModelInput) -> bool:
+    """Whether the features of the past see the modalities: with fewer spikes they are fitted to the noise."""
+    if inp.modalities is None or not est.context:
+        return False
+    if est.state_dependent_drive != "auto":
+        return bool(est.state_dependent_drive)
+    return bool(inp.spikes.counts.sum() >= MANY_SPIKES)
+
+
 def make_config(est: Any, inp: ModelInput, max_count: int, how: Regularisation | None = None) -> NeuroformerConfig:
     """Sizes of the network from the estimator's parameters and the data; with the usual dropout by default."""
     how = how or usual(est)
@@ -139,6 +148,7 @@ def make_config(est: Any, inp: ModelInput, max_count: int, how: Regularisation |
         aligned=aligned_modalities(est, inp),
         modalities=modalities,
         behaviour=behaviour_sizes(inp),
+        state_dependent_drive=state_dependent_drive(est, inp),
     )
 
 
@@ -160,6 +170,8 @@ def check_same_structure(est: Any, inp: ModelInput, config: NeuroformerConfig) -
     fields = set(vars(config)) - {"modalities", "aligned", "behaviour", "max_count", "n_units"}
     if est.context_width == "auto" and est.d_model == config.d_model:  # more or fewer spikes are no change
         fields.remove("context_width")
+    if est.state_dependent_drive == "auto" or inp.modalities is None:
+        fields.remove("state_dependent_drive")
     fields -= {name for name in ("dropout", "unit_dropout") if getattr(est, name) == "auto"}
     changed = {name: (getattr(config, name), getattr(described, name)) for name in sorted(fields)}
     changed = {name: values for name, values in changed.items() if values[0] != values[1]}

@@ -50,6 +50,10 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         times from 100,000.
     stimulus_context : float, in seconds, default=0.6
         Past of the modalities that is seen.
+    state_dependent_drive : bool or "auto", default="auto"
+        Whether hidden features of the past see what the modalities' linear filters give, so that what a stimulus does
+        depends on the population's state, and not linearly on the stimulus; acts only with a modality and a `context`.
+        "auto" is True from 100,000 training spikes on.
     gamma : float, default=0.1
         Weight of the contrastive loss; acts only with a modality. ``gamma + mu < 1``.
     mu : float, default=0.45
@@ -247,6 +251,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         context: float = 1.0,
         context_width: int | str = "auto",
         stimulus_context: float = 0.6,
+        state_dependent_drive: bool | str = "auto",
         gamma: float = 0.1,
         mu: float = 0.45,
         align: str | Sequence[str] | None = "auto",
@@ -297,6 +302,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         self.context = context
         self.context_width = context_width
         self.stimulus_context = stimulus_context
+        self.state_dependent_drive = state_dependent_drive
         self.gamma = gamma
         self.mu = mu
         self.align = align

@@ -84,7 +84,8 @@ class NeuroformerConfig:
 
     A `coupling_rank` of 0 stands for one coupling for each pair of units. `context_width` is the width of the long
     past's state, written S in the shapes of arrays; `d_model` is D, `n_units` N. `behaviour` holds the name and the
-    number of values of each series that training reads from that state.
+    number of values of each series that training reads from that state. With `state_dependent_drive` the hidden
+    features of that state see what the modalities' linear filters give.
     """
 
     n_units: int
@@ -111,6 +112,7 @@ class NeuroformerConfig:
     aligned: tuple[str, ...] = ()
     modalities: tuple[ModalityConfig, ...] = ()
     behaviour: tuple[tuple[str, int], ...] = ()
+    state_dependent_drive: bool = False
 
     @property
     def bin_clock(self) -> bool:

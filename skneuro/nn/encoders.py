@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,9 @@ class PastEncoder(nn.Module):
         )  # fmt: skip
         self.project = nn.Linear(self.width, config.d_model)
         self.dropout = Dropout(config.dropout, source)
+        self.filters = nn.ModuleList(
+            nn.Linear(N_COMPONENTS, self.width, bias=False) for _ in config.modalities if config.state_dependent_drive
+        )
 
     def forward(self, session: SessionUnits, standardised: Tensor, first: Tensor) -> Tensor:
         """States before every bin and after the last one.
@@ -58,21 +61,56 @@ class PastEncoder(nn.Module):
         x = self.dropout(F.gelu(standardised @ session.input + self.bias))  # (C, T, S)
         return states_of(self.recurrent, x, first)
 
+    def of_stimuli(self, filtered: Sequence[Tensor | None]) -> Tensor | None:
+        """What the stimuli add to the features before their nonlinearity, (C, L, S); None where there is nothing.
+
+        Parameters
+        ----------
+        filtered : sequence of Tensor of shape (C, L, components) or None
+            What the linear filters of each modality give, None where it is missing.
+        """
+        added = None
+        for see, found in zip(self.filters, filtered, strict=False):  # no weights where nothing depends on the state
+            if found is not None:
+                added = see(self.dropout(found)) + (0.0 if added is None else added)
+        return added
+
 
 class PastFeatures(nn.Sequential):
     """What is read out of a state (..., S): dropout, a linear layer, GELU and dropout, (..., S)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        first, linear, _, last = self
-        rows = [x, first.keep(x), last.keep(x)]  # what comes out is as wide as what goes in
-        return first.source.at_places(past_features, rows, first.p, linear.weight, linear.bias)
+    def masks(self, x: Tensor) -> list[Tensor | None]:
+        """What the two dropouts keep, in the order in which they are drawn."""
+        first, _, _, last = self
+        return [first.keep(x), last.keep(x)]  # what comes out is as wide as what goes in
+
+    def forward(
+        self, x: Tensor, masks: Sequence[Tensor | None], stimuli: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The features, and in training by how much the stimuli move them.
+
+        Parameters
+        ----------
+        x : Tensor of shape (..., S)
+        masks : sequence of two Tensor of shape (..., S) or None
+        stimuli : Tensor of shape (..., S), optional
+            What the stimuli add before the nonlinearity.
+        """
+        first, linear, _, _ = self
+        weights = [first.p, linear.weight, linear.bias]
+        found = first.source.at_places(past_features, [x, *masks, stimuli], *weights)
+        if stimuli is None or not self.training:
+            return found, None
+        return found, found - first.source.at_places(past_features, [x, *masks, None], *weights)
 
 
 def past_features(
-    x: Tensor, keep: Tensor | None, keep_found: Tensor | None, p: float, weight: Tensor, bias: Tensor
-) -> Tensor:
+    x: Tensor, keep: Tensor | None, keep_found: Tensor | None, stimuli: Tensor | None,
+    p: float, weight: Tensor, bias: Tensor,
+) -> Tensor:  # fmt: skip
     """:class:`PastFeatures` as a function."""
-    return dropped(F.gelu(F.linear(dropped(x, keep, p), weight, bias)), keep_found, p)
+    inner = F.linear(dropped(x, keep, p), weight, bias)
+    return dropped(F.gelu(inner if stimuli is None else inner + stimuli), keep_found, p)
 
 
 class SampleEncoder(nn.Module):

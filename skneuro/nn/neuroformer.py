@@ -140,15 +140,21 @@ class Neuroformer(nn.Module):
         bins = batch.bins
         known = known_until(bins, self.config)
         n_rows, n_bins = bins.shape
-        features = None if states is None else self.past.features(states)
-        if features is None:
-            state = self.fixed_state.expand(n_rows, n_bins, -1)
-        else:
-            state = self.past.project(features)
+        masks = [] if states is None else self.past.features.masks(states)
         size = min(block_bins(self.config.window_bins), n_bins)
         ends = torch.arange(n_bins, device=bins.device) % size + batch.lead + 1
-        ends = (ends.to(state.dtype) * self.config.bin_width).expand(n_rows, -1).reshape(-1, size)
+        ends = (ends.to(batch.counts.dtype) * self.config.bin_width).expand(n_rows, -1).reshape(-1, size)
         given = {name: self._some_hidden(modality) for name, modality in batch.modalities.items()}
+        filtered = [
+            drive(given[modality.name], ends).reshape(n_rows, n_bins, -1) if modality.name in given else None
+            for modality, drive in zip(self.config.modalities, self.drives, strict=True)
+        ]
+        if states is None:
+            features = moved = None
+            state = self.fixed_state.expand(n_rows, n_bins, -1)
+        else:
+            features, moved = self.past.features(states, masks, self.past.of_stimuli(filtered))
+            state = self.past.project(features)
         timed: dict[str, TimedKeys] = dict(given)
         encoded = self.fusion.encode(given) if keys is None else dict(keys)
         query_time = dict.fromkeys(self.fusion.names, ends)
@@ -163,17 +169,17 @@ class Neuroformer(nn.Module):
         base = self.readout(self.dropout(self.norm(fused))) @ self.session.embedding.T + self.session.bias
         if features is not None:
             base = base + features @ self.session.output
-        size = None
-        for modality, drive, filters in zip(self.config.modalities, self.drives, self.session.filters, strict=True):
-            if modality.name in given:
-                driven = (drive(given[modality.name], ends) @ filters).reshape(base.shape)
-                base = base + driven
-                if self.training:
-                    size = self.session.drive_size(driven, batch.scored) + (0.0 if size is None else size)
+        drives = [found @ each for found, each in zip(filtered, self.session.filters, strict=True) if found is not None]
+        for drive in drives:
+            base = base + drive
         if self.session.coupled:
             until = None if self.config.bin_clock else known
             base = base + self.session.lagged_drive(batch.counts, batch.observed, bins, until)
-        return Context(fused, base, size)
+        if not self.training or not drives:
+            return Context(fused, base)
+        through_features = [] if moved is None else [moved @ self.session.output]
+        sizes = [self.session.drive_size(drive, batch.scored) for drive in drives + through_features]
+        return Context(fused, base, torch.stack(sizes).sum())
 
     def _some_hidden(self, keys: ModalityKeys) -> ModalityKeys:
         """In training a modality is hidden from some rows, so that the model learns to do without it."""

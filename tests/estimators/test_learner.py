@@ -327,6 +327,7 @@ def reference(make, world):
     "change",
     [
         {"window_bins": 3}, {"recent_context": 0.2}, {"context": 0}, {"stimulus_context": 0.3},
+        {"state_dependent_drive": True},
         {"gamma": 0.3}, {"mu": 0.3}, {"align": "speed"}, {"align": None}, {"temperature": 1.0}, {"head": "chained"},
         {"head": "independent"}, {"coupling": False}, {"coupling_lag": 0.2}, {"d_model": 16}, {"n_heads": 4},
         {"n_layers": 2}, {"n_fusion_layers": 2}, {"share_fusion": True}, {"dropout": 0.4}, {"unit_dropout": 0.5},
@@ -375,6 +376,27 @@ def test_the_long_past_is_wider_where_spikes_are_many(monkeypatch):
     assert width(model.partial_fit(counts)) == 16
     assert width(NeuroformerEstimator(**small, early_stopping=False).fit(counts)) == 24
     assert width(NeuroformerEstimator(**small, context_width=5).fit(counts)) == 5
+
+
+def test_what_a_stimulus_drives_depends_on_the_state_where_spikes_are_many(make, world, monkeypatch):
+    """Unless it is said; and more spikes than before do not change a network that is trained on."""
+    n_spikes = int(world.counts.sum())
+
+    def of(model):
+        return model.model_.network.config.state_dependent_drive
+
+    assert not of(make().fit(world.spikes, world.both))
+    monkeypatch.setattr(_fitting, "MANY_SPIKES", n_spikes)
+    few = make().fit(world.spikes[:6], world.both[:6])
+    assert not of(few) and not of(few.partial_fit(world.spikes, world.both))
+    assert of(make().fit(world.spikes, world.both))
+    assert not of(make(state_dependent_drive=False).fit(world.spikes, world.both))
+    assert not of(make(context=0).fit(world.spikes, world.both))
+    assert not of(make().fit(world.spikes))
+    said = make(state_dependent_drive=True).fit(world.spikes[:6], world.both[:6])
+    assert of(said) and of(said.partial_fit(world.spikes[6:]))
+    with pytest.raises(ValueError, match="state_dependent_drive"):
+        said.set_params(state_dependent_drive=False).partial_fit(world.spikes, world.both)
 
 
 # ---- going on with other data ----------------------------------------------------------------------------------------

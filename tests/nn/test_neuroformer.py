@@ -98,7 +98,9 @@ N_BINS, N_UNITS = 15, 3
 
 def everything(tiny, head, window_bins, **changes):
     modalities = (tiny.SPEED, tiny.VIDEO)
-    return tiny.model(head, window_bins, N_UNITS, modalities=modalities, **changes)
+    return tiny.model(
+        head, window_bins, N_UNITS, modalities=modalities, **{"state_dependent_drive": True, **changes}
+    )
 
 
 def some_counts(seed=0, n_bins=N_BINS, rate=0.5):
@@ -315,6 +317,41 @@ def test_a_missing_modality_is_like_one_of_which_nothing_is_seen(tiny, head):
     assert np.abs(tiny.cells(model, [counts], both)[0] - absent).max() > 1e-6
 
 
+def test_what_a_stimulus_drives_depends_on_the_state_only_where_it_is_asked_for(tiny, head):
+    """Without attention, past spikes and a speed add up, unless the features of the past see the speed's filters."""
+    steps = {}
+    for dependent in (True, False):
+        model = everything(tiny, head, 3, state_dependent_drive=dependent, coupling_bins=0)
+        with torch.no_grad():
+            model.readout.weight.zero_()
+        batches = [
+            tiny.builder(model, [counts], speed).build(Segments(*np.array([[0], [6], [N_BINS]])), 6)
+            for counts in (some_counts(0), some_counts(1)) for speed in (tiny.stimuli(("speed",), 1, N_BINS), None)
+        ]  # fmt: skip
+        with torch.no_grad():
+            states = [model.past_states(batch)[torch.zeros(1, dtype=int)[:, None], batch.bins] for batch in batches]
+            one, alone, other, other_alone = (
+                model.context(*pair).base for pair in zip(batches, states, strict=True)
+            )
+        steps[dependent] = float(((one - alone) - (other - other_alone)).abs().max())
+    assert steps[True] > 1e-3
+    assert steps[False] < 1e-12
+
+
+def test_the_prior_on_drives_counts_what_goes_through_the_state(tiny):
+    """With the linear filters' own weights at zero, only that is left."""
+    sizes = {}
+    for dependent in (True, False):
+        model = everything(tiny, "hazard", 3, state_dependent_drive=dependent).train()
+        with torch.no_grad():
+            for weights in model.session.filters:
+                weights.zero_()
+        batches = tiny.builder(model, [some_counts()], tiny.stimuli(("speed", "video"), 1, N_BINS))
+        whole = Segments(np.zeros(1, dtype=int), np.zeros(1, dtype=int), batches.n_bins)
+        sizes[dependent] = float(model(batches.build(whole, 0)).drive_size)
+    assert sizes[True] > 100 * sizes[False] > 0
+
+
 @pytest.mark.parametrize("n_layers", [0, 2])
 def test_other_depths_are_distributions_too(tiny, head, n_layers):
     model = tiny.model(head, 1, n_layers=n_layers)
@@ -328,5 +365,7 @@ def test_a_configuration_survives_json(tiny):
     config = everything(tiny, "chained", 3, aligned=("video",)).config
     again = NeuroformerConfig.from_dict(json.loads(json.dumps(config.to_dict())))
     assert again == config
+    before = {name: value for name, value in config.to_dict().items() if name != "state_dependent_drive"}
+    assert not NeuroformerConfig.from_dict(before).state_dependent_drive  # a file of an earlier version
     with pytest.raises(TypeError):
         NeuroformerConfig.from_dict({**config.to_dict(), "wings": 2})
