@@ -3,7 +3,8 @@
 The way of the data, for a batch of segments:
 
     counts --standardise--> long past (GRU) --> state of every bin  (C, L, D)
-    state --fusion with recent spikes and each modality--> context of every bin  (C, L, D)
+    state, linear filters of each modality --> features of the past  (C, L, S)
+    features --fusion with recent spikes and each modality--> context of every bin  (C, L, D)
     context --readout tied to the unit embedding, plus each unit's own readout of the past, plus coupling attention-->
         base log intensity  (C, L, N)
     spikes of a window + context --causal decoder--> state after every prefix --> head --> log-likelihood
@@ -41,7 +42,7 @@ class Context:
 
     state: Tensor  # (C, L, D)
     base: Tensor  # (C, L, N)
-    drive_size: Tensor | None = None  # of the linear filters, in training
+    drive_size: Tensor | None = None  # of the linear filters and what they move, in training
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Output:
         Log intensities as the ceiling of the units left them, minus infinity where not observed; without gradient.
     contrastive : Tensor or None
     drive_size : Tensor or None
-        What `SessionUnits.drive_size` says of the modalities' linear filters, summed over them; in training only.
+        What `SessionUnits.drive_size` says of the modalities' linear filters, summed over them, and of what they add
+        through the features of the past; in training only.
     behaviour : Tensor or None
         Mean squared error of the behaviour that is read from the state, where a batch has any; in training only.
     slopes : UnitSlopes or None
