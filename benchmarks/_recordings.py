@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skneuro import datasets
-from skneuro.cli.recordings import grating_of, speed_of
-from skneuro.data import Modalities, Recording, SpikeTrains, Video
+from skneuro.cli.recordings import grating_of
+from skneuro.data import Modalities, SpikeTrains, Video
 from skneuro.preprocessing import CalciumEvents
 
 TRIAL = 5.0  # s, into which one long recording is cut
@@ -55,14 +55,6 @@ def linear_track(bin_width: float = 0.05, window_bins: int = 1, gru_steps: int =
     return replace(session, gru_steps=gru_steps)
 
 
-def linear_track_position() -> Session:
-    """The same recording with the rat's position and speed."""
-    data = datasets.fetch_linear_track()
-    position = data.modalities["position"]
-    cut = Recording(data.spikes, Modalities(position=position, speed=speed_of(position))).cut(TRIAL)
-    return replace(_session(cut.spikes, cut.modalities, 0.05), gru_steps=2400)
-
-
 def w_maze() -> Session:
     """Rat hippocampus in a W-maze and at rest, without the 107 Hz noise unit: from spikes alone, 50 ms."""
     return replace(_session(datasets.fetch_w_maze().spikes.cut(TRIAL), None, 0.05), gru_steps=2400)
@@ -102,7 +94,6 @@ RECORDINGS: dict[str, Callable[[], Session]] = {
     "S1": s1,
     "S1, hand": s1_hand,
     "linear track": linear_track,
-    "linear track, position": linear_track_position,
     "linear track, 10 ms": lambda: linear_track(0.01, 5, 4800),
     "W-maze": w_maze,
     "V1 gratings": v1_gratings,
