@@ -10,7 +10,7 @@ import torch
 
 from skneuro._sklearn_compat import InvalidParameterError
 from skneuro._warn import warn_user
-from skneuro.data import BinnedSpikes, Modality, ModelInput
+from skneuro.data import BinnedSpikes, Modality, ModelInput, Video
 from skneuro.estimators._alignment import aligned_modalities
 from skneuro.estimators._regularisation import USUAL_DECAY, Regularisation, count_segments, usual
 from skneuro.estimators._told import behaviour_moments, behaviour_names, behaviour_sizes
@@ -109,12 +109,13 @@ def context_width(est: Any, binned: BinnedSpikes) -> int:
 
 
 def state_dependent_drive(est: Any, inp: ModelInput) -> bool:
-    """Whether the features of the past see the modalities: with fewer spikes they are fitted to the noise."""
+    """Whether features of the past see the modalities: few spikes let them learn noise, a video gains nothing."""
     if inp.modalities is None or not est.context:
         return False
     if est.state_dependent_drive != "auto":
         return bool(est.state_dependent_drive)
-    return bool(inp.spikes.counts.sum() >= MANY_SPIKES)
+    shows_video = any(isinstance(modality, Video) for _, modality in inp.modalities.items())
+    return bool(inp.spikes.counts.sum() >= MANY_SPIKES) and not shows_video
 
 
 def make_config(est: Any, inp: ModelInput, max_count: int, how: Regularisation | None = None) -> NeuroformerConfig:

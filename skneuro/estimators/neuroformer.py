@@ -53,7 +53,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     state_dependent_drive : bool or "auto", default="auto"
         Whether hidden features of the past see what the modalities' linear filters give, so that what a stimulus does
         depends on the population's state, and not linearly on the stimulus; acts only with a modality and a `context`.
-        "auto" is True from 100,000 training spikes on.
+        "auto" is True from 100,000 training spikes on, without a video.
     gamma : float, default=0.1
         Weight of the contrastive loss; acts only with a modality. ``gamma + mu < 1``.
     mu : float, default=0.45

@@ -385,13 +385,14 @@ def test_what_a_stimulus_drives_depends_on_the_state_where_spikes_are_many(make,
     def of(model):
         return model.model_.network.config.state_dependent_drive
 
-    assert not of(make().fit(world.spikes, world.both))
+    assert not of(make().fit(world.spikes, world.speed))
     monkeypatch.setattr(_fitting, "MANY_SPIKES", n_spikes)
-    few = make().fit(world.spikes[:6], world.both[:6])
-    assert not of(few) and not of(few.partial_fit(world.spikes, world.both))
-    assert of(make().fit(world.spikes, world.both))
-    assert not of(make(state_dependent_drive=False).fit(world.spikes, world.both))
-    assert not of(make(context=0).fit(world.spikes, world.both))
+    few = make().fit(world.spikes[:6], world.speed[:6])
+    assert not of(few) and not of(few.partial_fit(world.spikes, world.speed))
+    assert of(make().fit(world.spikes, world.speed))
+    assert not of(make().fit(world.spikes, world.both))  # a video is shown
+    assert not of(make(state_dependent_drive=False).fit(world.spikes, world.speed))
+    assert not of(make(context=0).fit(world.spikes, world.speed))
     assert not of(make().fit(world.spikes))
     said = make(state_dependent_drive=True).fit(world.spikes[:6], world.both[:6])
     assert of(said) and of(said.partial_fit(world.spikes[6:]))
