@@ -38,15 +38,10 @@ def _session(spikes: SpikeTrains, stimuli, bin_width: float, window_bins: int = 
     return Session(spikes, stimuli, groups, gap, bin_width, window_bins)
 
 
-def s1() -> Session:
-    """Area 2 of a macaque that reaches: 52 units, 415 segments, 50 ms."""
+def s1(hand: bool = False) -> Session:
+    """Area 2 of a macaque that reaches: 52 units, 415 segments, 50 ms; alone or with the hand's movement."""
     data = datasets.fetch_s1_reaching()
-    return Session(data.spikes, None, data.groups, data.gap_mask, 0.05)
-
-
-def s1_hand() -> Session:
-    """The same with the hand's velocity and position."""
-    return replace(s1(), stimuli=datasets.fetch_s1_reaching().modalities)
+    return Session(data.spikes, data.modalities if hand else None, data.groups, data.gap_mask, 0.05)
 
 
 def linear_track(bin_width: float = 0.05, window_bins: int = 1, gru_steps: int = GRU_STEPS) -> Session:
@@ -92,7 +87,7 @@ def spycon() -> Session:
 
 RECORDINGS: dict[str, Callable[[], Session]] = {
     "S1": s1,
-    "S1, hand": s1_hand,
+    "S1, hand": lambda: s1(hand=True),
     "linear track": linear_track,
     "linear track, 10 ms": lambda: linear_track(0.01, 5, 4800),
     "W-maze": w_maze,

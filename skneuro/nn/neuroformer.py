@@ -171,17 +171,17 @@ class Neuroformer(nn.Module):
         base = self.readout(self.dropout(self.norm(fused))) @ self.session.embedding.T + self.session.bias
         if features is not None:
             base = base + features @ self.session.output
-        drives = [found @ each for found, each in zip(filtered, self.session.filters, strict=True) if found is not None]
-        for drive in drives:
-            base = base + drive
+        driven = [found @ each for found, each in zip(filtered, self.session.filters, strict=True) if found is not None]
+        for added in driven:
+            base = base + added
         if self.session.coupled:
             until = None if self.config.bin_clock else known
             base = base + self.session.lagged_drive(batch.counts, batch.observed, bins, until)
-        if not self.training or not drives:
+        if not self.training or not driven:
             return Context(fused, base)
-        through_features = [] if moved is None else [moved @ self.session.output]
-        sizes = [self.session.drive_size(drive, batch.scored) for drive in drives + through_features]
-        return Context(fused, base, torch.stack(sizes).sum())
+        if moved is not None:
+            driven.append(moved @ self.session.output)  # is in the base already, by way of the features
+        return Context(fused, base, torch.stack([self.session.drive_size(a, batch.scored) for a in driven]).sum())
 
     def _some_hidden(self, keys: ModalityKeys) -> ModalityKeys:
         """In training a modality is hidden from some rows, so that the model learns to do without it."""
