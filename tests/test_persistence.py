@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 
-from skneuro import SpikeTrains, __version__, persistence
+from skneuro import Covariates, Modalities, SpikeTrains, __version__, persistence
 from skneuro._safefile import write_file
 from skneuro.exceptions import UnsafeFileError
 
@@ -417,3 +417,17 @@ def test_every_model_scores_and_simulates_the_same_after_loading(tmp_path, name)
     np.testing.assert_array_equal(first.times, second.times)
     np.testing.assert_array_equal(first.unit_ids, second.unit_ids)
     pd.testing.assert_frame_equal(first.unit_info, second.unit_info)
+
+
+@pytest.mark.parametrize("name", ["CoupledGLM", "GRUModel", "NeuroformerEstimator"])
+def test_modalities_keep_the_order_that_weights_know_of(tmp_path, name):
+    """A file sorts the keys of a dict: a loaded model must not take one modality for another."""
+    random = np.random.default_rng(0)
+    table = {name: random.normal(size=20) for name in ("speed", "contrast")}  # not as the alphabet has them
+    spikes = SpikeTrains.from_counts(random.poisson(np.exp(table["speed"]), (3, 30, 20)).transpose(2, 1, 0), 0.05)
+    stimuli = Modalities(**{name: Covariates({name: values}) for name, values in table.items()})
+    quick = {"NeuroformerEstimator": {"gamma": 0, "d_model": 8, "max_epochs": 1, "random_state": 0}}
+    quick["GRUModel"] = {"n_hidden": 4, "max_steps": 10, "random_state": 0}
+    model = persistence._resolve(name)(bin_width=0.05, **quick.get(name, {})).fit(spikes, stimuli)
+    persistence.save(model, tmp_path / "model.skn")
+    assert persistence.load(tmp_path / "model.skn").score(spikes, stimuli) == model.score(spikes, stimuli)

@@ -215,6 +215,12 @@ class HistoryBaseline(Baseline):
         self.stimulus_scale_ = StimulusFeatures.from_input(inp).columns
         return counts, mask, HEADS[self.counts].from_counts(counts, mask)
 
+    def _stimulus_features(self) -> StimulusFeatures:
+        # In the order of `fit`, which weights know of: a file sorts the keys of a dict. (A GLM that a GRU takes its
+        # penalties from has read nothing itself, and comes from no file.)
+        order = getattr(self, "modalities_", self.stimulus_scale_)
+        return StimulusFeatures({name: self.stimulus_scale_[name] for name in order})
+
     def _fitted_head(self) -> CountHead:
         """Distribution of the counts, as `fit` left it."""
         return HEADS[self._as_fitted("counts")](**self.head_)

@@ -55,7 +55,7 @@ def network_config(model: GRUModel) -> GRUConfig:
     """Sizes and parts of the network, from parameters and what `fit` saw."""
     return GRUConfig(
         n_units=len(model.unit_ids_),
-        n_stimuli=StimulusFeatures(model.stimulus_scale_).size,
+        n_stimuli=model._stimulus_features().size,
         n_history=model.kernels_.shape[1] * len(model.unit_ids_),
         n_hidden=model._as_fitted("n_hidden"),
         recurrent=model._as_fitted("recurrent"),

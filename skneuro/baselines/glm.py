@@ -280,7 +280,7 @@ class CoupledGLM(HistoryBaseline):
             )
 
     def _keep(self, head: CountHead, weights: Weights, alpha: np.ndarray) -> None:
-        n_units, n_stimuli = len(alpha), StimulusFeatures(self.stimulus_scale_).size
+        n_units, n_stimuli = len(alpha), self._stimulus_features().size
         n_history, n_stimulus = self.kernels_.shape[1] * n_units, self.stimulus_kernels_.shape[1] * n_stimuli
         history, stimulus, same_bin = np.split(weights.features, [n_history, n_history + n_stimulus])
         self.history_coef_ = history.reshape(self.kernels_.shape[1], n_units, n_units)
@@ -309,7 +309,7 @@ class CoupledGLM(HistoryBaseline):
 
     def _allowed(self) -> np.ndarray:
         """Columns of the design matrix that each unit may use, (n_features, n_units)."""
-        n_units, n_stimuli = len(self.scale_["mean"]), StimulusFeatures(self.stimulus_scale_).size
+        n_units, n_stimuli = len(self.scale_["mean"]), self._stimulus_features().size
         own = np.ones((n_units, n_units), dtype=bool) if self.coupling else np.eye(n_units, dtype=bool)
         parts = [own] * self.kernels_.shape[1]
         parts.append(np.ones((self.stimulus_kernels_.shape[1] * n_stimuli, n_units), dtype=bool))
@@ -318,7 +318,7 @@ class CoupledGLM(HistoryBaseline):
         return np.concatenate(parts)
 
     def _drive(self, modalities: Modalities | None, binned: BinnedSpikes) -> np.ndarray:
-        features = StimulusFeatures(self.stimulus_scale_).transform(modalities, binned)
+        features = self._stimulus_features().transform(modalities, binned)
         return filter_past(features, binned.ptr, self.stimulus_kernels_, first_lag=0)
 
     def _shift_log_rates(self, offset: np.ndarray) -> None:

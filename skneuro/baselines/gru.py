@@ -294,14 +294,14 @@ class GRUModel(HistoryBaseline):
             print(f"GRUModel: step {step:5d}  loss {loss:.4f} nats/bin{held_out}")
 
     def _inputs(self) -> GRUInputs:
-        scale, stimuli = CountScale(**self.scale_), StimulusFeatures(self.stimulus_scale_)
+        scale, stimuli = CountScale(**self.scale_), self._stimulus_features()
         return GRUInputs(scale, stimuli, self.kernels_, self._as_fitted("past_spikes"))
 
     def _network(self) -> CountGRU:
         return load_network(network_config(self), self.weights_)
 
     def _drive(self, modalities: Modalities | None, binned: BinnedSpikes) -> np.ndarray:
-        return StimulusFeatures(self.stimulus_scale_).transform(modalities, binned)
+        return self._stimulus_features().transform(modalities, binned)
 
     def _shift_log_rates(self, offset: np.ndarray) -> None:
         name = "log_intensity.bias"
