@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skneuro import datasets
-from skneuro.cli.recordings import grating_of
-from skneuro.data import Modalities, SpikeTrains, Video
+from skneuro.cli.recordings import grating_of, speed_of
+from skneuro.data import Modalities, Recording, SpikeTrains, Video
 from skneuro.preprocessing import CalciumEvents
 
 TRIAL = 5.0  # s, into which one long recording is cut
@@ -55,6 +55,14 @@ def w_maze() -> Session:
     return replace(_session(datasets.fetch_w_maze().spikes.cut(TRIAL), None, 0.05), gru_steps=2400)
 
 
+def with_position(fetch: Callable) -> Session:
+    """A recording of hippocampus with the tracked position and its speed (over 0.25 s around each time), 50 ms."""
+    data = fetch()
+    position = data.modalities["position"]
+    told = Recording(data.spikes, Modalities(position=position, speed=speed_of(position))).cut(TRIAL)
+    return replace(_session(told.spikes, told.modalities, 0.05), gru_steps=2400)
+
+
 def hub(level: str, seed: int = 31) -> Session:
     """A simulated hub network with shared input: 80 observed units, 10 ms."""
     data = datasets.make_hub_network(80, 300.0, level=level, random_state=seed)
@@ -89,8 +97,10 @@ RECORDINGS: dict[str, Callable[[], Session]] = {
     "S1": s1,
     "S1, hand": lambda: s1(hand=True),
     "linear track": linear_track,
+    "linear track, position": lambda: with_position(datasets.fetch_linear_track),
     "linear track, 10 ms": lambda: linear_track(0.01, 5, 4800),
     "W-maze": w_maze,
+    "W-maze, position": lambda: with_position(datasets.fetch_w_maze),
     "V1 gratings": v1_gratings,
     "hub, medium": lambda: hub("medium"),
     "hub, hard": lambda: hub("hard"),

@@ -22,11 +22,13 @@ from skneuro._sklearn_compat import (
     check_is_fitted,
     check_n_features,
 )
+from skneuro._stimulus_range import stimulus_range, within_range
 from skneuro._warn import warn_user
 from skneuro.data._lookahead import lookahead
 from skneuro.data._validation import plain_float
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput, read_input
+from skneuro.data.recording import Modalities
 from skneuro.exceptions import (
     AcausalEventsWarning,
     IncompatibleModalityError,
@@ -157,6 +159,9 @@ class SpikeModel(DensityMixin, BaseEstimator):
         Constant rates of the training data: the null model of `score`.
     modalities_ : tuple of str
         Modalities seen in `fit`.
+    stimulus_range_ : dict of str to tuple of two ndarray of shape (d,)
+        Lowest and highest value of each column of the series and covariates seen in `fit`, and of a video's pixels.
+        Values of series and covariates that lie beyond are taken for the nearest of them.
     n_features_in_ : int
         Number of units seen in `fit`.
     """
@@ -218,6 +223,8 @@ class SpikeModel(DensityMixin, BaseEstimator):
         -----
         AcausalEventsWarning
             If X holds events that know their signal's future (`CalciumEvents`).
+        UnseenStimulusWarning
+            If more than 1 % of a column of the stimuli lie beyond all that `fit` saw (`stimulus_range_`).
         """
         inp = self._read(X, y, reset=False)
         warn_of_lookahead(inp)
@@ -245,7 +252,7 @@ class SpikeModel(DensityMixin, BaseEstimator):
 
         Warns
         -----
-        AcausalEventsWarning
+        AcausalEventsWarning, UnseenStimulusWarning
             As `score`.
         """
         inp = self._read(X, y, reset=False)
@@ -303,7 +310,7 @@ class SpikeModel(DensityMixin, BaseEstimator):
 
         Warns
         -----
-        AcausalEventsWarning
+        AcausalEventsWarning, UnseenStimulusWarning
             As `score`.
         """
         inp = self._read(X, y, reset=False)
@@ -324,8 +331,11 @@ class SpikeModel(DensityMixin, BaseEstimator):
         """(n_units,), nats; a model that can sums piece by piece, in memory that does not grow with the recording."""
         return self._cell_log_likelihood(inp).sum(axis=0)
 
-    def _read(self, X: Any, y: Any = None, *, reset: bool) -> ModelInput:
-        """Read input; with ``reset=True`` remember what it is like, otherwise compare with what `fit` saw."""
+    def _read(self, X: Any, y: Any = None, *, reset: bool, learning: bool = False) -> ModelInput:
+        """Read input; with ``reset=True`` remember what it is like, otherwise compare with what `fit` saw.
+
+        With `learning` a fitted model is to learn from the input, too, which widens what it has seen.
+        """
         if not reset:
             check_is_fitted(self)
             self._check_bin_width()
@@ -345,11 +355,19 @@ class SpikeModel(DensityMixin, BaseEstimator):
             self.unit_ids_ = np.array(inp.spikes.unit_ids)
             self.modalities_ = names
             self.base_rate_ = homogeneous_rates(inp.spikes)
+            self.stimulus_range_ = stimulus_range(inp.modalities, {})
             return inp
         if inp.trials is not None:
             check_unit_ids(inp.spikes.unit_ids, self.unit_ids_)
         self._check_modalities(names)
-        return inp
+        if learning:
+            self.stimulus_range_ = stimulus_range(inp.modalities, getattr(self, "stimulus_range_", {}))
+            return inp
+        return replace(inp, modalities=self._within_range(inp.modalities))
+
+    def _within_range(self, modalities: Modalities | None) -> Modalities | None:
+        """Stimuli held within what `fit` saw, where that is known: files of an earlier version do not say."""
+        return within_range(modalities, getattr(self, "stimulus_range_", {})) if self._uses_modalities else modalities
 
     def _warn_of_nothing_known(self, inp: ModelInput) -> None:
         for name, modality in () if inp.modalities is None else inp.modalities.items():

@@ -16,6 +16,7 @@ __all__ = [
     "SilentUnitsWarning",
     "TransposedTruthWarning",
     "UnsafeFileError",
+    "UnseenStimulusWarning",
 ]
 
 
@@ -41,6 +42,17 @@ class MissingModalityWarning(UserWarning):
     >>> from skneuro.exceptions import MissingModalityWarning
     >>> warnings.filterwarnings("error", category=MissingModalityWarning)  # make it an error
     >>> warnings.filterwarnings("default", category=MissingModalityWarning)
+    """
+
+
+class UnseenStimulusWarning(UserWarning):
+    """Many values of a modality lie beyond all that ``fit`` saw: what a model says there was never tested.
+
+    Examples
+    --------
+    >>> from skneuro.exceptions import UnseenStimulusWarning
+    >>> issubclass(UnseenStimulusWarning, UserWarning)
+    True
     """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -114,6 +114,7 @@ class Baseline(SpikeModel):
         settings = {"bin_width": self.bin_width, "duration": duration, "history": history}
         plan = make_plan(stimuli, training, self.unit_ids_, **settings)
         self._check_modalities(() if plan.modalities is None else plan.modalities.names)
+        plan = replace(plan, modalities=self._within_range(plan.modalities))
         interventions = read_interventions(
             clamp, silence, stimulate, unit_ids=self.unit_ids_, t_start=plan.bins.t_start,
             n_bins=np.diff(plan.bins.ptr), bin_width=self.bin_width,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skneuro._sklearn_compat import Interval, StrOptions
-from skneuro.baselines._features import StimulusFeatures
 from skneuro.baselines._gru_network import GRUConfig
 from skneuro.baselines._gru_training import Schedule
 from skneuro.baselines._heads import HEADS

@@ -14,7 +14,6 @@ from skneuro._warn import warn_user
 from skneuro.baselines._baseline import HistoryBaseline
 from skneuro.baselines._features import (
     CountScale,
-    StimulusFeatures,
     bin_in_trial,
     filter_past,
     lag_kernels,
@@ -104,6 +103,9 @@ class CoupledGLM(HistoryBaseline):
         Units seen in `fit`.
     modalities_ : tuple of str
         Modalities seen in `fit`.
+    stimulus_range_ : dict of str to tuple of two ndarray of shape (d,)
+        Lowest and highest value of each column of the series and covariates seen in `fit`, and of a video's pixels.
+        Values of series and covariates that lie beyond are taken for the nearest of them.
     n_features_in_ : int
         Number of units.
     training_trials_ : dict

@@ -14,7 +14,7 @@ from skneuro._sklearn_compat import fit_context
 from skneuro._threads import torch_threads
 from skneuro._warn import warn_user
 from skneuro.baselines._baseline import HistoryBaseline
-from skneuro.baselines._features import CountScale, StimulusFeatures, lag_kernels, n_lags
+from skneuro.baselines._features import CountScale, lag_kernels, n_lags
 from skneuro.baselines._gru_inference import GRUGenerator, evaluate, states_before
 from skneuro.baselines._gru_inputs import GRUInputs, Sequences
 from skneuro.baselines._gru_network import CountGRU, load_network, new_network
@@ -128,6 +128,9 @@ class GRUModel(HistoryBaseline):
         Units seen in `fit`.
     modalities_ : tuple of str
         Modalities seen in `fit`.
+    stimulus_range_ : dict of str to tuple of two ndarray of shape (d,)
+        Lowest and highest value of each column of the series and covariates seen in `fit`, and of a video's pixels.
+        Values of series and covariates that lie beyond are taken for the nearest of them.
     n_features_in_ : int
         Number of units.
     training_trials_ : dict

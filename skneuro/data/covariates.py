@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skneuro.data._rows import frozen
-from skneuro.data.modality import Modality, Samples, known_moments, none_complete, same_rows
+from skneuro.data.modality import Modality, Samples, extremes, known_moments, none_complete, same_rows, share_beyond
 
 if TYPE_CHECKING:
     from skneuro.data.binning import BinnedSpikes
@@ -111,6 +111,17 @@ class Covariates(Modality):
     @property
     def _nothing_known(self) -> bool:
         return none_complete(self.values)
+
+    def _extremes(self) -> tuple[np.ndarray, np.ndarray]:
+        return extremes(self.values)
+
+    def _beyond(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        return share_beyond(self.values, low, high)
+
+    def _held(self, low: np.ndarray, high: np.ndarray) -> Self:
+        new = object.__new__(type(self))
+        new._set(values=frozen(np.clip(self.values, low, high)), names=self.names)
+        return new
 
     def _identity(self) -> np.ndarray:
         return same_rows(np.nan_to_num(self.values, nan=np.inf))

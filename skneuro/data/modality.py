@@ -158,6 +158,18 @@ class Modality(RowContainer, ABC):
         """Whether every sample lacks a value."""
         return False
 
+    def _extremes(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Lowest and highest value of each column, two ndarrays (d,); None for what has no scale, as events."""
+        return None
+
+    def _beyond(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """Share of the known values of each column (d,) that lie outside of low to high."""
+        raise NotImplementedError
+
+    def _held(self, low: np.ndarray, high: np.ndarray) -> Self:
+        """The same with every value taken into low to high; what cannot be is left as it is."""
+        return self
+
     def _identity(self) -> np.ndarray:
         """What each trial shows, (n_trials,): trials with the same number show the same at the same time in it."""
         return np.arange(len(self))
@@ -175,6 +187,23 @@ def none_complete(values: np.ndarray) -> bool:
     """Whether there are rows (n, d), and each holds NaN; looks no further than the first that does not."""
     parts = (values[low : low + ROWS_AT_ONCE] for low in range(0, len(values), ROWS_AT_ONCE))
     return len(values) > 0 and all(bool(np.isnan(part).any(1).all()) for part in parts)
+
+
+def extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest known value of each column of (n, d), two ndarrays (d,); -inf and inf where none is known."""
+    low, high = np.full((2, values.shape[1]), np.nan)
+    for first in range(0, len(values), ROWS_AT_ONCE):
+        part = values[first : first + ROWS_AT_ONCE]
+        low, high = np.fmin(low, np.fmin.reduce(part, axis=0)), np.fmax(high, np.fmax.reduce(part, axis=0))
+    return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
+
+
+def share_beyond(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Share of the known values of each column of (n, d) that lie outside of low to high, (d,)."""
+    parts = [values[first : first + ROWS_AT_ONCE] for first in range(0, len(values), ROWS_AT_ONCE)]
+    n_beyond = sum(((part < low) | (part > high)).sum(0) for part in parts)
+    n_known = sum((~np.isnan(part)).sum(0) for part in parts)
+    return n_beyond / np.maximum(n_known, 1) * np.ones(values.shape[1])
 
 
 def same_rows(values: np.ndarray) -> np.ndarray:

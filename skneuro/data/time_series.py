@@ -9,7 +9,16 @@ import numpy as np
 
 from skneuro.data._rows import concatenated_ranges, consecutive, frozen, pointer
 from skneuro.data._validation import TOLERANCE, as_times, check_width, own, own_times, per_trial
-from skneuro.data.modality import ROWS_AT_ONCE, Modality, Samples, known_moments, none_complete, same_rows
+from skneuro.data.modality import (
+    ROWS_AT_ONCE,
+    Modality,
+    Samples,
+    extremes,
+    known_moments,
+    none_complete,
+    same_rows,
+    share_beyond,
+)
 
 if TYPE_CHECKING:
     from skneuro.data.binning import BinnedSpikes
@@ -197,6 +206,17 @@ class TimeSeries(Modality):
     @property
     def _nothing_known(self) -> bool:
         return none_complete(self.values)
+
+    def _extremes(self) -> tuple[np.ndarray, np.ndarray]:
+        return extremes(self.values)
+
+    def _beyond(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        return share_beyond(self.values, low, high)
+
+    def _held(self, low: np.ndarray, high: np.ndarray) -> Self:
+        new = self._take(np.arange(len(self)))
+        new._set(values=frozen(np.clip(self.values, low, high).astype(self.values.dtype, copy=False)))
+        return new
 
     def _identity(self) -> np.ndarray:
         if not self._static:

@@ -215,6 +215,18 @@ class Video(Modality):
     def _cut(self, parent: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Self:
         return self._take(parent)
 
+    def _extremes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of all pixels of the clips that are shown, (1,)."""
+        parts = [part for part in _parts(self.frames, np.unique(self.index)) if part.size]
+        low = min((float(part.min()) for part in parts), default=-np.inf)
+        high = max((float(part.max()) for part in parts), default=np.inf)
+        return np.array([low]), np.array([high])
+
+    def _beyond(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        shown = np.unique(self.index)
+        n_beyond = sum(int(((part < low) | (part > high)).sum()) for part in _parts(self.frames, shown))
+        return np.array([n_beyond / max(len(shown) * int(np.prod(self.frames.shape[1:])), 1)])
+
     def samples(self, binned: BinnedSpikes) -> Samples:
         """Return every frame of every trial, flattened. Models read the frames of each clip once instead.
 

@@ -136,7 +136,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         return self
 
     def _train(self, X: Any, y: Any, going_on: bool, one_epoch: bool) -> None:
-        inp = self._read(X, y, reset=not going_on)
+        inp = self._read(X, y, reset=not going_on, learning=True)
         self.max_tokens_ = self._check_tokens(inp)
         _fitting.check_compiler(self)
         if going_on:

@@ -187,6 +187,9 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         What was known of them; given on to sampled spikes.
     modalities_ : tuple of str
         Modalities seen in `fit`.
+    stimulus_range_ : dict of str to tuple of two ndarray of shape (d,)
+        Lowest and highest value of each column of the series and covariates seen in `fit`, and of a video's pixels.
+        Values of series and covariates that lie beyond are taken for the nearest of them.
     base_rate_, exposure_ : ndarray of shape (n_units,), in hertz and seconds
         Rates of the null model of `score`, and the observed time that they are of: the data of the last `fit`, and
         all that `partial_fit` was given since.
@@ -349,8 +352,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
 
     # ---- use -------------------------------------------------------------------------------------------------
 
-    def _read(self, X: Any, y: Any = None, *, reset: bool) -> ModelInput:
-        inp = super()._read(X, y, reset=reset)
+    def _read(self, X: Any, y: Any = None, *, reset: bool, learning: bool = False) -> ModelInput:
+        inp = super()._read(X, y, reset=reset, learning=learning)
         given = () if inp.modalities is None else inp.modalities.names
         missing = [name for name in self.modalities_ if name not in given]
         if missing and self.model_.network.config.modality_dropout == 0:

@@ -1,0 +1,131 @@
+"""Stimuli beyond all that a model saw in `fit`."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from skneuro import Covariates, Modalities, NeuroformerEstimator, SpikeTrains, TimeSeries, Video
+from skneuro.baselines import CoupledGLM, GRUModel, PSTHModel
+from skneuro.exceptions import UnseenStimulusWarning
+from skneuro.persistence import load, save
+
+N_TRIALS, N_BINS, WIDTH = 12, 20, 0.1
+SMALL = {"bin_width": WIDTH, "random_state": 0}
+MODELS = [
+    CoupledGLM(bin_width=WIDTH),
+    GRUModel(n_hidden=4, max_steps=20, **SMALL),
+    NeuroformerEstimator(d_model=8, max_epochs=2, gamma=0.0, n_threads=1, **SMALL),
+]
+
+
+def series(values):
+    times = np.tile(WIDTH * np.arange(N_BINS), N_TRIALS)
+    return TimeSeries(values, times, N_BINS * np.arange(N_TRIALS + 1), names=["x", "y"])
+
+
+@pytest.fixture(scope="module")
+def position():
+    return np.random.default_rng(0).uniform(0, 1, (N_TRIALS * N_BINS, 2))
+
+
+@pytest.fixture(scope="module")
+def spikes(position):
+    """A unit that fires where x is large, and one that does not care."""
+    rate = np.stack([2.0 * position[:, 0], np.ones(len(position))], axis=1)
+    counts = np.random.default_rng(1).poisson(rate).reshape(N_TRIALS, N_BINS, 2)
+    return SpikeTrains.from_counts(counts, WIDTH)
+
+
+@pytest.fixture(scope="module", params=MODELS, ids=lambda model: type(model).__name__)
+def fitted(request, spikes, position):
+    contrast = Covariates({"contrast": np.linspace(0, 1, N_TRIALS)})
+    return request.param.fit(spikes, Modalities(position=series(position), contrast=contrast))
+
+
+def stimuli(position, contrast=0.5):
+    return Modalities(position=series(position), contrast=Covariates({"contrast": np.full(N_TRIALS, contrast)}))
+
+
+@pytest.mark.filterwarnings("ignore:100.0% of the values of the modality 'contrast'")
+def test_values_beyond_are_taken_for_the_nearest_that_was_seen(fitted, spikes, position):
+    low, high = fitted.stimulus_range_["position"]
+    np.testing.assert_array_equal([low, high], [position.min(0), position.max(0)])
+    far = np.where(np.arange(len(position))[:, None] % 2, position, [[50.0, -50.0]])
+    with pytest.warns(UnseenStimulusWarning, match=r"50.0% of the values of the modality 'position' in column 'x'"):
+        score = fitted.score(spikes, stimuli(far, 7.0))
+    assert score == fitted.score(spikes, stimuli(np.clip(far, low, high), 1.0))
+    with pytest.warns(UnseenStimulusWarning):
+        expected = fitted.predict(spikes, stimuli(far, 7.0))
+    held = fitted.predict(spikes, stimuli(np.clip(far, low, high), 1.0))
+    np.testing.assert_array_equal(np.concatenate(list(expected)), np.concatenate(list(held)))
+
+
+def test_what_was_seen_is_not_spoken_of_and_rare_values_are_held_in_silence(fitted, spikes, position):
+    rare = position.copy()
+    rare[5] = 1e6  # one of 240
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted.score(spikes, stimuli(position))
+        score = fitted.score(spikes, stimuli(rare))
+    assert score == fitted.score(spikes, stimuli(np.clip(rare, *fitted.stimulus_range_["position"])))
+
+
+def test_missing_values_stay_missing(fitted, spikes, position):
+    lost, far = position.copy(), position.copy()
+    lost[::3] = far[::3] = np.nan
+    far[1::3] = 9.0
+    held = np.clip(far, *fitted.stimulus_range_["position"])
+    assert np.isnan(held[::3]).all()
+    with pytest.warns(UnseenStimulusWarning, match=r"50.0% of the values"):  # of those that are known
+        assert fitted.score(spikes, stimuli(far)) == fitted.score(spikes, stimuli(held))
+
+
+def test_simulations_are_held_within_too(fitted, position):
+    with pytest.warns(UnseenStimulusWarning, match="position"):
+        far = fitted.sample(stimuli(position + 30.0), random_state=0)
+    held = fitted.sample(stimuli(np.clip(position + 30.0, *fitted.stimulus_range_["position"])), random_state=0)
+    np.testing.assert_array_equal(far.bin(WIDTH).dense(), held.bin(WIDTH).dense())
+
+
+def test_a_column_that_was_never_known_bounds_nothing(spikes, position):
+    never = position.copy()
+    never[:, 1] = np.nan
+    with pytest.warns(UserWarning, match="lacks a value"):
+        model = CoupledGLM(bin_width=WIDTH).fit(spikes, series(never))
+    assert [limit[1] for limit in model.stimulus_range_["stimulus"]] == [-np.inf, np.inf]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.score(spikes, series(position))
+
+
+def test_learning_on_widens_what_was_seen(spikes, position):
+    model = NeuroformerEstimator(d_model=8, max_epochs=2, gamma=0.0, n_threads=1, **SMALL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.partial_fit(spikes, series(position)).partial_fit(spikes, series(position + 3.0))
+        model.score(spikes, series(position + 3.0))
+    np.testing.assert_array_equal(model.stimulus_range_["stimulus"], [position.min(0), (position + 3.0).max(0)])
+
+
+def test_it_is_kept_in_files(fitted, spikes, position, tmp_path):
+    save(fitted, tmp_path / "model.skn")
+    again = load(tmp_path / "model.skn")
+    far = stimuli(position + 9.0)
+    with pytest.warns(UnseenStimulusWarning):
+        assert again.score(spikes, far) == fitted.score(spikes, far)
+
+
+def test_pixels_of_another_scale_are_pointed_out_and_not_changed(spikes):
+    frames = np.random.default_rng(2).uniform(0, 1, (3, 20, 4, 4))
+    index = np.arange(N_TRIALS) % 3
+    video, other = (Video(factor * frames, fps=10.0, index=index) for factor in (1.0, 255.0))
+    model = CoupledGLM(bin_width=WIDTH).fit(spikes, video)
+    np.testing.assert_array_equal(np.ravel(model.stimulus_range_["stimulus"]), [frames.min(), frames.max()])
+    with pytest.warns(UnseenStimulusWarning, match=r"99.\d% of the values of the modality 'stimulus' lie beyond"):
+        model.score(spikes, other)
+    part = Video(frames.astype(np.float32), fps=10.0, index=np.zeros(N_TRIALS, dtype=int))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.score(spikes, part)
+        PSTHModel(bin_width=WIDTH).fit(spikes, video).score(spikes, part)
