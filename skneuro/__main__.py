@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+            warnings.showwarning = _ShowOnce()
             return options.run(options)
     except CommandError as error:
         print(f"skneuro: {error}", file=sys.stderr)
@@ -42,10 +42,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-    """One line, without the place in the code, which means nothing to the one who typed the command."""
-    if issubclass(category, UserWarning):
-        print(f"skneuro: warning: {' '.join(str(message).split())}", file=sys.stderr)
+class _ShowOnce:
+    """A line for each warning, once, without the place in the code, which means nothing to who typed the command."""
+
+    def __init__(self) -> None:
+        self.shown: set[str] = set()
+
+    def __call__(self, message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        text = " ".join(str(message).split())
+        if issubclass(category, UserWarning) and text not in self.shown:
+            self.shown.add(text)
+            print(f"skneuro: warning: {text}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -86,6 +87,19 @@ def test_milliseconds_are_serious_and_the_demo_stops_at_them(write, capsys, tmp_
     error = capsys.readouterr().err
     assert words in error and "divide the times" in error
     assert not (tmp_path / "out").exists()
+
+
+def test_a_warning_is_shown_once(monkeypatch, capsys):
+    def run(options):
+        for text in ("far\noff", "far off", "near"):
+            warnings.warn(text, UserWarning, stacklevel=1)
+        return 0
+
+    monkeypatch.setattr("skneuro.cli.check.run_check", lambda *_, **__: run(None))
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main(["check", "any.npz"]) == 0
+    assert capsys.readouterr().err.splitlines() == ["skneuro: warning: far off", "skneuro: warning: near"]
 
 
 def test_a_series_that_does_not_reach_into_a_trial_ends_the_demo_in_one_line(write, capsys, tmp_path):

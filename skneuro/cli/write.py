@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import importlib.util
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -239,6 +239,14 @@ def _training(result: Result) -> Section:
     return Section("Training", picture(figures.training_figure(trained), "Loss and validation score by epoch"))
 
 
+def _warnings(fitted: Mapping[str, Fitted]) -> dict[str, str]:
+    """What models warned of; those that said the same stand together."""
+    said: dict[tuple[str, ...], list[str]] = {}
+    for name, model in fitted.items():
+        said.setdefault(model.warnings, []).append(name)
+    return {f"{', '.join(names)} warned": "; ".join(messages) for messages, names in said.items() if messages}
+
+
 def _method(result: Result, seconds: float) -> Section:
     split, model = result.split, result.fitted[MODEL]
     train, validation, test = (p.spikes.duration.sum() / 60 for p in (split.train, split.validation, split.test))
@@ -252,7 +260,7 @@ def _method(result: Result, seconds: float) -> Section:
             "Time": f"{seconds:.0f} s in all, {model.seconds:.0f} s of it to fit the {MODEL}",
             "Made with": f"skneuro {skneuro.__version__}, Python {platform.python_version()}",
         }
-        | {f"{name} warned": "; ".join(f.warnings) for name, f in result.fitted.items() if f.warnings}
+        | _warnings(result.fitted)
     )
     code = (
         "from skneuro import load\n\n"

@@ -15,6 +15,8 @@ from skneuro.cli.models import Plan, make_plan
 from skneuro.cli.recordings import SIMULATED, Loaded
 from skneuro.cli.recordings import load as load_recording
 from skneuro.cli.split import split_recording
+from skneuro.cli.training import Fitted
+from skneuro.cli.write import _warnings
 from skneuro.data import Modalities, SpikeTrains
 from skneuro.datasets import make_stimulus_driven_population
 from skneuro.estimators import NeuroformerEstimator
@@ -68,6 +70,15 @@ def test_the_report_opens_with_the_verdict(demo):
     sentence = re.search(r'<p class="verdict">(.*?)</p>', text).group(1)
     assert re.match(r"The Neuroformer beats the best baseline, the .+, on \d of 5 units", sentence)
     assert re.search(r"use (the .+|neither to predict this recording)\.$", sentence)
+
+
+def test_models_that_warn_of_the_same_stand_together_in_the_report():
+    def fitted(*said):
+        return Fitted("any", None, np.empty(0), np.empty(0), 0.0, said)
+
+    models = {"GLM": fitted("far off"), "constant": fitted(), "GRU": fitted("far off"), "other": fitted("a", "b")}
+    found = _warnings(models)
+    assert found == {"GLM, GRU warned": "far off", "other warned": "a; b"}
 
 
 def test_simulations_are_judged_beside_the_best_baseline_a_shuffle_and_the_recording(demo):
