@@ -7,7 +7,7 @@ input, the null model and the scores are the same for all of them, so that their
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -128,20 +128,23 @@ def refuse_booleans(estimator: Any) -> None:
                 )
 
 
+def _never(error: BaseException) -> bool:
+    return False
+
+
 @contextmanager
-def as_before_on_failure(estimator: Any, *, but: tuple[type[BaseException], ...] = ()) -> Iterator[None]:
+def as_before_on_failure(estimator: Any, *, unless: Callable[[BaseException], bool] = _never) -> Iterator[None]:
     """Put an estimator back as it was where its fit fails or is interrupted: what is half fitted gives wrong numbers.
 
-    Errors of the kinds `but` leave it as they find it.
+    Errors that `unless` says yes to leave it as they find it.
     """
     before = dict(vars(estimator))
     try:
         yield
-    except but:
-        raise
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
+    except BaseException as error:
+        if not unless(error):
+            vars(estimator).clear()
+            vars(estimator).update(before)
         raise
 
 

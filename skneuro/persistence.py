@@ -59,6 +59,8 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
     TypeError
         If the estimator's class, one of its parameters or a part of its state has no safe form, for instance
         ``random_state=numpy.random.RandomState(0)``. The message says what to do.
+    InvalidParameterError
+        If a parameter was set to what it may not be: the file could not be read.
     OSError
         If the file cannot be written.
 
@@ -215,6 +217,7 @@ class _Encoder:
         return {"$": "data_frame", "index": index, "columns": columns}
 
     def write_estimator(self, estimator: Any, where: str) -> dict[str, Any]:
+        estimator._validate_params()  # `load` does, and then it would be too late
         params = estimator.get_params(deep=False)
         return {
             "$": "estimator",
@@ -293,6 +296,8 @@ class _Decoder:
                 "with the version that wrote it."
             )
         estimator = cls(**params)
+        if hasattr(estimator, "_fit_to_machine"):
+            estimator._fit_to_machine()
         estimator._validate_params()
         if value["state"] is not None:
             tensors = {name: self.read_array(array) for name, array in value["state"]["tensors"].items()}

@@ -17,8 +17,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 
-from skneuro import Covariates, Modalities, SpikeTrains, __version__, persistence
+from skneuro import Covariates, Modalities, NeuroformerEstimator, SpikeTrains, __version__, persistence
 from skneuro._safefile import write_file
+from skneuro._sklearn_compat import InvalidParameterError
 from skneuro.exceptions import UnsafeFileError
 
 
@@ -431,3 +432,36 @@ def test_modalities_keep_the_order_that_weights_know_of(tmp_path, name):
     model = persistence._resolve(name)(bin_width=0.05, **quick.get(name, {})).fit(spikes, stimuli)
     persistence.save(model, tmp_path / "model.skn")
     assert persistence.load(tmp_path / "model.skn").score(spikes, stimuli) == model.score(spikes, stimuli)
+
+
+@pytest.fixture
+def small():
+    counts = np.random.default_rng(0).poisson(0.5, (6, 20, 3))
+    return SpikeTrains.from_counts(counts, 0.05), {"bin_width": 0.05, "gamma": 0, "d_model": 8, "max_epochs": 1}
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path, small):
+    spikes, settings = small
+    model = NeuroformerEstimator(**settings, random_state=0).fit(spikes).set_params(n_heads=3)
+    with pytest.raises(InvalidParameterError, match="n_heads"):
+        model.save(tmp_path / "model.skn")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_device_that_is_not_here_becomes_auto(tmp_path, small, monkeypatch):
+    spikes, settings = small
+    model = NeuroformerEstimator(**settings, random_state=0).fit(spikes)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("skneuro.estimators._parameters.has_device", lambda name: True)
+        model.set_params(device="cuda:7").save(tmp_path / "model.skn")
+    with pytest.warns(UserWarning, match="saved with device='cuda:7', which is not here"):
+        again = persistence.load(tmp_path / "model.skn")
+    assert again.device == "auto" and again.score(spikes) == model.score(spikes)
+
+
+@pytest.mark.parametrize("pair", [("float32", "float64"), ("float64", "float32")])
+def test_a_model_keeps_the_precision_that_it_was_fitted_in(tmp_path, small, pair):
+    spikes, settings = small
+    model = NeuroformerEstimator(**settings, precision=pair[0], random_state=0).fit(spikes)
+    model.set_params(precision=pair[1]).save(tmp_path / "model.skn")
+    assert persistence.load(tmp_path / "model.skn").score(spikes) == model.score(spikes)

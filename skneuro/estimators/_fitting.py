@@ -186,6 +186,8 @@ def check_same_structure(est: Any, inp: ModelInput, config: NeuroformerConfig) -
         changed["behaviour"] = (names, behaviour_names(est))
     elif told and told != before:
         changed["behaviour"] = (before, told)
+    if DTYPES[est.precision] != DTYPES[est.model_.precision]:
+        changed["precision"] = (est.model_.precision, est.precision)
     if est.gamma > 0 and est.align not in ("auto", None) and described.aligned != config.aligned:
         changed["align"] = (config.aligned, described.aligned)
     if changed:

@@ -20,7 +20,7 @@ from skneuro._warn import warn_user
 from skneuro.data import ModelInput
 from skneuro.data._simulated import constant_over_trials
 from skneuro.estimators import _fitting
-from skneuro.estimators._parameters import check_together
+from skneuro.estimators._parameters import check_together, take_device_of_machine
 from skneuro.estimators._regularisation import Regularisation, alternatives, count_segments, usual
 from skneuro.estimators._told import behaviour_names, behaviour_on_bins, check_told, without_behaviour
 from skneuro.exceptions import NonFiniteLossError
@@ -85,7 +85,8 @@ class Learner(CallbackSupportMixin, SpikeModel):
             If X holds no spikes, or a window more than `max_tokens`; if counts are negative or not finite; if
             `behaviour` names what y does not have.
         NonFiniteLossError
-            If the loss became NaN or infinite: the model is then the last good one, and usable.
+            If the loss became NaN or infinite: the model is then that of the last whole epoch, or as it was before if
+            there was none.
 
         Warns
         -----
@@ -100,8 +101,9 @@ class Learner(CallbackSupportMixin, SpikeModel):
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Train for one epoch on all of X, without early stopping.
 
-        ``max_epochs`` calls on the same data equal a `fit` with ``early_stopping=False``, to the bit, but for its end:
-        `fit` fits rates and count shapes of the units once more, which a part of the data must not decide. Where the
+        ``max_epochs`` calls on the same data train as a `fit` with ``early_stopping=False`` does, to the bit, but for
+        its end: `fit` fits rates and count shapes of the units once more, which a part of the data must not decide. (In
+        the null model data count as often as they are given, which differs by a fraction of a spike.) Where the
         data come in parts, set `max_epochs` to the number of calls that you will make: the learning rate falls over so
         many, and stays at 2 % of its peak afterwards. The null model of `score` is of the data of all calls together,
         and a unit's ceiling is the highest that the data of any call have set.
@@ -131,7 +133,12 @@ class Learner(CallbackSupportMixin, SpikeModel):
         return self._fit(X, y, going_on=hasattr(self, "model_"), one_epoch=True)
 
     def _fit(self, X: Any, y: Any, *, going_on: bool, one_epoch: bool) -> Self:
-        with as_before_on_failure(self, but=(NonFiniteLossError,)), torch_threads(self.n_threads):
+        n_before = self.n_iter_ if going_on else 0
+
+        def learned(error: BaseException) -> bool:
+            return isinstance(error, NonFiniteLossError) and self.n_iter_ > n_before
+
+        with as_before_on_failure(self, unless=learned), torch_threads(self.n_threads):
             self._train(X, y, going_on, one_epoch)
         return self
 
@@ -179,7 +186,8 @@ class Learner(CallbackSupportMixin, SpikeModel):
         def fitted() -> dict[str, Any]:
             return {**{k: v for k, v in vars(self).items() if k.endswith("_")}, **self._results(attempt)}
 
-        origin = 0 if one_epoch else state.n_epochs
+        n_before = state.n_epochs
+        origin = 0 if one_epoch else n_before
         try:
             reason = train(
                 state, attempt.builder, attempt.training, plan, validate, n_epochs, origin,
@@ -189,9 +197,10 @@ class Learner(CallbackSupportMixin, SpikeModel):
                 reason, attempt = better(attempt, reason)
         except NonFiniteLossError as error:
             self._keep(attempt, to_the_end=False)
+            left = "holds the last good weights" if state.n_epochs > n_before else "is as it was"
             raise NonFiniteLossError(
-                f"{error}. Training stopped; the estimator holds the last good weights. A lower learning_rate "
-                f"(now {self.learning_rate}) usually helps."
+                f"{error}. Training stopped; the estimator {left}. A lower learning_rate (now {self.learning_rate}) "
+                f"usually helps."
             ) from None
         self._keep(attempt, to_the_end=not one_epoch)
         events.fit_ends(fitted)
@@ -372,18 +381,23 @@ class Learner(CallbackSupportMixin, SpikeModel):
         kept = {k: v for k, v in vars(self).items() if k.endswith("_") and k != "model_" and not k.startswith("_")}
         return self.model_.arrays(), {
             "config": self.model_.network.config.to_dict(),
+            "precision": self.model_.precision,
             "seed": self._seed,
             "fitted": kept,
         }
 
     def _from_state(self, tensors: dict[str, np.ndarray], state: dict[str, Any]) -> None:
         config = NeuroformerConfig.from_dict(state["config"])
-        self.model_ = FittedModel.from_arrays(config, tensors, self.device, self.precision)
+        precision = state.get("precision", self.precision)  # not there in files of an earlier version
+        self.model_ = FittedModel.from_arrays(config, tensors, self.device, precision)
         self._seed, self._fitted_bin_width = state["seed"], config.bin_width
         for name, value in state["fitted"].items():
             if not name.endswith("_") or name.startswith("_"):
                 raise ValueError(f"{name!r} is not the name of a fitted attribute")
             setattr(self, name, value)
+
+    def _fit_to_machine(self) -> None:
+        take_device_of_machine(self)
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

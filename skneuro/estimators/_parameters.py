@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from skneuro._sklearn_compat import Interval, InvalidParameterError, StrOptions
+from skneuro._warn import warn_user
 from skneuro.estimators._told import check_behaviour
 
 CONSTRAINTS: dict[str, list] = {
@@ -89,16 +90,28 @@ def check_together(est: Any) -> None:
         )
 
 
-def _check_device(est: Any) -> None:
-    if est.device == "auto":
-        return
+def has_device(name: str) -> bool:
+    """Whether torch knows a device, and this machine has it."""
     try:
-        torch.empty(0, device=est.device)
-    except (RuntimeError, AssertionError) as error:  # not a device; a build of torch without it
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError):  # not a device; a build of torch without it
+        return False
+    return True
+
+
+def take_device_of_machine(est: Any) -> None:
+    """For a model from a file: "auto" where this machine does not have its device."""
+    if isinstance(est.device, str) and est.device != "auto" and not has_device(est.device):
+        warn_user(f"The model was saved with device={est.device!r}, which is not here: it has device='auto' now.")
+        est.device = "auto"
+
+
+def _check_device(est: Any) -> None:
+    if est.device != "auto" and not has_device(est.device):
         raise InvalidParameterError(
             f"The 'device' parameter of {type(est).__name__} must be 'auto', 'cpu', or what this machine has of "
             f"'cuda', 'cuda:1', 'mps'. Got {est.device!r:.80} instead."
-        ) from error
+        )
 
 
 def _check_tubelets(est: Any) -> None:

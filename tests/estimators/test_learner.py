@@ -244,6 +244,28 @@ def test_a_loss_that_is_not_finite_says_so_and_leaves_a_usable_model(make, world
     assert np.isfinite(model.score(world.spikes))
 
 
+@pytest.mark.parametrize("way", ["fit", "warm_start", "partial_fit"])
+def test_a_loss_that_is_never_finite_leaves_the_model_as_it_was(make, world, monkeypatch, way):
+    """Data that nothing was learned from are in no null model, and not twice where they are given again."""
+    model = make(warm_start=way == "warm_start").partial_fit(world.spikes[:3])
+    before, exposure, score = copy.deepcopy(weights(model)), model.exposure_, model.score(world.spikes)
+    real = loop.batch_loss
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "batch_loss", lambda *args: (real(*args)[0] * float("nan"), 1))
+        with pytest.raises(loop.NonFiniteLossError, match="the estimator is as it was"):
+            (model.partial_fit if way == "partial_fit" else model.fit)(world.spikes[3:])
+    np.testing.assert_array_equal(model.exposure_, exposure)
+    assert all(np.array_equal(before[name], value) for name, value in weights(model).items())
+    assert model.score(world.spikes) == score
+
+
+def test_training_does_not_go_on_in_another_precision(make, world):
+    model = make().fit(world.spikes).set_params(precision="float64", warm_start=True)
+    with pytest.raises(ValueError, match="precision was float32, is float64"):
+        model.fit(world.spikes)
+    assert model.set_params(precision="bfloat16").partial_fit(world.spikes).n_iter_ > 0
+
+
 def test_a_first_fit_that_fails_leaves_nothing(make, world):
     model = make(max_tokens=1)
     with pytest.raises(ValueError, match="max_tokens"):
