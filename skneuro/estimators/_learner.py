@@ -388,7 +388,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
 
     def _from_state(self, tensors: dict[str, np.ndarray], state: dict[str, Any]) -> None:
         config = NeuroformerConfig.from_dict(state["config"])
-        precision = state.get("precision", self.precision)  # not there in files of an earlier version
+        precision = str(state.get("precision", self.precision))  # not there in files of an earlier version
         self.model_ = FittedModel.from_arrays(config, tensors, self.device, precision)
         self._seed, self._fitted_bin_width = state["seed"], config.bin_width
         for name, value in state["fitted"].items():
