@@ -135,6 +135,18 @@ class BinnedSpikes:
             f"{self.n_units:,} units, {self.n_spikes:,} spikes)"
         )
 
+    def _from_earlier(self, n_before: np.ndarray) -> BinnedSpikes:
+        """The same bins behind (n_trials,) more of each trial, without spikes: a grid to read modalities on."""
+        n_bins = np.diff(self.ptr) + n_before
+        return BinnedSpikes(
+            counts=sparse.csr_array((int(n_bins.sum()), self.n_units), dtype=np.int32),
+            ptr=frozen(np.concatenate([[0], np.cumsum(n_bins)])),
+            t_start=frozen(self.t_start - n_before * self.bin_width),
+            bin_width=self.bin_width,
+            unit_ids=self.unit_ids,
+            trial_ids=self.trial_ids,
+        )
+
     def dense(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Return the counts of some bins as an array.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +18,8 @@ from skneuro.data.modality import Modality, Samples
 if TYPE_CHECKING:
     from skneuro.data.binning import BinnedSpikes
     from skneuro.data.spike_trains import SpikeTrains
+
+LONGEST_BEFORE = 60.0  # s before a trial in which pulses are looked for; no model looks back so far
 
 
 class Pulses(Modality):
@@ -309,7 +312,8 @@ class Pulses(Modality):
         Returns
         -------
         Samples
-            One for each such bin; a bin without light has none.
+            One for each such bin, those of up to a minute before each trial too where the light is known there; a bin
+            without light has none.
 
         Raises
         ------
@@ -323,10 +327,14 @@ class Pulses(Modality):
         >>> Pulses([0.1], [0.15], [0, 1], 0.0, 0.4, power=[2.0]).samples(binned).onset
         array([0.1, 0.2])
         """
-        power = np.nan_to_num(self.on_bins(binned))
+        self._same_trials(binned)
+        known = np.floor((binned.t_start - self.t_start) / binned.bin_width + TOLERANCE)
+        n_before = np.clip(known, 0, math.ceil(LONGEST_BEFORE / binned.bin_width)).astype(np.int64)
+        grid = binned._from_earlier(n_before)
+        power = np.nan_to_num(self.on_bins(grid))
         lit = np.flatnonzero((power > 0).any(1))
-        trial = np.repeat(np.arange(len(self)), np.diff(binned.ptr))[lit]
-        onset = (lit - binned.ptr[trial]) * binned.bin_width
+        trial = np.repeat(np.arange(len(self)), np.diff(grid.ptr))[lit]
+        onset = (lit - grid.ptr[trial] - n_before[trial]) * grid.bin_width
         return Samples(onset, onset + binned.bin_width, power[lit], trial)
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:

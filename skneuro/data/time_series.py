@@ -339,6 +339,8 @@ class TimeSeries(Modality):
     def samples(self, binned: BinnedSpikes) -> Samples:
         """Return the samples that are not missing; a series faster than the bins is averaged within them.
 
+        So it is before a trial's start, in bins that end there.
+
         Each trial is read by its own sampling interval: what is known of it does not depend on the others.
 
         Parameters
@@ -369,17 +371,26 @@ class TimeSeries(Modality):
         values, begin = self.values, binned.t_start[trial]
         onset, until = self.timestamps - begin, self._stands_until(trial) - begin
         if fast.any():
-            trial_of_bin = np.repeat(np.arange(binned.n_trials), np.diff(binned.ptr))
-            start = (np.arange(binned.n_bins) - binned.ptr[trial_of_bin]) * binned.bin_width
+            grid, n_before = self._grid(binned, fast)
+            trial_of_bin = np.repeat(np.arange(grid.n_trials), np.diff(grid.ptr))
+            start = (np.arange(grid.n_bins) - (grid.ptr[:-1] + n_before)[trial_of_bin]) * grid.bin_width
             slow, averaged = ~fast[trial], fast[trial_of_bin]
             trial = np.concatenate([trial[slow], trial_of_bin[averaged]])
             order = np.argsort(trial, kind="stable")
             trial = trial[order]
-            values = np.concatenate([values[slow], self.on_bins(binned)[averaged]])[order]
+            values = np.concatenate([values[slow], self.on_bins(grid)[averaged]])[order]
             onset = np.concatenate([onset[slow], start[averaged]])[order]
-            until = np.concatenate([until[slow], start[averaged] + binned.bin_width])[order]
+            until = np.concatenate([until[slow], start[averaged] + grid.bin_width])[order]
         known = ~np.isnan(values).any(1)
         return Samples(onset[known], until[known], values[known], trial[known])
+
+    def _grid(self, binned: BinnedSpikes, fast: np.ndarray) -> tuple[BinnedSpikes, np.ndarray]:
+        """Bins that reach back to the first sample of each fast trial, and how many of them lie before its start."""
+        n_before = np.zeros(len(self), dtype=np.int64)
+        first = self.timestamps[self.ptr[:-1][fast]]  # a fast trial has samples
+        n_before[fast] = np.ceil((binned.t_start[fast] - first) / binned.bin_width - TOLERANCE)
+        n_before = np.maximum(n_before, 0)
+        return binned._from_earlier(n_before), n_before
 
     def _stands_until(self, trial: np.ndarray) -> np.ndarray:
         """Time until which each sample stands for a model; inf for the last one of a trial that is held."""

@@ -213,3 +213,14 @@ def test_what_cannot_be_blanked(changes, error, message):
 def test_a_table_that_lies_outside_every_epoch_is_pointed_out():
     with pytest.warns(UserWarning, match="None of the 2 pulses lies in an epoch"):
         Pulses.from_table({"onset": [400.0, 500.0], "duration": [0.1, 0.1]}, [[0.0, 1.0]])
+
+
+def test_light_before_a_trial_is_seen_where_it_is_known():
+    binned = SpikeTrains.from_lists([[[0.1]], [[1.1]]], [0.0, 1.0], [0.4, 1.4]).bin(0.02)
+    table = {"onset": [-0.05, 0.95], "duration": [0.04, 0.1]}
+    seen = Pulses.from_table(table, [[0.0, 0.4], [1.0, 1.4]], before=0.2).samples(binned)
+    np.testing.assert_allclose(seen.onset[seen.trial == 0], [-0.06, -0.04, -0.02])
+    np.testing.assert_allclose(seen.values[seen.trial == 0, 0], [0.5, 1.0, 0.5])
+    assert np.isclose(seen.onset[seen.trial == 1].min(), -0.06)
+    shorter = Pulses.from_table(table, [[0.0, 0.4], [1.0, 1.4]], before=0.02).samples(binned)
+    np.testing.assert_allclose(shorter.onset[shorter.trial == 1].min(), -0.02)

@@ -168,3 +168,19 @@ def test_bins_of_other_trials_are_refused():
 def test_trials_that_are_no_samples_are_refused_by_number(trials, words):
     with pytest.raises((TypeError, ValueError), match=words):
         TimeSeries.from_lists(trials, rate=1.0)
+
+
+@pytest.mark.parametrize("rate", [25.0, 100.0])
+def test_a_model_reads_what_was_shown_before_a_trial_at_any_rate(rate):
+    """Slower and faster than the bins; the fast one in averages over bins that end at the trial's start."""
+    binned = SpikeTrains.from_lists([[[0.1]], [[1.1]]], [0.0, 1.0], [0.4, 1.4]).bin(0.02)
+    long = np.arange(int(0.7 * rate))
+    series = TimeSeries.from_lists([long, long[: int(0.4 * rate)]], rate=rate, t_start=[-0.21, 1.0])
+    seen = series.samples(binned)
+    assert np.isclose(seen.onset[seen.trial == 0].min(), -0.21 if rate == 25.0 else -0.22)
+    assert np.isclose(seen.onset[seen.trial == 1].min(), 0.0)
+    if rate == 100.0:
+        np.testing.assert_allclose(seen.values[:3, 0], [0.0, 1.5, 3.5])
+        inside = seen.onset > -1e-9
+        alone = series._cut(np.array([0, 1]), np.array([0.0, 1.0]), np.array([9.0, 9.0])).samples(binned)
+        np.testing.assert_allclose(seen.values[inside], alone.values[alone.onset > -1e-9])
