@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 import numpy as np
 
+from skneuro.data._likeness import Form
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput
 from skneuro.data.recording import Modalities
 from skneuro.data.video import Video
-from skneuro.exceptions import IncompatibleModalityError
 
 # A frame has at most this many features on each side; larger ones are averaged over patches.
 _MAX_SIDE = 16
@@ -122,10 +122,10 @@ class StimulusFeatures:
     Parameters
     ----------
     columns : dict of str to dict
-        For each modality, ``mean`` and ``deviation``, ndarrays of shape (d,).
+        For each modality, ``mean`` and ``deviation``, ndarrays of shape (d,), and its ``form``.
     """
 
-    def __init__(self, columns: dict[str, dict[str, np.ndarray]]):
+    def __init__(self, columns: dict[str, dict[str, Any]]):
         self.columns = columns
 
     @classmethod
@@ -138,7 +138,10 @@ class StimulusFeatures:
             n = np.maximum(known.sum(axis=0), 1)
             mean = np.where(known, values, 0.0).sum(axis=0) / n
             deviation = np.sqrt(np.where(known, (values - mean) ** 2, 0.0).sum(axis=0) / n)
-            columns[name] = {"mean": mean, "deviation": np.where(deviation > 1e-12, deviation, 1.0)}
+            columns[name] = {
+                "mean": mean, "deviation": np.where(deviation > 1e-12, deviation, 1.0),
+                "form": asdict(Form.of(modality)),
+            }  # fmt: skip
         return cls(columns)
 
     @property
@@ -152,7 +155,7 @@ class StimulusFeatures:
         Raises
         ------
         IncompatibleModalityError
-            If a modality has another number of features than in the training data.
+            If a modality is of another kind than in the training data, has other columns, or samples of another shape.
         """
         parts = [np.zeros((binned.n_bins, 0), dtype=np.float32)]
         for name, column in self.columns.items():
@@ -160,12 +163,9 @@ class StimulusFeatures:
             if modalities is None or name not in modalities:
                 parts.append(np.zeros((binned.n_bins, width), dtype=np.float32))
                 continue
+            if "form" in column:  # not there in files of an earlier version
+                Form(**column["form"]).check(name, modalities[name])
             values = _on_bins(modalities[name], binned)
-            if values.shape[1] != width:
-                raise IncompatibleModalityError(
-                    f"The modality {name!r} had {width} features in fit. Got {values.shape[1]}; give the same signals, "
-                    f"or frames of the same size."
-                )
             values = (values - column["mean"]) / column["deviation"]
             parts.append(np.nan_to_num(values, nan=0.0).astype(np.float32))
         return np.concatenate(parts, axis=1)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from skneuro.data import BinnedSpikes, ModelInput
+from skneuro.data._likeness import Form
 from skneuro.exceptions import IncompatibleModalityError
 from skneuro.nn import Neuroformer, NeuroformerConfig
 from skneuro.nn.config import N_COMPONENTS, ModalityConfig, Tubelets
@@ -89,21 +90,9 @@ class FittedModel:
     def _check_shapes(self, inp: ModelInput) -> None:
         fitted = {modality.name: modality for modality in self.network.config.modalities}
         for name, modality in () if inp.modalities is None else inp.modalities.items():
-            found, expected = describe(name, modality), fitted[name]
-            if found.kind != expected.kind:
-                raise IncompatibleModalityError(
-                    f"The modality {name!r} should be of the kind {expected.kind}, as in fit. Got {found.kind}."
-                )
-            if found.columns and expected.columns and found.columns != expected.columns:
-                raise IncompatibleModalityError(
-                    f"The modality {name!r} should have the columns {list(expected.columns)}, as in fit. Got "
-                    f"{list(found.columns)}."
-                )
-            shape = found.shape
-            if shape != expected.shape:
-                raise IncompatibleModalityError(
-                    f"The modality {name!r} should have samples of shape {fitted[name].shape}, as in fit. Got {shape}."
-                )
+            expected = fitted[name]
+            Form(expected.kind, expected.columns, expected.shape).check(name, modality)
+            found = describe(name, modality)
             if found.interval is not None and expected.interval is not None:  # files of before do not know it
                 self._check_rate(name, found.kind, found.interval, expected.interval)
 

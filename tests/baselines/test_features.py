@@ -97,5 +97,6 @@ def test_frames_are_averaged_over_patches():
 def test_other_signals_than_in_fit_are_refused():
     features, inp = given_stimulus(speed=TimeSeries.from_lists([np.arange(4.0)] * 2, rate=10.0))
     other = Modalities(speed=TimeSeries.from_lists([np.zeros((4, 3))] * 2, rate=10.0))
-    with pytest.raises(IncompatibleModalityError, match="'speed' had 1 features in fit. Got 3"):
+    problem = r"'speed' should have samples of shape \(1,\), as in fit. Got \(3,\)"
+    with pytest.raises(IncompatibleModalityError, match=problem):
         features.transform(other, inp.spikes)

@@ -9,8 +9,13 @@ from sklearn.exceptions import NotFittedError
 
 import skneuro
 from skneuro.baselines import ConstantMarginal, CoupledGLM, GRUModel, HomogeneousPoisson, PSTHModel
-from skneuro.data import Modalities, SpikeTrains, TimeSeries, Video
-from skneuro.exceptions import MissingModalityWarning, NonFiniteLossError, ShortenedLagWarning
+from skneuro.data import Covariates, Modalities, SpikeTrains, TimeSeries, Video
+from skneuro.exceptions import (
+    IncompatibleModalityError,
+    MissingModalityWarning,
+    NonFiniteLossError,
+    ShortenedLagWarning,
+)
 
 WIDTH = 0.1
 
@@ -577,3 +582,31 @@ def test_bins_that_are_wider_than_the_trials_are_pointed_out(make):
     spikes = SpikeTrains.from_counts(counts_of(4, 30, 3), WIDTH)
     with pytest.raises(ValueError, match="wider than its trial: bin_width=20 is in seconds"):
         make().set_params(bin_width=20).fit(spikes)
+
+
+RAMP = np.linspace(0, 1, 6)
+
+
+def _choices(*choices):
+    return Covariates({"choice": list(choices)})
+
+
+@pytest.mark.parametrize(
+    ("given", "other", "problem"),
+    [
+        (_choices(*"lrlrlr"), _choices(*"rsrsrs"), r"have the columns \['choice=l', 'choice=r'\]"),
+        (Covariates({"a": RAMP, "b": 1 - RAMP}), Covariates({"b": 1 - RAMP, "a": RAMP}), "have the columns"),
+        (Covariates({"a": RAMP}), TimeSeries(RAMP, np.zeros(6), np.arange(7)), "be of the kind Covariates"),
+        (Video(np.zeros((6, 2, 3, 3)), fps=4.0), Video(np.zeros((6, 2, 9, 1)), fps=4.0), r"samples of shape \(3, 3\)"),
+    ],
+)
+@pytest.mark.parametrize("make", [glm, gru])
+def test_a_modality_whose_numbers_mean_something_else_is_refused(make, given, other, problem):
+    spikes = SpikeTrains.from_counts(np.random.default_rng(0).poisson(0.5, (6, 5, 3)), 0.1)
+    model = make(bin_width=0.1).fit(spikes, given)
+    assert np.isfinite(model.score(spikes, given))
+    for use in (model.score, model.predict):
+        with pytest.raises(IncompatibleModalityError, match=problem):
+            use(spikes, other)
+    with pytest.raises(IncompatibleModalityError, match=problem):
+        model.sample(other)
