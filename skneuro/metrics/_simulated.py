@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skneuro.data.recording import Modalities
+from skneuro.data.recording import Modalities, Recording
 from skneuro.data.spike_trains import SpikeTrains
 
 
@@ -17,8 +17,8 @@ def simulate_trials(
 
     Parameters
     ----------
-    model : estimator
-        Fitted, with `sample`.
+    model : SpikeModel, or anything else with `sample`
+        Fitted.
     recorded : SpikeTrains
         Trials to simulate.
     stimuli : Modalities or None
@@ -35,22 +35,33 @@ def simulate_trials(
     row : ndarray of shape (n_simulations,)
         Row of the recorded trial that each simulates.
     """
-    durations = recorded.duration
-    settings: dict[str, Any] = {"random_state": random_state}
-    if stimuli is None:
-        n, settings["duration"] = n_samples * len(recorded), float(durations.max())
-    else:
-        n = n_samples
-        if np.ptp(durations) < 1e-6:
-            # A simulation begins with its stimulus, which may have a sample from before the trial.
-            first = model.sample(stimuli, n_samples=1, duration=model.bin_width, random_state=random_state).t_start
-            wanted = float(durations[0] + np.max(recorded.t_start - first))
-            settings["duration"] = max(np.floor(wanted / model.bin_width + 1e-6), 1.0) * model.bin_width
-    sampled = model.sample(stimuli, n_samples=n, **settings)
+    from skneuro._base import SpikeModel  # which imports the metrics itself
+
     row = np.repeat(np.arange(len(recorded)), n_samples)
-    # Without a stimulus a simulation has no place in time: it begins with its trial.
-    shift = recorded.t_start[row] - sampled.t_start if stimuli is None else np.zeros(len(row))
+    shift = np.zeros(len(row))
+    if isinstance(model, SpikeModel):
+        sampled = model.sample(Recording(recorded, stimuli), n_samples=n_samples, random_state=random_state)
+    elif stimuli is None:
+        n, duration = n_samples * len(recorded), float(recorded.duration.max())
+        sampled = model.sample(None, n_samples=n, duration=duration, random_state=random_state)
+        shift = recorded.t_start[row] - sampled.t_start  # it has no place in time: it begins with its trial
+    else:
+        sampled = _from_stimuli(model, recorded, stimuli, n_samples, random_state)
     return _over(sampled, shift, recorded.t_start[row], recorded.t_stop[row], model.bin_width), row
+
+
+def _from_stimuli(
+    model: Any, recorded: SpikeTrains, stimuli: Modalities, n_samples: int, random_state: int
+) -> SpikeTrains:
+    """Simulations by something that is no model of ours, and takes stimuli but no trials."""
+    settings: dict[str, Any] = {"random_state": random_state}
+    durations = recorded.duration
+    if np.ptp(durations) < 1e-6:
+        # A simulation begins with its stimulus, which may have a sample from before the trial.
+        first = model.sample(stimuli, n_samples=1, duration=model.bin_width, random_state=random_state).t_start
+        wanted = float(durations[0] + np.max(recorded.t_start - first))
+        settings["duration"] = max(np.floor(wanted / model.bin_width + 1e-6), 1.0) * model.bin_width
+    return model.sample(stimuli, n_samples=n_samples, **settings)
 
 
 def _over(
