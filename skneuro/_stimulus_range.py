@@ -7,7 +7,8 @@ import numpy as np
 from skneuro._warn import warn_user
 from skneuro.data.modality import Modality
 from skneuro.data.recording import Modalities
-from skneuro.exceptions import UnseenStimulusWarning
+from skneuro.data.video import Video
+from skneuro.exceptions import MissingModalityWarning, UnseenStimulusWarning
 
 Limits = tuple[np.ndarray, np.ndarray]  # the lowest and the highest value of each column, (d,)
 StimulusRange = dict[str, Limits]
@@ -23,7 +24,7 @@ def stimulus_range(modalities: Modalities | None, seen: StimulusRange) -> Stimul
         own = modality._extremes()
         if own is not None:
             low, high = found.get(name, own)
-            found[name] = (np.minimum(low, own[0]), np.maximum(high, own[1])) if len(low) == len(own[0]) else own
+            found[name] = (np.fmin(low, own[0]), np.fmax(high, own[1])) if len(low) == len(own[0]) else own
     return found
 
 
@@ -36,8 +37,16 @@ def within_range(modalities: Modalities | None, seen: StimulusRange) -> Modaliti
         own, limits = modality._extremes(), seen.get(name)
         if own is None or limits is None or len(own[0]) != len(limits[0]):
             continue
-        if (own[0] < limits[0]).any() or (own[1] > limits[1]).any():
+        never = np.isnan(limits[0]) & ~np.isnan(own[0])
+        if never.any() or (own[0] < limits[0]).any() or (own[1] > limits[1]).any():
             held[name] = modality._held(*limits)
+            if never.any():
+                where = _column(modality, int(never.argmax()))
+                warn_user(
+                    f"The modality {name!r} was given to fit without a known value{where}: the model learned nothing "
+                    f"of that, and does without it now.",
+                    MissingModalityWarning,
+                )
             _warn_of_much(name, modality, own, limits, held[name] is not modality)
     return Modalities(**{**dict(modalities.items()), **held}) if held else modalities
 
@@ -47,7 +56,7 @@ def _warn_of_much(name: str, modality: Modality, own: Limits, limits: Limits, is
     worst = int(beyond.argmax())
     if beyond[worst] <= MUCH_BEYOND:
         return
-    column = f" in column {worst if modality.names is None else modality.names[worst]!r}" if len(beyond) > 1 else ""
+    column = _column(modality, worst)
     taken = ", and are taken for the nearest of those" if is_held else ""
     warn_user(
         f"{beyond[worst]:.1%} of the values of the modality {name!r}{column} lie beyond those that the model was "
@@ -56,3 +65,9 @@ def _warn_of_much(name: str, modality: Modality, own: Limits, limits: Limits, is
         f"stimuli unlike all that it learned from may be wrong.",
         UnseenStimulusWarning,
     )
+
+
+def _column(modality: Modality, number: int) -> str:
+    if isinstance(modality, Video) or modality.shape[1] == 1:
+        return ""
+    return f" in column {number if modality.names is None else modality.names[number]!r}"

@@ -4,10 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from skneuro import Covariates, Modalities, NeuroformerEstimator, SpikeTrains, TimeSeries, Video
 from skneuro.baselines import CoupledGLM, GRUModel, PSTHModel
-from skneuro.exceptions import UnseenStimulusWarning
+from skneuro.exceptions import MissingModalityWarning, UnseenStimulusWarning
 from skneuro.persistence import load, save
 
 N_TRIALS, N_BINS, WIDTH = 12, 20, 0.1
@@ -88,15 +89,17 @@ def test_simulations_are_held_within_too(fitted, position):
     np.testing.assert_array_equal(far.bin(WIDTH).dense(), held.bin(WIDTH).dense())
 
 
-def test_a_column_that_was_never_known_bounds_nothing(spikes, position):
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+def test_a_column_that_was_never_known_is_not_known_later(model, spikes, position):
     never = position.copy()
     never[:, 1] = np.nan
     with pytest.warns(UserWarning, match="lacks a value"):
-        model = CoupledGLM(bin_width=WIDTH).fit(spikes, series(never))
-    assert [limit[1] for limit in model.stimulus_range_["stimulus"]] == [-np.inf, np.inf]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        model.score(spikes, series(position))
+        model = clone(model).fit(spikes, series(never))
+    assert np.isnan([limit[1] for limit in model.stimulus_range_["stimulus"]]).all()
+    with pytest.warns(UserWarning, match="lacks a value"):
+        expected = model.score(spikes, series(never))
+    with pytest.warns(MissingModalityWarning, match="without a known value in column 'y': the model learned nothing"):
+        assert model.score(spikes, series(position)) == expected
 
 
 def test_learning_on_widens_what_was_seen(spikes, position):

@@ -158,7 +158,7 @@ def make_plan(
         start = trial_starts(modalities, len(modalities), training.start)
         if history is not None:
             start = check_history_end(history.t_stop, first, last)
-        length = np.minimum(last - start, training.longest)
+        length = np.floor(np.minimum(last - start, training.longest) / bin_width + 1e-6) * bin_width
     if duration is not None:
         length = np.full(len(start), duration)
     n_bins = np.maximum(np.ceil(length / bin_width - 1e-6), 1).astype(np.int64)

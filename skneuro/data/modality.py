@@ -159,7 +159,7 @@ class Modality(RowContainer, ABC):
         return False
 
     def _extremes(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Lowest and highest value of each column, two ndarrays (d,); None for what has no scale, as events."""
+        """Lowest and highest value of each column, two (d,), NaN where none is known; None for what has no scale."""
         return None
 
     def _beyond(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -167,7 +167,7 @@ class Modality(RowContainer, ABC):
         raise NotImplementedError
 
     def _held(self, low: np.ndarray, high: np.ndarray) -> Self:
-        """The same with every value taken into low to high; what cannot be is left as it is."""
+        """The same with every value taken into low to high, and unknown where these are NaN; or left as it is."""
         return self
 
     def _identity(self) -> np.ndarray:
@@ -190,12 +190,12 @@ def none_complete(values: np.ndarray) -> bool:
 
 
 def extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest known value of each column of (n, d), two ndarrays (d,); -inf and inf where none is known."""
+    """Lowest and highest known value of each column of (n, d), two ndarrays (d,); NaN where none is known."""
     low, high = np.full((2, values.shape[1]), np.nan)
     for first in range(0, len(values), ROWS_AT_ONCE):
         part = values[first : first + ROWS_AT_ONCE]
         low, high = np.fmin(low, np.fmin.reduce(part, axis=0)), np.fmax(high, np.fmax.reduce(part, axis=0))
-    return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
+    return low, high
 
 
 def share_beyond(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -218,8 +218,8 @@ class Video(Modality):
     def _extremes(self) -> tuple[np.ndarray, np.ndarray]:
         """Of all pixels of the clips that are shown, (1,)."""
         parts = [part for part in _parts(self.frames, np.unique(self.index)) if part.size]
-        low = min((float(part.min()) for part in parts), default=-np.inf)
-        high = max((float(part.max()) for part in parts), default=np.inf)
+        low = min((float(part.min()) for part in parts), default=np.nan)
+        high = max((float(part.max()) for part in parts), default=np.nan)
         return np.array([low]), np.array([high])
 
     def _beyond(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:

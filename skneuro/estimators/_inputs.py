@@ -89,10 +89,11 @@ def sampling_input(est: Any, stimuli: Any, duration: float | None, starts_at: np
             )
         stop = start + duration
     stop = np.where(np.isfinite(stop), stop, start + est.trial_duration_)
-    # Whole bins: a bin that the stimuli cover in part is not simulated.
+    # Whole bins, as many as hold the duration; a bin that the stimuli cover in part is not simulated.
     n_bins = np.floor((stop - start) / est.bin_width + 1e-6)
-    if stimuli is None and duration is not None:
-        n_bins = np.ceil((stop - start) / est.bin_width - 1e-6)
+    if duration is not None:
+        more = np.ceil((stop - start) / est.bin_width - 1e-6)
+        n_bins = np.where(start + more * est.bin_width <= last + 1e-6 * est.bin_width, more, n_bins)
     nothing = silent_trials(start, n_bins, est.bin_width, est.unit_ids_)
     return est._read(nothing, stimuli, reset=False)
 

@@ -373,6 +373,11 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         warn_of_long_past(inp.spikes, **pasts)
         self.trial_start_ = common_start(inp.spikes.t_start)
 
+    @property
+    def _predicted_bins(self) -> int:
+        """Bins of a window of `predict`: those of `fit`, whatever the parameter is set to now."""
+        return self.model_.network.config.window_bins
+
     def _working_model(self) -> FittedModel:
         """The fitted model, computing as much at once as the parameters say now."""
         return replace(self.model_, rows_at_once=self._rows_at_once())

@@ -74,10 +74,11 @@ def dead_time_score(estimator: Any, X: Any, y: Any = None, *, dead_time: float |
                 "for spikes and for events of CalciumEvents(method='threshold')."
             )
     n_dead = int(np.ceil(dead_time / estimator.bin_width - 1e-6))
-    if estimator.window_bins <= n_dead:
+    window = getattr(estimator, "_predicted_bins", estimator.window_bins)
+    if window <= n_dead:
         raise ValueError(
-            f"A dead time of {dead_time:g} s is {n_dead} bins, and the estimator predicts windows of "
-            f"{estimator.window_bins}: no bin is left. Fit with window_bins > {n_dead}."
+            f"A dead time of {dead_time:g} s is {n_dead} bins, and the estimator predicts windows of {window}: no bin "
+            f"is left. Fit with window_bins > {n_dead}."
         )
     binned = inp.spikes
     expected = estimator.predict(X, y)
@@ -85,7 +86,7 @@ def dead_time_score(estimator: Any, X: Any, y: Any = None, *, dead_time: float |
         expected = np.concatenate(list(expected)) if len(expected) else np.zeros((0, binned.n_units))
     expected = np.asarray(expected, dtype=float).reshape(binned.n_bins, binned.n_units)
     place = np.arange(binned.n_bins) - np.repeat(binned.ptr[:-1], np.diff(binned.ptr))
-    seen = binned.mask() & (place % estimator.window_bins >= n_dead)[:, None]
+    seen = binned.mask() & (place % window >= n_dead)[:, None]
     counts = binned.dense()
     null = np.broadcast_to(estimator.base_rate_ * binned.bin_width, expected.shape)
     gain = poisson_log_pmf(counts, np.maximum(expected, 1e-9)) - poisson_log_pmf(counts, null)

@@ -10,6 +10,7 @@ import skneuro
 from skneuro.baselines import CoupledGLM
 from skneuro.data import SpikeTrains, TimeSeries
 from skneuro.exceptions import MissingModalityWarning
+from skneuro.metrics import dead_time_score
 
 SIDE = np.arange(20) % 2
 COUNTS = np.random.default_rng(0).poisson(0.3 + SIDE[:, None, None], (20, 30, 3))
@@ -107,3 +108,21 @@ def test_a_file_that_does_not_know_when_trials_started_simulates_as_before(make,
 def test_spikes_are_no_stimuli(make):
     with pytest.raises(TypeError, match=r"spikes are no stimuli. Recording\(spikes\)"):
         make(max_epochs=1).fit(LATE).sample(LATE)
+
+
+def test_a_simulation_lasts_the_same_with_every_model(make):
+    """As many whole bins as hold the duration; no bin that the stimulus covers in part."""
+    shown = TimeSeries.from_lists([np.zeros(150)] * 20, rate=100.0)
+    models = [make(max_epochs=1), CoupledGLM(bin_width=0.05, history=0.1, n_basis=2, alphas=20.0)]
+    for model in models:
+        model.fit(SPIKES, shown)
+        whole_trials(model.sample(shown[:2], duration=0.12, random_state=0), 2, 0.15)
+        whole_trials(model.sample(TimeSeries.from_lists([np.zeros(122)] * 2, rate=100.0), random_state=0), 2, 1.2)
+
+
+def test_a_dead_time_is_counted_in_the_windows_of_fit(make):
+    model = make(max_epochs=1, window_bins=2).fit(SPIKES)
+    expected = dead_time_score(model, SPIKES, dead_time=0.05)
+    assert dead_time_score(model.set_params(window_bins=10), SPIKES, dead_time=0.05) == expected
+    with pytest.raises(ValueError, match="predicts windows of 2: no bin is left"):
+        dead_time_score(model, SPIKES, dead_time=0.2)
