@@ -128,23 +128,23 @@ def refuse_booleans(estimator: Any) -> None:
                 )
 
 
-def _never(error: BaseException) -> bool:
-    return False
-
-
 @contextmanager
-def as_before_on_failure(estimator: Any, *, unless: Callable[[BaseException], bool] = _never) -> Iterator[None]:
+def as_before_on_failure(estimator: Any) -> Iterator[Callable[[], None]]:
     """Put an estimator back as it was where its fit fails or is interrupted: what is half fitted gives wrong numbers.
 
-    Errors that `unless` says yes to leave it as they find it.
+    Gives a function to call where what the estimator has become is to be kept, whatever fails then.
     """
     before = dict(vars(estimator))
+
+    def keep() -> None:
+        before.clear()
+        before.update(vars(estimator))
+
     try:
-        yield
-    except BaseException as error:
-        if not unless(error):
-            vars(estimator).clear()
-            vars(estimator).update(before)
+        yield keep
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
         raise
 
 

@@ -40,15 +40,19 @@ def within_range(modalities: Modalities | None, seen: StimulusRange) -> Modaliti
         never = np.isnan(limits[0]) & ~np.isnan(own[0])
         if never.any() or (own[0] < limits[0]).any() or (own[1] > limits[1]).any():
             held[name] = modality._held(*limits)
-            if never.any():
-                where = _column(modality, int(never.argmax()))
-                warn_user(
-                    f"The modality {name!r} was given to fit without a known value{where}: the model learned nothing "
-                    f"of that, and does without it now.",
-                    MissingModalityWarning,
-                )
+            _warn_of_never(name, modality, never)
             _warn_of_much(name, modality, own, limits, held[name] is not modality)
     return Modalities(**{**dict(modalities.items()), **held}) if held else modalities
+
+
+def _warn_of_never(name: str, modality: Modality, never: np.ndarray) -> None:
+    if never.any():
+        where = _column(modality, int(never.argmax()))
+        warn_user(
+            f"The modality {name!r} was given to fit without a known value{where}: the model learned nothing of that, "
+            f"and does without it now.",
+            MissingModalityWarning,
+        )
 
 
 def _warn_of_much(name: str, modality: Modality, own: Limits, limits: Limits, is_held: bool) -> None:

@@ -149,7 +149,7 @@ def make_plan(
         start, last = recorded.t_start, recorded.t_stop
         if history is not None:
             start = check_history_end(history.t_stop, start, last)
-        length = np.floor((last - start) / bin_width + 1e-6) * bin_width  # a part of a bin is not simulated
+        length = last - start
     elif modalities is None:
         start = trial_starts(None, 1, training.start) if history is None else np.array(history.t_stop)
         length = np.full(len(start), training.median_duration)
@@ -158,7 +158,9 @@ def make_plan(
         start = trial_starts(modalities, len(modalities), training.start)
         if history is not None:
             start = check_history_end(history.t_stop, first, last)
-        length = np.floor(np.minimum(last - start, training.longest) / bin_width + 1e-6) * bin_width
+        length = np.minimum(last - start, training.longest)
+    if recorded is not None or modalities is not None:
+        length = np.floor(length / bin_width + 1e-6) * bin_width  # a part of a bin is not simulated
     if duration is not None:
         length = np.full(len(start), duration)
     n_bins = np.maximum(np.ceil(length / bin_width - 1e-6), 1).astype(np.int64)
@@ -201,8 +203,7 @@ def with_past(plan: Plan, n_past: np.ndarray) -> Plan:
     stop = bins.t_start + np.diff(bins.ptr) * bins.bin_width
     if plan.modalities is not None:
         check_coverage(plan.modalities, start, stop)
-    trials = silent_trials(start, np.diff(bins.ptr) + n_past, bins.bin_width, bins.unit_ids)
-    return Plan(trials.bin(bins.bin_width), plan.modalities)
+    return Plan(bins._from_earlier(n_past), plan.modalities)
 
 
 def simulate(

@@ -140,7 +140,7 @@ class BinnedSpikes:
         n_bins = np.diff(self.ptr) + n_before
         return BinnedSpikes(
             counts=sparse.csr_array((int(n_bins.sum()), self.n_units), dtype=np.int32),
-            ptr=frozen(np.concatenate([[0], np.cumsum(n_bins)])),
+            ptr=frozen(pointer(n_bins)),
             t_start=frozen(self.t_start - n_before * self.bin_width),
             bin_width=self.bin_width,
             unit_ids=self.unit_ids,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -133,16 +134,11 @@ class Learner(CallbackSupportMixin, SpikeModel):
         return self._fit(X, y, going_on=hasattr(self, "model_"), one_epoch=True)
 
     def _fit(self, X: Any, y: Any, *, going_on: bool, one_epoch: bool) -> Self:
-        n_before = self.n_iter_ if going_on else 0
-
-        def learned(error: BaseException) -> bool:
-            return isinstance(error, NonFiniteLossError) and self.n_iter_ > n_before
-
-        with as_before_on_failure(self, unless=learned), torch_threads(self.n_threads):
-            self._train(X, y, going_on, one_epoch)
+        with as_before_on_failure(self) as keep, torch_threads(self.n_threads):
+            self._train(X, y, going_on, one_epoch, keep)
         return self
 
-    def _train(self, X: Any, y: Any, going_on: bool, one_epoch: bool) -> None:
+    def _train(self, X: Any, y: Any, going_on: bool, one_epoch: bool, keep: Callable[[], None]) -> None:
         inp = self._read(X, y, reset=not going_on, learning=True)
         self.max_tokens_ = self._check_tokens(inp)
         _fitting.check_compiler(self)
@@ -176,9 +172,11 @@ class Learner(CallbackSupportMixin, SpikeModel):
             mean = attempt.state.model.session.mean.double().cpu().numpy()
             validate = _fitting.Validation(attempt.builder, held, mean)
         better = None if validate is None or going_on else partial(self._better, inp, validate)
-        self._run(attempt, validate, one_epoch, (X, y), better)
+        self._run(attempt, validate, one_epoch, (X, y), better, keep)
 
-    def _run(self, attempt: Attempt, validate, one_epoch: bool, data: tuple, better) -> None:
+    def _run(
+        self, attempt: Attempt, validate, one_epoch: bool, data: tuple, better, keep: Callable[[], None]
+    ) -> None:
         plan, state = attempt.plan, attempt.state
         n_epochs = 1 if one_epoch else plan.max_epochs
         events = FitEvents(self, n_epochs, *data)
@@ -196,8 +194,11 @@ class Learner(CallbackSupportMixin, SpikeModel):
             if better is not None and reason in FINISHED:
                 reason, attempt = better(attempt, reason)
         except NonFiniteLossError as error:
-            self._keep(attempt, to_the_end=False)
-            left = "holds the last good weights" if state.n_epochs > n_before else "is as it was"
+            left = "is as it was"
+            if state.n_epochs > n_before:
+                self._keep(attempt, to_the_end=False)
+                keep()
+                left = "holds the last good weights"
             raise NonFiniteLossError(
                 f"{error}. Training stopped; the estimator {left}. A lower learning_rate (now {self.learning_rate}) "
                 f"usually helps."

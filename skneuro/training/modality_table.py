@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from skneuro.data import BinnedSpikes, Modalities, Modality, TimeSeries, Video
+from skneuro.data._likeness import Form
 from skneuro.data.time_series import steps_within
 from skneuro.nn.config import ModalityConfig, NeuroformerConfig, Tubelets
 from skneuro.nn.keys import ModalityKeys, TubeletKeys
@@ -35,12 +36,10 @@ def describe(
     name: str, modality: Modality, tubelet_size: Size = "auto", tubelet_stride: Stride = "auto"
 ) -> ModalityConfig:
     """Sizes of a modality's tokens, and of what kind it is."""
-    kind, static = type(modality).__name__, modality._static
+    form, static = Form.of(modality), modality._static
+    kind, shape = form.kind, form.shape
     if not isinstance(modality, Video):
-        return ModalityConfig(
-            name, modality.shape[1], modality.shape[1:], None, kind, modality.names or (), static, _regular(modality)
-        )
-    shape = modality.frames.shape[2:]
+        return ModalityConfig(name, shape[0], shape, None, kind, form.columns, static, _regular(modality))
     interval = float(np.median(modality.frame_interval))
     cut = tubelets_of(shape, interval, tubelet_size, tubelet_stride)
     shown = modality.frame_interval[np.unique(modality.index)]
