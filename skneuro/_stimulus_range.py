@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from skneuro._warn import warn_user
@@ -17,7 +19,7 @@ StimulusRange = dict[str, Limits]
 MUCH_BEYOND = 0.01
 
 
-def stimulus_range(modalities: Modalities | None, seen: StimulusRange) -> StimulusRange:
+def stimulus_range(modalities: Modalities | Mapping[str, Modality] | None, seen: StimulusRange) -> StimulusRange:
     """Lowest and highest values of some modalities and of those seen before."""
     found = dict(seen)
     for name, modality in () if modalities is None else modalities.items():
@@ -28,20 +30,22 @@ def stimulus_range(modalities: Modalities | None, seen: StimulusRange) -> Stimul
     return found
 
 
-def within_range(modalities: Modalities | None, seen: StimulusRange) -> Modalities | None:
+def within_range(modalities: Modalities | None, seen: StimulusRange, warn: bool = True) -> Modalities | None:
     """The modalities, held within what was seen in `fit`; says where much lies beyond."""
     if modalities is None:
         return None
     held = {}
     for name, modality in modalities.items():
-        own, limits = modality._extremes(), seen.get(name)
+        limits = seen.get(name)
+        own = None if limits is None else modality._extremes()
         if own is None or limits is None or len(own[0]) != len(limits[0]):
             continue
         never = np.isnan(limits[0]) & ~np.isnan(own[0])
         if never.any() or (own[0] < limits[0]).any() or (own[1] > limits[1]).any():
             held[name] = modality._held(*limits)
-            _warn_of_never(name, modality, never)
-            _warn_of_much(name, modality, own, limits, held[name] is not modality)
+            if warn:
+                _warn_of_never(name, modality, never)
+                _warn_of_much(name, modality, own, limits, held[name] is not modality)
     return Modalities(**{**dict(modalities.items()), **held}) if held else modalities
 
 

@@ -8,8 +8,12 @@ from sklearn.base import clone
 
 from skneuro import Covariates, Modalities, NeuroformerEstimator, SpikeTrains, TimeSeries, Video
 from skneuro.baselines import CoupledGLM, GRUModel, PSTHModel
+from skneuro.data.inputs import read_input
+from skneuro.estimators._fitting import split
 from skneuro.exceptions import MissingModalityWarning, UnseenStimulusWarning
 from skneuro.persistence import load, save
+from skneuro.training.known import as_in_training
+from skneuro.training.split import whole_trials
 
 N_TRIALS, N_BINS, WIDTH = 12, 20, 0.1
 SMALL = {"bin_width": WIDTH, "random_state": 0}
@@ -132,3 +136,54 @@ def test_pixels_of_another_scale_are_pointed_out_and_not_changed(spikes):
         warnings.simplefilter("error")
         model.score(spikes, part)
         PSTHModel(bin_width=WIDTH).fit(spikes, video).score(spikes, part)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+def test_what_is_held_out_inside_fit_is_held_within_what_is_trained_on(model, spikes, position, monkeypatch):
+    seen = []  # of each choice in a fit: which trials are held out, and position in them and in the others
+
+    def spy(inp, training, *before):
+        known, limits = as_in_training(inp, training, *before)
+        held = ~np.isin(np.arange(inp.spikes.n_trials), training.trial)
+        seen.append((held, known.modalities[held]["position"].values, known.modalities[~held]["position"].values))
+        return known, limits
+
+    for module in ("estimators._learner", "baselines.gru", "baselines.glm"):
+        monkeypatch.setattr(f"skneuro.{module}.as_in_training", spy)
+    clone(model).fit(spikes, stimuli(position))
+    artefact = position.copy()
+    artefact[np.flatnonzero(np.repeat(seen[-1][0], N_BINS))[7]] = 1e5
+    seen.clear()
+    fitted = clone(model).fit(spikes, stimuli(artefact))
+    _, held, trained = seen[-1]
+    np.testing.assert_array_equal(held.max(0), trained.max(0))
+    assert trained.max() < 1.0
+    assert fitted.stimulus_range_["position"][1].max() == 1e5  # it was trained on all in the end
+
+
+def test_an_artefact_that_is_held_out_changes_nothing(spikes, position):
+    """Fifty standard deviations off, it once ended training after three epochs of thirty."""
+    model = NeuroformerEstimator(
+        d_model=8, max_epochs=3, gamma=0.0, early_stopping=True, refit=False, n_threads=1, **SMALL
+    )
+    trained = split(model, read_input(spikes, None, bin_width=WIDTH), model.fit(spikes)._seed)[0].trial
+    artefact, most = position.copy(), position.copy()
+    inside = np.repeat(np.isin(np.arange(N_TRIALS), trained), N_BINS)
+    artefact[np.flatnonzero(~inside)[7]] = 1e5
+    most[np.flatnonzero(~inside)[7]] = position[inside].max(0)
+    fitted, expected = (clone(model).fit(spikes, stimuli(values)) for values in (artefact, most))
+    assert fitted.validation_scores_ == expected.validation_scores_
+    assert fitted.score(spikes, stimuli(artefact)) == expected.score(spikes, stimuli(most))
+    np.testing.assert_array_equal(fitted.stimulus_range_["position"][1], position[inside].max(0))
+
+
+def test_videos_and_what_lies_within_are_left_as_they_are(spikes, position):
+    video = Video(np.random.default_rng(0).normal(size=(N_TRIALS, 4, 3, 3)), fps=2.0)
+    inp = read_input(spikes, Modalities(position=series(position), video=video), bin_width=WIDTH)
+    first = whole_trials(np.r_[np.full(N_TRIALS - 3, N_BINS), 0, 0, 0])
+    known, limits = as_in_training(inp, whole_trials(np.full(N_TRIALS, N_BINS)))
+    assert known is inp
+    assert list(limits) == ["position"]
+    held, _ = as_in_training(inp, first)
+    assert held.modalities["video"] is inp.modalities["video"]
+    assert held.modalities["position"].values.max() < 1.0

@@ -6,6 +6,7 @@ import numpy as np
 
 from skneuro.data._rows import concatenated_ranges
 from skneuro.training.split import hold_out, whole_trials
+from skneuro.training.stretches import Segments
 
 _N_BLOCKS = 10
 
@@ -76,6 +77,13 @@ def spread_bins(ptr: np.ndarray, fraction: float, gap: int, groups: np.ndarray |
             mask[concatenated_ranges(ptr[part.trial] + part.start, part.stop - part.start)] = True
         masks.append(mask)
     return masks[0], masks[1]
+
+
+def stretches(selected: np.ndarray, ptr: np.ndarray) -> Segments:
+    """The :func:`runs` of selected bins, as stretches of their trials."""
+    first, stop = runs(selected, ptr).T
+    trial = np.searchsorted(ptr, first, side="right") - 1
+    return Segments(trial, first - ptr[trial], stop - ptr[trial])
 
 
 def _widen(held: np.ndarray, ptr: np.ndarray, gap: int) -> np.ndarray:

@@ -24,10 +24,11 @@ from skneuro.baselines._heads import HEADS, CountHead
 from skneuro.baselines._penalised import Problem, Weights, choose_penalty
 from skneuro.baselines._same_bin import CellDrawer, LinearTerm
 from skneuro.baselines._simulation import Forced, State
-from skneuro.baselines._split import held_out_bins
+from skneuro.baselines._split import held_out_bins, stretches
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput
 from skneuro.data.recording import Modalities
+from skneuro.training.known import as_in_training
 
 # Stimuli are few against the many coupling weights, and what they explain is large: they are penalised less.
 _STIMULUS_PENALTY = 0.01
@@ -236,7 +237,11 @@ class CoupledGLM(HistoryBaseline):
         alpha, start, gained = np.full(mask.shape[1], alphas[len(alphas) // 2]), None, None
         if len(alphas) > 1 and held_out.any():
             cells = mask & train[:, None], mask & held_out[:, None]
-            alpha, start, gained = choose_penalty(problem, *cells, alphas, **settings)
+            known, _ = as_in_training(inp, stretches(train, inp.spikes.ptr))
+            shown = problem
+            if known is not inp:
+                shown = Problem(*self._design_and_penalty(known), self._allowed(), counts, head)
+            alpha, start, gained = choose_penalty(shown, *cells, alphas, **settings)
         weights, converged = problem.solve(mask, alpha, start, **settings)
         if not converged.all():
             warn_user(

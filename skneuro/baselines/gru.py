@@ -28,11 +28,12 @@ from skneuro.baselines._gru_parameters import (
 from skneuro.baselines._gru_training import History, held_out_score, train_network
 from skneuro.baselines._heads import CountHead
 from skneuro.baselines._simulation import entropy
-from skneuro.baselines._split import spread_bins
+from skneuro.baselines._split import spread_bins, stretches
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput
 from skneuro.data.recording import Modalities
 from skneuro.metrics.likelihood import null_log_likelihood
+from skneuro.training.known import as_in_training
 from skneuro.training.split import shown_clips
 
 
@@ -247,18 +248,22 @@ class GRUModel(HistoryBaseline):
             decays = weight_decays(self, inp.spikes.n_bins)
             chosen = self.alpha == "auto"
             self.alpha_ = linear_penalties(self, inp) if chosen else np.full(inp.spikes.n_units, self.alpha)
-            validate = held_out_score(data, head, null_log_likelihood(inp.spikes, self.base_rate_), held_out)
+            known, seen = as_in_training(inp, stretches(train, inp.spikes.ptr)) if held_out.any() else (inp, {})
+            shown = data if known is inp else self._inputs().sequences(known)
+            validate = held_out_score(shown, head, null_log_likelihood(inp.spikes, self.base_rate_), held_out)
             seeds = entropy(self.random_state).generate_state(2)
             with torch_threads(self.n_threads):
                 found = []
                 for decay in decays if validate else decays[:1]:
-                    found.append((decay, self._train(head, data, train, self.max_steps, decay, seeds, validate)))
+                    found.append((decay, self._train(head, shown, train, self.max_steps, decay, seeds, validate)))
                 self.weight_decay_, history = max(found, key=lambda one: max(one[1].validation))
                 self.loss_curve_ = np.array(history.loss)
                 self.validation_scores_ = np.array(history.validation)
                 self.n_iter_ = history.best_step
                 self._warn_if_still_rising(history)
-                if self.refit and validate is not None:
+                if not self.refit:
+                    self.stimulus_range_ = {**self.stimulus_range_, **seen}
+                elif validate is not None:
                     every, decay = np.ones_like(train), self.weight_decay_
                     history = self._train(head, data, every, self.n_iter_, decay, seeds, None)
                 self.shape_ = history.weights.pop("shape").astype(np.float64)

@@ -10,7 +10,7 @@ import torch
 
 from skneuro._sklearn_compat import InvalidParameterError
 from skneuro._warn import warn_user
-from skneuro.data import BinnedSpikes, Modality, ModelInput, Video
+from skneuro.data import BinnedSpikes, ModelInput, Video
 from skneuro.estimators._alignment import aligned_modalities
 from skneuro.estimators._regularisation import USUAL_DECAY, Regularisation, count_segments, usual
 from skneuro.estimators._told import behaviour_moments, behaviour_names, behaviour_sizes
@@ -19,6 +19,7 @@ from skneuro.nn import Neuroformer, NeuroformerConfig
 from skneuro.nn.compiled import probe
 from skneuro.training.evaluation import stretch_log_likelihood
 from skneuro.training.fitted import DTYPES, build_network, count_statistics, pick_device
+from skneuro.training.known import training_part
 from skneuro.training.loop import TrainingSettings, TrainingState
 from skneuro.training.modality_table import Scale, describe
 from skneuro.training.refit import MANY_A_BIN
@@ -211,18 +212,10 @@ def fresh_state(
             buffer.copy_(torch.from_numpy(value))
     scales = {}
     for name, modality in () if inp.modalities is None else inp.modalities.items():
-        scales[name] = Scale.fit(_training_part(modality, inp.spikes, training))
+        scales[name] = Scale.fit(training_part(modality, inp.spikes, training))
     decay = how.weight_decay(est, count_segments(training, config))
     plan = settings(est, decay, how.coupling_prior)
     return TrainingState.start(network, plan, seed), scales, plan
-
-
-def _training_part(modality: Modality, binned: BinnedSpikes, training: Segments) -> Modality:
-    """The part of a modality that lies in training stretches, as far as its kind can be cut."""
-    rows = np.unique(training.trial)
-    begin = binned.t_start[training.trial]
-    start, stop = begin + training.start * binned.bin_width, begin + training.stop * binned.bin_width
-    return modality[rows]._during(np.searchsorted(rows, training.trial), start, stop)
 
 
 def settings(est: Any, decay: float, coupling_prior: str) -> TrainingSettings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skneuro._base import SpikeModel, as_before_on_failure
 from skneuro._random import random_numbers
 from skneuro._sklearn_compat import CallbackSupportMixin, FitEvents, fit_context
+from skneuro._stimulus_range import StimulusRange
 from skneuro._threads import torch_threads
 from skneuro._warn import warn_user
 from skneuro.data import ModelInput
@@ -29,6 +30,7 @@ from skneuro.metrics.likelihood import homogeneous_rates
 from skneuro.nn import NeuroformerConfig
 from skneuro.training.evaluation import set_ceiling
 from skneuro.training.fitted import FittedModel
+from skneuro.training.known import as_in_training
 from skneuro.training.loop import FINAL_RATE, FINISHED, TrainingSettings, TrainingState, train
 from skneuro.training.modality_table import Scale
 from skneuro.training.refit import refit_units
@@ -50,6 +52,8 @@ class Attempt:
     builder: BatchBuilder
     training: Segments
     plan: TrainingSettings
+    inp: ModelInput  # its stimuli held within those of the training stretches
+    seen: StimulusRange | None = None  # of these, where they are not all there is
     least_ceiling: torch.Tensor | None = None  # that data before these have set, where training goes on
 
 
@@ -139,6 +143,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         return self
 
     def _train(self, X: Any, y: Any, going_on: bool, one_epoch: bool, keep: Callable[[], None]) -> None:
+        before = getattr(self, "stimulus_range_", {}) if going_on else {}
         inp = self._read(X, y, reset=not going_on, learning=True)
         self.max_tokens_ = self._check_tokens(inp)
         _fitting.check_compiler(self)
@@ -163,10 +168,9 @@ class Learner(CallbackSupportMixin, SpikeModel):
             training, held = _fitting.whole_trials(np.diff(inp.spikes.ptr)), None
         else:
             training, held = _fitting.split(self, inp, self._seed)
-        if going_on:
-            attempt = self._going_on(inp, training)
-        else:
-            attempt = self._attempt(inp, training)
+        known, seen = (inp, None) if held is None else as_in_training(inp, training, before)
+        attempt = self._going_on(known, training) if going_on else self._attempt(known, training)
+        attempt.seen = seen
         validate = None
         if held is not None:
             mean = attempt.state.model.session.mean.double().cpu().numpy()
@@ -214,7 +218,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
     def _attempt(self, inp: ModelInput, training: Segments, how: Regularisation | None = None) -> Attempt:
         """An untrained network, regularised in one of the ways that may be chosen, as usual by default."""
         state, scales, plan = _fitting.fresh_state(self, inp, training, self._seed, how)
-        return Attempt(state, scales, self._builder(state, scales, inp), training, plan)
+        return Attempt(state, scales, self._builder(state, scales, inp), training, plan, inp)
 
     def _better(self, inp: ModelInput, validate: _fitting.Validation, first: Attempt, reason: str) -> tuple:
         """Regularise in other ways where data are few, then train on all of them: how it ended, and what is kept.
@@ -223,7 +227,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         """
         found, how, config = first, usual(self), first.state.model.config
         for other_how in alternatives(self, count_segments(first.training, config), config):
-            other = self._attempt(inp, first.training, other_how)
+            other = replace(self._attempt(first.inp, first.training, other_how), seen=first.seen)
             if self._in_silence(other, validate, self.max_epochs) == "interrupted":
                 return "interrupted", found
             gain = max(other.state.validation_scores) - max(found.state.validation_scores)
@@ -272,6 +276,8 @@ class Learner(CallbackSupportMixin, SpikeModel):
         elif to_the_end and self.head == "hazard":
             self._refit_units(attempt)
         self.__dict__.update(self._results(attempt))
+        if attempt.seen is not None:  # what was held out is not known of
+            self.stimulus_range_ = {**self.stimulus_range_, **attempt.seen}
 
     @staticmethod
     def _refit_units(attempt: Attempt) -> None:
@@ -322,7 +328,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         state.model.session.go_on_with(largest)
         state.average.session.go_on_with(largest)
         least = torch.from_numpy(self._least_ceiling).to(state.average.session.ceiling)
-        return Attempt(state, scales, self._builder(state, scales, inp), training, plan, least)
+        return Attempt(state, scales, self._builder(state, scales, inp), training, plan, inp, least_ceiling=least)
 
     def _remember_ceiling(self, inp: ModelInput, going_on: bool) -> None:
         """Ceilings that are not to be lowered: those before these data came, nothing where training begins.

@@ -8,6 +8,7 @@ from skneuro import NeuroformerEstimator
 from skneuro.data import Modalities, SpikeTrains, TimeSeries, Video, read_input
 from skneuro.estimators import _fitting
 from skneuro.persistence import load
+from skneuro.training.known import training_part
 from skneuro.training.stretches import Segments
 
 
@@ -90,7 +91,7 @@ def test_of_a_long_trial_the_training_blocks_count():
     binned = SpikeTrains([], [], [0, 0], 2.0, 7.0, unit_ids=[0]).bin(0.05)
     series = TimeSeries(values, 2.0 + np.arange(100) * 0.05, [0, 100])
     training = Segments(np.zeros(2, dtype=int), np.array([0, 60]), np.array([20, 90]))
-    part = _fitting._training_part(series, binned, training)
+    part = training_part(series, binned, training)
     assert part.values.ravel().tolist() == [*range(20), *range(60, 90)]
 
 
