@@ -22,7 +22,7 @@ from skneuro._sklearn_compat import (
     check_is_fitted,
     check_n_features,
 )
-from skneuro._stimulus_range import stimulus_range, within_range
+from skneuro._stimulus_range import column_of, stimulus_range, within_range
 from skneuro._warn import warn_user
 from skneuro.data._lookahead import lookahead
 from skneuro.data._validation import plain_float
@@ -374,10 +374,12 @@ class SpikeModel(DensityMixin, BaseEstimator):
 
     def _warn_of_nothing_known(self, inp: ModelInput) -> None:
         for name, modality in () if inp.modalities is None else inp.modalities.items():
-            if modality._nothing_known:
+            unknown = modality._unknown_columns
+            if unknown:
+                where = column_of(modality, unknown[0]) + (f" and {len(unknown) - 1} more" if unknown[1:] else "")
                 warn_user(
-                    f"Every sample of the modality {name!r} lacks a value (NaN): {type(self).__name__} can make little "
-                    f"or nothing of it. Leave out the columns that are always missing, or the modality.",
+                    f"Every sample of the modality {name!r} lacks a value (NaN){where}: {type(self).__name__} can make "
+                    f"nothing of that. Leave out what is always missing.",
                     MissingModalityWarning,
                 )
 

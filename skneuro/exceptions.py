@@ -34,7 +34,7 @@ class AcausalEventsWarning(UserWarning):
 
 
 class MissingModalityWarning(UserWarning):
-    """A modality seen in ``fit`` is missing now, or lacks a value in every sample: the model does without it.
+    """A modality seen in ``fit`` is missing now, or a column of it is in every sample: the model does without it.
 
     Examples
     --------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +15,8 @@ from skneuro.data.video import Video
 
 # A frame has at most this many features on each side; larger ones are averaged over patches.
 _MAX_SIDE = 16
+_RARE = 16  # spikes in training, below which a unit's deviation is enlarged
+_FAR_ABOVE, _ABOVE = 3.0, 1.25  # times one more than the largest count: of training; of the part that is trained on
 
 
 def n_lags(duration: float, bin_width: float) -> int:
@@ -89,11 +91,16 @@ class CountScale:
     Attributes
     ----------
     mean, deviation : ndarray of shape (n_units,)
-        Of the observed counts of the training data; the deviation of a silent unit is 1.
+        Of the observed counts of the training data. The deviation of a unit that fired fewer than 16 times is enlarged:
+        what it says of others was hardly learned, and each spike would be tens of deviations. It is 1 for a silent one.
+    most : ndarray of shape (n_units,) or None
+        Counts above are taken for it: three times one more than the largest of the training data. None in files of an
+        earlier version, which cut nothing and held silent units against the others.
     """
 
     mean: np.ndarray
     deviation: np.ndarray
+    most: np.ndarray | None = None
 
     @classmethod
     def from_counts(cls, counts: np.ndarray, mask: np.ndarray) -> Self:
@@ -101,19 +108,36 @@ class CountScale:
         n_seen = np.maximum(mask.sum(axis=0), 1)
         mean = np.where(mask, counts, 0).sum(axis=0) / n_seen
         variance = np.where(mask, (counts - mean) ** 2, 0.0).sum(axis=0) / n_seen
-        return cls(mean, np.where(variance > 0, np.sqrt(variance), 1.0))
+        rare = np.maximum(_RARE / np.maximum(mean * n_seen, 1e-9), 1.0)
+        deviation = np.where(variance > 0, np.sqrt(variance) * rare, 1.0)
+        return cls(mean, deviation, _FAR_ABOVE * _one_more(counts, mask))
+
+    def for_choosing(self, counts: np.ndarray, cells: np.ndarray) -> Self:
+        """The scale while held-out data choose, of which nothing is known beyond the cells that are trained on."""
+        return replace(self, most=_ABOVE * _one_more(counts, cells))
+
+    def within(self, counts: np.ndarray) -> np.ndarray:
+        """Counts as the past of others: an artefact in one bin cannot throw all that follows."""
+        return counts if self.most is None else np.minimum(counts, self.most)
 
     def residuals(self, counts: np.ndarray, visible: np.ndarray) -> np.ndarray:
         """Standardised counts, float32; 0, what is expected, where a count was not observed."""
-        return np.where(visible, (counts - self.mean) / self.deviation, 0.0).astype(np.float32)
+        return np.where(visible, (self.within(counts) - self.mean) / self.deviation, 0.0).astype(np.float32)
 
     def common_scale(self) -> float:
         """One deviation for all units: keeps a spike of any unit worth the same under a penalty."""
-        return float(self.deviation.mean())
+        if self.most is None or not self.mean.any():
+            return float(self.deviation.mean())
+        return float(self.deviation[self.mean > 0].mean())
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """The fields, for an estimator to keep."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def _one_more(counts: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    return np.where(cells, counts, 0).max(axis=0, initial=0) + 1.0
 
 
 class StimulusFeatures:

@@ -110,6 +110,6 @@ class GRUGenerator:
         dispersion = None if nu is None else nu.numpy().astype(np.float64)
         mean, counts = self.drawer.draw(z.numpy().astype(np.float64), dispersion, uniforms, self.term, forced)
         if self.past_spikes:
-            newest = ((counts - self.scale.mean) / self.scale.common_scale()).astype(np.float32)
+            newest = ((self.scale.within(counts) - self.scale.mean) / self.scale.common_scale()).astype(np.float32)
             past = np.concatenate([newest[:, None], past[:, :-1]], axis=1)
         return mean, counts, (encoded[:, 0].numpy(), past)

@@ -14,7 +14,7 @@ _N_BLOCKS = 10
 def held_out_bins(ptr: np.ndarray, fraction: float, gap: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Choose blocks spread evenly over the recording.
 
-    With ten trials or more, blocks are runs of whole trials; fewer are cut in time.
+    With ten trials or more, blocks are runs of whole trials; fewer, or very unequal ones, are cut in time.
 
     Parameters
     ----------
@@ -36,15 +36,14 @@ def held_out_bins(ptr: np.ndarray, fraction: float, gap: int = 0) -> tuple[np.nd
     none = np.zeros(n_bins, dtype=bool)
     if fraction == 0 or period < 1 or n_held >= _N_BLOCKS:
         return ~none, none
-    whole_trials = len(ptr) - 1 >= _N_BLOCKS
-    place = (ptr[:-1] + ptr[1:]) / 2 if whole_trials else np.arange(n_bins) + 0.5
-    block = np.minimum((place / period).astype(int), _N_BLOCKS - 1)
-    if whole_trials:
-        block = np.repeat(block, np.diff(ptr))
     chosen = ((np.arange(n_held) + 0.5) * _N_BLOCKS / n_held).astype(int)
-    held = np.isin(block, chosen)
-    if held.all() or not held.any():
-        return ~none, none
+    in_time = np.isin(np.minimum(((np.arange(n_bins) + 0.5) / period).astype(int), _N_BLOCKS - 1), chosen)
+    held = in_time
+    if len(ptr) - 1 >= _N_BLOCKS:
+        block = np.minimum(((ptr[:-1] + ptr[1:]) / 2 / period).astype(int), _N_BLOCKS - 1)
+        held = np.repeat(np.isin(block, chosen), np.diff(ptr))
+        if abs(held.mean() - in_time.mean()) > 0.5 * in_time.mean():  # a long trial lies in a block, or in none
+            held = in_time
     train = ~_widen(held, ptr, min(gap, int(period / 4)))
     return (train, held) if train.any() else (~none, none)
 

@@ -238,9 +238,10 @@ class CoupledGLM(HistoryBaseline):
         if len(alphas) > 1 and held_out.any():
             cells = mask & train[:, None], mask & held_out[:, None]
             known, _ = as_in_training(inp, stretches(train, inp.spikes.ptr))
+            scale = self._scale().for_choosing(counts, cells[0])
             shown = problem
-            if known is not inp:
-                shown = Problem(*self._design_and_penalty(known), self._allowed(), counts, head)
+            if known is not inp or (counts > scale.most).any():
+                shown = Problem(*self._design_and_penalty(known, scale), self._allowed(), counts, head)
             alpha, start, gained = choose_penalty(shown, *cells, alphas, **settings)
         weights, converged = problem.solve(mask, alpha, start, **settings)
         if not converged.all():
@@ -298,16 +299,19 @@ class CoupledGLM(HistoryBaseline):
 
     # The design matrix: past counts, stimuli, and the same bin where it is asked for.
 
-    def _residuals(self, inp: ModelInput) -> np.ndarray:
-        return CountScale(**self.scale_).residuals(inp.spikes.dense(), visible_cells(inp))
+    def _scale(self) -> CountScale:
+        return CountScale(**self.scale_)
+
+    def _residuals(self, inp: ModelInput, scale: CountScale | None = None) -> np.ndarray:
+        return (scale or self._scale()).residuals(inp.spikes.dense(), visible_cells(inp))
 
     def _past(self, residuals: np.ndarray) -> np.ndarray:
         """Counts as the history filters see them: all units in one scale."""
-        scale = CountScale(**self.scale_)
+        scale = self._scale()
         return (residuals * (scale.deviation / scale.common_scale())).astype(np.float32)
 
-    def _design_and_penalty(self, inp: ModelInput) -> tuple[np.ndarray, np.ndarray]:
-        residuals = self._residuals(inp)
+    def _design_and_penalty(self, inp: ModelInput, scale: CountScale | None = None) -> tuple[np.ndarray, np.ndarray]:
+        residuals = self._residuals(inp, scale)
         history = filter_past(self._past(residuals), inp.spikes.ptr, self.kernels_, first_lag=1)
         stimulus = self._drive(inp.modalities, inp.spikes)
         parts = [history, stimulus, *([residuals] if self._as_fitted("same_bin") else [])]
@@ -361,7 +365,7 @@ class _GLMGenerator:
 
     def __init__(self, model: CoupledGLM):
         self.model = model
-        self.scale = CountScale(**model.scale_)
+        self.scale = model._scale()
         self.drawer = CellDrawer(model._fitted_head(), model.shape_, self.scale)
         self.n_units = self.drawer.n_units
         self.term = LinearTerm(model.same_bin_coef_) if model._as_fitted("same_bin") else None
@@ -380,6 +384,6 @@ class _GLMGenerator:
         z = self.model.intercept_ + drive @ self.stimulus
         z = z + past.reshape(len(past), -1) @ self.filters
         mean, counts = self.drawer.draw(z, None, uniforms, self.term, forced)
-        newest = ((counts - self.scale.mean) / self.scale.common_scale()).astype(np.float32)
+        newest = ((self.scale.within(counts) - self.scale.mean) / self.scale.common_scale()).astype(np.float32)
         past = np.concatenate([newest[:, None], past[:, :-1]], axis=1) if past.shape[1] else past
         return mean, counts, (past,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -240,7 +241,7 @@ class GRUModel(HistoryBaseline):
             If the held-out score still rose after `max_steps`.
         """
         with as_before_on_failure(self):
-            inp, _, _, head = self._begin_fit(X, y)
+            inp, counts, mask, head = self._begin_fit(X, y)
             self.kernels_ = lag_kernels(max(1, n_lags(self.history, self.bin_width)), self.n_basis)
             data = self._inputs().sequences(inp)
             self.history_scale_ = float(data.history.std(axis=0).mean()) or 1.0
@@ -249,7 +250,11 @@ class GRUModel(HistoryBaseline):
             chosen = self.alpha == "auto"
             self.alpha_ = linear_penalties(self, inp) if chosen else np.full(inp.spikes.n_units, self.alpha)
             known, seen = as_in_training(inp, stretches(train, inp.spikes.ptr)) if held_out.any() else (inp, {})
-            shown = data if known is inp else self._inputs().sequences(known)
+            inputs = self._inputs()
+            part = inputs.scale.for_choosing(counts, mask & train[:, None])
+            shown = data
+            if known is not inp or (counts > part.most).any():
+                shown = replace(inputs, scale=part).sequences(known)
             validate = held_out_score(shown, head, null_log_likelihood(inp.spikes, self.base_rate_), held_out)
             seeds = entropy(self.random_state).generate_state(2)
             with torch_threads(self.n_threads):

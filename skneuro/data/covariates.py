@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skneuro.data._rows import frozen
-from skneuro.data.modality import Modality, Samples, extremes, known_moments, none_complete, same_rows, share_beyond
+from skneuro.data.modality import Modality, Samples, extremes, known_moments, same_rows, share_beyond, unknown_columns
 
 if TYPE_CHECKING:
     from skneuro.data.binning import BinnedSpikes
@@ -22,7 +22,7 @@ class Covariates(Modality):
     ----------
     table : DataFrame, or dict of str to array-like of shape (n_trials,)
         Numbers enter as they are; strings and booleans as one column for each category, 1 where it holds. NaN is
-        missing: nothing is then known of that trial.
+        missing, and taken for the column's mean; of a trial without any value nothing is known.
     categories : dict of str to sequence, default=None
         Categories of a column, in order. By default those that occur, sorted; give them where a table need not hold
         them all (new trials), so that its columns are the same.
@@ -109,8 +109,8 @@ class Covariates(Modality):
         return True
 
     @property
-    def _nothing_known(self) -> bool:
-        return none_complete(self.values)
+    def _unknown_columns(self) -> list[int]:
+        return unknown_columns(self.values)
 
     def _extremes(self) -> tuple[np.ndarray, np.ndarray]:
         return extremes(self.values)
@@ -158,7 +158,7 @@ class Covariates(Modality):
         return self.values[np.repeat(np.arange(len(self)), np.diff(binned.ptr))]
 
     def samples(self, binned: BinnedSpikes) -> Samples:
-        """Return one sample a trial, from its start to its end; none where a value is missing.
+        """Return one sample a trial, from its start to its end; none where every value is missing.
 
         Parameters
         ----------
@@ -183,7 +183,7 @@ class Covariates(Modality):
         array([inf, inf])
         """
         self._same_trials(binned)
-        trial = np.flatnonzero(~np.isnan(self.values).any(1))
+        trial = np.flatnonzero(~np.isnan(self.values).all(1))
         return Samples(np.zeros(len(trial)), np.full(len(trial), np.inf), self.values[trial], trial)
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:

@@ -28,7 +28,7 @@ class Samples:
         From when on a sample is known, ascending within a trial, and until when it stands: its onset for what has no
         duration, inf for what stands to the trial's end.
     values : ndarray of shape (n_samples, d)
-        No NaN.
+        NaN where a column is missing; a sample without any value is left out.
     trial : ndarray of shape (n_samples,), ascending
         Trial of each sample.
 
@@ -154,9 +154,9 @@ class Modality(RowContainer, ABC):
         return False
 
     @property
-    def _nothing_known(self) -> bool:
-        """Whether every sample lacks a value."""
-        return False
+    def _unknown_columns(self) -> list[int]:
+        """Columns without a value in any sample."""
+        return []
 
     def _extremes(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Lowest and highest value of each column, two (d,), NaN where none is known; None for what has no scale."""
@@ -183,10 +183,14 @@ class Modality(RowContainer, ABC):
             raise ValueError(f"The bins must be of the same {len(self)} trials. Got {binned.n_trials} trials.")
 
 
-def none_complete(values: np.ndarray) -> bool:
-    """Whether there are rows (n, d), and each holds NaN; looks no further than the first that does not."""
-    parts = (values[low : low + ROWS_AT_ONCE] for low in range(0, len(values), ROWS_AT_ONCE))
-    return len(values) > 0 and all(bool(np.isnan(part).any(1).all()) for part in parts)
+def unknown_columns(values: np.ndarray) -> list[int]:
+    """Columns of (n, d) that hold nothing but NaN, if there are rows; looks no further than to a value of each."""
+    unknown = np.full(values.shape[1], len(values) > 0)
+    for low in range(0, len(values), ROWS_AT_ONCE):
+        if not unknown.any():
+            break
+        unknown &= np.isnan(values[low : low + ROWS_AT_ONCE]).all(0)
+    return np.flatnonzero(unknown).tolist()
 
 
 def extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

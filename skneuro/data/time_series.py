@@ -15,9 +15,9 @@ from skneuro.data.modality import (
     Samples,
     extremes,
     known_moments,
-    none_complete,
     same_rows,
     share_beyond,
+    unknown_columns,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ class TimeSeries(Modality):
 
     A sample stands until the next one. Samples that are NaN (blinks, lost tracking) are missing, and so is
     the time in a hole between two samples (more than 1.5 times the trial's median sampling interval) from one
-    interval after the last sample before it.
+    interval after the last sample before it. Columns are missing one by one: where a sample has some of its values, a
+    model takes the others for their means.
 
     Parameters
     ----------
@@ -204,8 +205,8 @@ class TimeSeries(Modality):
         return bool((np.diff(self.ptr) <= 1).all())
 
     @property
-    def _nothing_known(self) -> bool:
-        return none_complete(self.values)
+    def _unknown_columns(self) -> list[int]:
+        return unknown_columns(self.values)
 
     def _extremes(self) -> tuple[np.ndarray, np.ndarray]:
         return extremes(self.values)
@@ -259,11 +260,11 @@ class TimeSeries(Modality):
         return self._gather(concatenated_ranges(lo, hi - lo), hi - lo, self.interval[parent])
 
     def _known_since(self) -> np.ndarray:
-        """For each sample, the earliest that holds what is known then: a column's last value, or the last whole one."""
+        """For each sample, the earliest that holds what is known then, each column's last value."""
         trial_start = np.repeat(self.ptr[:-1], np.diff(self.ptr))
         number = np.arange(len(self.timestamps))
         since = number
-        for known in (*~np.isnan(self.values).T, ~np.isnan(self.values).any(1)):
+        for known in ~np.isnan(self.values).T:
             last = np.maximum.accumulate(np.where(known, number, -1))
             since = np.where(last >= trial_start, np.minimum(since, last), since)
         return since
@@ -337,7 +338,7 @@ class TimeSeries(Modality):
         return np.where(hole, self.timestamps + interval, following)
 
     def samples(self, binned: BinnedSpikes) -> Samples:
-        """Return the samples that are not missing; a series faster than the bins is averaged within them.
+        """Return the samples that have a value; a series faster than the bins is averaged within them.
 
         So it is before a trial's start, in bins that end there.
 
@@ -368,7 +369,7 @@ class TimeSeries(Modality):
         self._same_trials(binned)
         fast = self.interval < 0.999 * binned.bin_width
         trial = np.repeat(np.arange(len(self)), np.diff(self.ptr))
-        values, begin = self.values, binned.t_start[trial]
+        values, begin = self._standing(), binned.t_start[trial]
         onset, until = self.timestamps - begin, self._stands_until(trial) - begin
         if fast.any():
             grid, n_before = self._grid(binned, fast)
@@ -381,7 +382,7 @@ class TimeSeries(Modality):
             values = np.concatenate([values[slow], self.on_bins(grid)[averaged]])[order]
             onset = np.concatenate([onset[slow], start[averaged]])[order]
             until = np.concatenate([until[slow], start[averaged] + grid.bin_width])[order]
-        known = ~np.isnan(values).any(1)
+        known = ~np.isnan(values).all(1)
         return Samples(onset[known], until[known], values[known], trial[known])
 
     def _grid(self, binned: BinnedSpikes, fast: np.ndarray) -> tuple[BinnedSpikes, np.ndarray]:
@@ -392,11 +393,22 @@ class TimeSeries(Modality):
         n_before = np.maximum(n_before, 0)
         return binned._from_earlier(n_before), n_before
 
+    def _standing(self) -> np.ndarray:
+        """The values, each column's last known one of its trial in place of missing ones where it is held."""
+        unknown = np.isnan(self.values)
+        partly = unknown.any(1) & ~unknown.all(1)
+        if self.missing == "mask" or not partly.any():
+            return self.values
+        first = np.repeat(self.ptr[:-1], np.diff(self.ptr))[:, None]  # of the sample's trial
+        last = np.maximum.accumulate(np.where(unknown, -1, np.arange(len(unknown))[:, None]))
+        before = np.take_along_axis(self.values, np.maximum(last, 0), axis=0)
+        return np.where(partly[:, None] & (last >= first), before, self.values)
+
     def _stands_until(self, trial: np.ndarray) -> np.ndarray:
         """Time until which each sample stands for a model; inf for the last one of a trial that is held."""
         if self.missing == "mask":
             return self.until()
-        known = ~np.isnan(self.values).any(1)
+        known = ~np.isnan(self.values).all(1)
         following = np.append(self.timestamps[known][1:], np.inf)
         same = np.append(np.diff(trial[known]) == 0, False)
         until = np.full(len(trial), np.inf)

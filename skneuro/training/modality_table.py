@@ -139,7 +139,8 @@ class ModalityTable:
         else:
             found = modality.samples(binned)
             until = np.where(np.isfinite(found.until), found.until, trial_length.max(initial=0.0))
-            self._values = ((found.values - scale.mean) / scale.sd).astype(np.float32)
+            # A column that is missing in a sample is taken for its mean.
+            self._values = np.nan_to_num((found.values - scale.mean) / scale.sd).astype(np.float32)
             self.clip = np.arange(binned.n_trials)
             self.offset = np.zeros(binned.n_trials)
             token = np.arange(len(found.onset))

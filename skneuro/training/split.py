@@ -8,6 +8,7 @@ from skneuro.data import Modalities, Video
 from skneuro.training.stretches import Segments
 
 N_BLOCKS = 10
+LONG = 3.0  # times its share of the data: a trial that is not held out as a whole
 
 
 def whole_trials(n_bins: np.ndarray) -> Segments:
@@ -22,9 +23,10 @@ def hold_out(
     """Split off a validation set.
 
     With enough trials, whole trials are drawn, those of a group (repeats of one clip) together: a clip that was
-    trained on would let memory pass for prediction. Otherwise every trial is cut into ten time blocks, some are
-    drawn, and the `gap` bins on both sides of each are used for neither. Blocks must be longer than two gaps: where
-    all trials are too short for that, at least one whole trial is drawn. None for one trial that is too short.
+    trained on would let memory pass for prediction. Otherwise, and where one trial is so long
+    that little would be left without it, every trial is cut into ten time blocks, some are drawn, and the `gap` bins on
+    both sides of each are used for neither. Blocks must be longer than two gaps: where all trials are too short for
+    that, at least one whole trial is drawn. None for one trial that is too short.
 
     Parameters
     ----------
@@ -43,7 +45,9 @@ def hold_out(
     training, validation : Segments
     """
     whole = whole_trials(n_bins)
-    if fraction * len(whole) >= 0.5 and len(whole) >= N_BLOCKS:
+    grouped = groups is not None and len(np.unique(groups[whole.trial])) > 1
+    enough = fraction * len(whole) >= 0.5 and len(whole) >= N_BLOCKS
+    if enough and (grouped or not _one_is_long(whole, fraction)):
         return _hold_out_trials(whole, fraction, rng, groups)
     held_blocks = min(max(round(fraction * N_BLOCKS), 1), N_BLOCKS - 1)
     kept, held_out = [], []
@@ -62,6 +66,12 @@ def hold_out(
     if held_out:
         return _segments(kept), _segments(held_out)
     return _hold_out_trials(whole, fraction, rng, groups) if len(whole) > 1 else (whole, None)
+
+
+def _one_is_long(whole: Segments, fraction: float) -> bool:
+    """Whether a trial holds much more than what is to be held out, and than the others."""
+    share = whole.stop / whole.stop.sum()
+    return bool(share.max() > max(2 * fraction, LONG / len(whole)))
 
 
 def _hold_out_trials(

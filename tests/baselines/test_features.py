@@ -100,3 +100,36 @@ def test_other_signals_than_in_fit_are_refused():
     problem = r"'speed' should have samples of shape \(1,\), as in fit. Got \(3,\)"
     with pytest.raises(IncompatibleModalityError, match=problem):
         features.transform(other, inp.spikes)
+
+
+def test_units_that_fired_a_few_times_are_held_back():
+    counts = np.zeros((1000, 3), dtype=int)
+    counts[:1, 0], counts[:16, 1], counts[::2, 2] = 1, 1, 1
+    scale = CountScale.from_counts(counts, np.ones_like(counts, dtype=bool))
+    sd = counts.std(axis=0)
+    np.testing.assert_allclose(scale.deviation, sd * [16, 1, 1])
+
+
+def test_silent_units_leave_the_others_as_they_are():
+    counts = np.random.default_rng(0).poisson(0.05, (1000, 3))
+    more = np.c_[counts, np.zeros((1000, 20), dtype=int)]
+    own, among = (CountScale.from_counts(c, np.ones_like(c, dtype=bool)).common_scale() for c in (counts, more))
+    assert own == among
+
+
+def test_an_artefact_is_cut_as_the_past_of_others():
+    counts = np.random.default_rng(0).poisson(0.5, (1000, 2))
+    seen = np.ones_like(counts, dtype=bool)
+    scale, far = CountScale.from_counts(counts, seen), counts.copy()
+    far[7] = 1000
+    np.testing.assert_array_equal(scale.within(counts), counts)
+    np.testing.assert_array_equal(scale.within(far)[7], 3 * (counts.max(axis=0) + 1))
+    of_part = CountScale.from_counts(far, seen).for_choosing(far, seen & (np.arange(1000) != 7)[:, None])
+    np.testing.assert_array_equal(of_part.most, 1.25 * (counts.max(axis=0) + 1))
+
+
+def test_scales_of_earlier_files_are_used_as_they_were():
+    counts = np.array([[0, 0], [9, 0]])
+    scale = CountScale(np.array([1.0, 0.0]), np.array([3.0, 1.0]))
+    assert scale.common_scale() == 2.0 and "most" not in scale.to_arrays()
+    np.testing.assert_array_equal(scale.within(counts), counts)

@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 
 import skneuro
 from skneuro.baselines import ConstantMarginal, CoupledGLM, GRUModel, HomogeneousPoisson, PSTHModel
+from skneuro.baselines._split import held_out_bins
 from skneuro.data import Covariates, Modalities, SpikeTrains, TimeSeries, Video
 from skneuro.exceptions import (
     IncompatibleModalityError,
@@ -610,3 +611,25 @@ def test_a_modality_whose_numbers_mean_something_else_is_refused(make, given, ot
             use(spikes, other)
     with pytest.raises(IncompatibleModalityError, match=problem):
         model.sample(other)
+
+
+def test_an_artefact_in_a_held_out_trial_chooses_no_penalty():
+    """It once took the coupling out of most units."""
+    rng = np.random.default_rng(0)
+    counts = np.zeros((40, 100, 5), dtype=int)
+    for k in range(1, 100):
+        counts[:, k] = rng.poisson(np.exp(-1.2 + 0.5 * np.minimum(np.roll(counts[:, k - 1], 1, axis=1), 2)))
+    far = counts.copy()
+    far[9, 50, 0] = 200
+    assert held_out_bins(np.arange(0, 4001, 100), 0.2, gap=5)[1][950]
+    clean, spoiled = (CoupledGLM(bin_width=0.02, history=0.1, n_basis=3).fit(c) for c in (counts, far))
+    assert np.median(spoiled.alpha_) == np.median(clean.alpha_)
+
+
+@pytest.mark.parametrize("make", [glm, gru], ids=["glm", "gru"])
+def test_an_artefact_in_the_test_does_not_throw_what_follows(make):
+    counts = counts_of(10, 30, 3)
+    model, far = make().fit(counts), counts.copy()
+    far[4, 3] = 10_000
+    before, after = cells(model, counts)[4 * 30 + 4 : 5 * 30], cells(model, far)[4 * 30 + 4 : 5 * 30]
+    assert (before - after).sum() < 20.0

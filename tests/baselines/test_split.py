@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skneuro.baselines._split import held_out_bins, runs, spread_bins
+from skneuro.training.split import hold_out
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=30)
 
@@ -17,8 +18,8 @@ def test_parts_are_disjoint_and_neither_is_empty_alone(lengths, fraction, gap):
     assert not (train & held).any() and train.any()
 
 
-@given(st.lists(st.integers(1, 40), min_size=10, max_size=60), st.integers(0, 20))
-def test_trials_are_never_torn(lengths, gap):
+@given(st.lists(st.integers(20, 40), min_size=20, max_size=60), st.integers(0, 20))
+def test_trials_of_similar_length_are_never_torn(lengths, gap):
     ptr = pointer(lengths)
     train, held = held_out_bins(ptr, 0.2, gap)
     for start, stop in zip(ptr[:-1], ptr[1:], strict=True):
@@ -69,3 +70,28 @@ def test_one_trial_is_stopped_by_a_block_with_gaps():
     assert runs(held, ptr).tolist() == [[500, 600]]
     assert runs(train, ptr).tolist() == [[0, 480], [620, 1000]]
     assert not spread_bins(ptr, 0.0, 20, None)[1].any()
+
+
+def unequal():
+    """One trial of 6,000 bins after ten of 50, and ten more."""
+    lengths = np.r_[np.full(10, 50), 6000, np.full(10, 50)]
+    return lengths, np.concatenate([[0], np.cumsum(lengths)])
+
+
+def test_a_long_trial_among_short_ones_is_cut_in_time():
+    lengths, ptr = unequal()
+    for train, held in (held_out_bins(ptr, 0.2, gap=5), spread_bins(ptr, 0.1, 5, None)):
+        assert 0.05 * ptr[-1] < held.sum() < 0.3 * ptr[-1]
+        assert train.sum() > 0.6 * ptr[-1]
+    for seed in range(30):
+        training, validation = hold_out(lengths, 0.1, 5, np.random.default_rng(seed))
+        n_held = (validation.stop - validation.start).sum()
+        assert 500 <= n_held <= 700
+        assert (training.stop - training.start).sum() > 6000
+
+
+def test_trials_that_belong_together_stay_so_however_long():
+    lengths, _ = unequal()
+    clips = np.arange(len(lengths)) % 7
+    training, validation = hold_out(lengths, 0.2, 5, np.random.default_rng(0), clips)
+    assert not set(clips[training.trial]) & set(clips[validation.trial])

@@ -109,7 +109,7 @@ def test_a_block_that_holds_what_is_known_from_long_before_it():
         expected = held.on_bins(spikes.bin(0.5))
         np.testing.assert_array_equal(blocks.modalities["held"].on_bins(binned)[scored], expected)
         last = blocks[2].modalities["held"].samples(blocks.spikes[2:3].bin(0.1))
-        assert last.values[-1].tolist() == [9.0, 9.0]  # the last that is known of both
+        assert last.values[-2:].tolist() == [[19.0, 9.0], [0.0, 9.0]]  # of each column the last that is known
 
 
 def test_blocks_that_begin_a_trial_keep_what_was_known_before_it():

@@ -184,3 +184,19 @@ def test_a_model_reads_what_was_shown_before_a_trial_at_any_rate(rate):
         inside = seen.onset > -1e-9
         alone = series._cut(np.array([0, 1]), np.array([0.0, 1.0]), np.array([9.0, 9.0])).samples(binned)
         np.testing.assert_allclose(seen.values[inside], alone.values[alone.onset > -1e-9])
+
+
+def test_a_column_that_is_missing_leaves_the_others_to_a_model():
+    values = [[1.0, 5.0], [np.nan, 6.0], [np.nan, np.nan], [4.0, np.nan]]
+    binned = SpikeTrains.from_lists([[[0.1]]], 0.0, 0.4).bin(0.1)
+    for missing, expected in (("mask", values[:2] + values[3:]), ("hold", [[1.0, 5.0], [1.0, 6.0], [4.0, 6.0]])):
+        found = TimeSeries(values, [0.0, 0.1, 0.2, 0.3], [0, 4], missing=missing).samples(binned)
+        np.testing.assert_array_equal(found.values, expected)
+        np.testing.assert_allclose(found.onset, [0.0, 0.1, 0.3])
+
+
+def test_a_held_column_holds_nothing_of_another_trial():
+    values = [[1.0, 5.0], [np.nan, 6.0], [3.0, np.nan]]
+    series = TimeSeries(values, [0.0, 0.1, 0.2], [0, 1, 3], missing="hold")
+    binned = SpikeTrains.from_lists([[[0.1]], [[0.1]]], 0.0, 0.4).bin(0.1)
+    np.testing.assert_array_equal(series.samples(binned).values, [[1.0, 5.0], [np.nan, 6.0], [3.0, 6.0]])
