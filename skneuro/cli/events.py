@@ -9,6 +9,8 @@ import numpy as np
 from skneuro.data import SpikeTrains, TimeSeries
 from skneuro.inspection import aligned_counts
 
+_APART = 6.0  # spreads of the quiet speeds by which the fast ones differ at least; of one kind halved it is 2 to 4
+
 
 @dataclass(frozen=True)
 class Alignment:
@@ -57,6 +59,9 @@ def movement_onsets(
 ) -> list[np.ndarray]:
     """Moments at which a speed rises through the middle between its quiet and its fast level.
 
+    The levels are the 20 % and the 90 % quantile; where the animal was quiet or fast too rarely for one of these, the
+    median of the quiet or of the fast speeds. Speeds that are not of two kinds, well apart, have no onsets.
+
     Parameters
     ----------
     series : TimeSeries
@@ -64,24 +69,55 @@ def movement_onsets(
     t_start, t_stop : ndarray of shape (n_trials,), in seconds
         The trials.
     quiet : float, default=0.3
-        Seconds for which the speed must have been below before.
+        Seconds for which the speed must have been known, and below, before.
 
     Returns
     -------
     events : list of n_trials ndarrays, in seconds
     """
     speeds = np.linalg.norm(np.asarray(series.values, dtype=float).reshape(len(series.values), -1), axis=1)
-    low, high = np.nanquantile(speeds, [0.2, 0.9])
+    known = np.isfinite(speeds)
+    middle = _between_quiet_and_fast(speeds[known])
     events = []
     for k, (start, stop) in enumerate(zip(t_start, t_stop, strict=True)):
         rows = slice(series.ptr[k], series.ptr[k + 1])
-        fast = speeds[rows] > 0.5 * (low + high)
         at = np.asarray(series.timestamps[rows])
+        at, lost = at[known[rows]], at[~known[rows]]
+        fast = speeds[rows][known[rows]] > middle
         rises = at[1:][fast[1:] & ~fast[:-1]]
-        last_fast = np.concatenate([[-np.inf], at[:-1][fast[:-1] & ~fast[1:]]])
-        since = rises - last_fast[np.searchsorted(last_fast, rises) - 1]
+        not_quiet = np.sort(np.concatenate([[-np.inf], at[:-1][fast[:-1] & ~fast[1:]], lost]))
+        since = rises - not_quiet[np.searchsorted(not_quiet, rises) - 1]
         events.append(rises[(since > quiet) & (rises >= start) & (rises < stop)])
     return events
+
+
+def _between_quiet_and_fast(speeds: np.ndarray) -> float:
+    """Speed in the middle between the quiet and the fast level; infinite where speeds are not of two kinds."""
+    if not speeds.size:
+        return np.inf
+    root = np.sqrt(speeds)  # of like spread at all speeds, with a short tail
+    border = _border_of_two(np.minimum(root, np.quantile(root, 0.995)))  # a few jumps of the tracking are no kind
+    quiet, fast = root[root <= border], root[root > border]
+    if not fast.size:
+        return np.inf
+    level = np.median(quiet)
+    spread = np.median(np.abs(quiet - level)) / 0.6745
+    if np.median(fast) - level < _APART * spread:
+        return np.inf
+    low, high = np.quantile(speeds, [0.2, 0.9])
+    low = low if np.sqrt(low) <= border else level**2
+    high = high if np.sqrt(high) > border else np.median(fast) ** 2
+    return float(0.5 * (low + high))
+
+
+def _border_of_two(values: np.ndarray) -> float:
+    """Largest value of the lower of the two groups that differ most between and least within (Otsu 1979)."""
+    values = np.sort(values)
+    n = np.arange(1, len(values))
+    total = np.cumsum(values)
+    below, above = total[:-1] / n, (total[-1] - total[:-1]) / (len(values) - n)
+    between = np.where(np.diff(values) > 0, n * (len(values) - n) * (above - below) ** 2, 0.0)
+    return float(values[between.argmax()]) if between.any() else float(values[-1])
 
 
 def population_events(spikes: SpikeTrains, level: float, width: float = 0.1, apart: float = 0.5) -> list[np.ndarray]:

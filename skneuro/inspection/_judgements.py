@@ -18,7 +18,14 @@ from skneuro.data import Modalities, SpikeTrains, TimeSeries
 from skneuro.data.modality import Modality
 from skneuro.inspection.coincidences import shared_events, zero_lag_pairs
 from skneuro.inspection.findings import Finding, Skipped
-from skneuro.inspection.measures import DUPLICATE, REFRACTORY, clock_quality, recording_gaps, running_modulation
+from skneuro.inspection.measures import (
+    DUPLICATE,
+    REFRACTORY,
+    clock_quality,
+    fitting_width,
+    recording_gaps,
+    running_modulation,
+)
 from skneuro.metrics import pairwise_correlations
 
 Judged = Sequence[Finding | str]
@@ -320,7 +327,28 @@ def coverage(spikes: SpikeTrains, modalities: Modalities) -> Judged:
             )
             remedy = f"models see nothing of {name} there; begin and end the trials where it was recorded"
             findings.append(Finding("coverage", "warning" if share > 0.01 else "note", message, remedy))
+        holes, width = _holes(spikes, modality)
+        if holes > 0.01:
+            message = f"{name} is not known in {holes:.2g} of the bins of {1e3 * width:.3g} ms in the time it covers"
+            remedy = (
+                f"missing values, or samples that come in bursts: models see nothing of {name} there. Check the times "
+                f"and the tracking, or fill short holes (TimeSeries missing='hold')"
+            )
+            findings.append(Finding("coverage", "serious" if holes > 0.5 else "warning", message, remedy))
     return findings or [f"every trial is covered by {', '.join(modalities.names)}"]
+
+
+def _holes(spikes: SpikeTrains, modality: Modality) -> tuple[float, float]:
+    """Share of bins without a value, between the first and the last bin of each trial with one, and their width."""
+    width = fitting_width(spikes, 0.02)
+    if not isinstance(modality, TimeSeries):
+        return 0.0, width
+    binned = spikes.bin(width)
+    known = ~np.isnan(modality.on_bins(binned)).all(axis=1)
+    trial = np.repeat(np.arange(len(spikes)), np.diff(binned.ptr))[known]
+    first, last = np.flatnonzero(known)[np.searchsorted(trial, [np.unique(trial), np.unique(trial) + 1]) - [[0], [1]]]
+    within = int((last + 1 - first).sum())
+    return (1 - len(trial) / within if within else 0.0), width
 
 
 def _known_span(modality: Modality) -> tuple[np.ndarray, np.ndarray]:

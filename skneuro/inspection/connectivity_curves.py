@@ -11,7 +11,8 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from skneuro.inspection._plotting import NO_COUPLINGS, check_fitted_with, import_pyplot, tidy
 from skneuro.inspection._truth import truth_of_units
-from skneuro.metrics.connectivity import auprc, auprc_chance, auroc
+from skneuro.metrics._edge_detection import edge_share
+from skneuro.metrics.connectivity import auprc, auroc
 from skneuro.preprocessing._units import check_unit_ids
 
 
@@ -94,7 +95,7 @@ class ConnectivityCurveDisplay:
         return cls(adjacencies=found, true_adjacency=truth).plot(ax=ax, **kwargs)
 
     def plot(self, ax: Any = None, *, title: str | None = None) -> Self:
-        """Draw both kinds of curves; dotted lines are chance.
+        """Draw both kinds of curves; dotted lines are chance, on the right the fraction of pairs that are edges.
 
         Parameters
         ----------
@@ -129,7 +130,7 @@ class ConnectivityCurveDisplay:
             self.axes_[1].plot(
                 curve["recall"], curve["precision"], drawstyle="steps-post", label=f"{name} ({curve['auprc']:.3f})"
             )
-        chance = max((auprc_chance(a, truth) for a in self.adjacencies.values()), default=0.0)
+        chance = max((edge_share(a, truth) for a in self.adjacencies.values()), default=0.0)
         self.axes_[0].plot([0, 1], [0, 1], ":", color="0.5")
         self.axes_[1].axhline(chance, ls=":", color="0.5")
         self.axes_[0].set(xlabel="false positive rate", ylabel="true positive rate", title="ROC (area)")

@@ -132,7 +132,8 @@ def recording_gaps(spikes: SpikeTrains, min_expected: float = 50.0, min_ratio: f
         Spikes that the whole population would have fired in the stretch at its mean rate.
     min_ratio : float, default=10
         The stretch must be this many times longer than the pooled interval that 99.9 % of intervals do not
-        exceed, so that pauses which belong to the activity are not gaps.
+        exceed, so that pauses which belong to the activity are not gaps. The longest interval of each trial is not
+        among these: every trial may end with the same dead time.
 
     Returns
     -------
@@ -161,9 +162,11 @@ def recording_gaps(spikes: SpikeTrains, min_expected: float = 50.0, min_ratio: f
     if spikes.times.size == 0:
         return found
     rate = spikes.times.size / max(gap.sum() - gap.max(), 1e-12)
-    usual = np.quantile(gap, 0.999, method="lower")
-    if usual == gap.max():  # few intervals: the longest must not be its own yardstick
-        usual = np.quantile(gap, 0.99, method="lower")
+    longest = np.lexsort((gap, owner))[np.cumsum(np.bincount(owner, minlength=len(spikes))) - 1]
+    others = np.delete(gap, longest) if gap.size > len(spikes) else gap
+    usual = np.quantile(others, 0.999, method="lower")
+    if usual == others.max():  # few intervals: the longest must not be its own yardstick
+        usual = np.quantile(others, 0.99, method="lower")
     long = np.flatnonzero((gap * rate >= min_expected) & (gap >= min_ratio * usual))
     seen = [_anyone_observed(spikes, owner[i], start[i], start[i] + gap[i]) for i in long]
     long = long[np.array(seen, dtype=bool)]
@@ -205,9 +208,10 @@ def running_modulation(spikes: SpikeTrains, speed: TimeSeries, bin_width: float 
     -------
     result : dict
         `correlation` (Spearman, rate against speed), `rate_still` and `rate_running` (Hz per unit, in the
-        slowest and the fastest third of the bins), `n_bins` (those that were observed and have a sample of the
-        speed), `bin_width`. The first three are NaN with fewer than 10 bins, and where nothing varies. Where only some
-        units were observed, their rate is compared with their own mean.
+        slowest and the fastest third of the bins; where both thirds would end at one speed, because so many bins have
+        it, in the bins below and above it, or at it where none are), `n_bins` (those that were observed and have a
+        sample of the speed), `bin_width`. The first three are NaN with fewer than 10 bins, and where nothing varies.
+        Where only some units were observed, their rate is compared with their own mean.
 
     Raises
     ------
@@ -226,7 +230,7 @@ def running_modulation(spikes: SpikeTrains, speed: TimeSeries, bin_width: float 
     """
     if len(speed) != len(spikes):
         raise ValueError(f"speed must have the same {len(spikes)} trials as the spikes. Got {len(speed)}.")
-    bin_width = _second_or_less(spikes) if bin_width is None else bin_width
+    bin_width = fitting_width(spikes) if bin_width is None else bin_width
     binned = spikes.bin(bin_width)
     rate = _population_rate(binned)
     speed_ = _mean_speed(speed, binned)
@@ -235,7 +239,7 @@ def running_modulation(spikes: SpikeTrains, speed: TimeSeries, bin_width: float 
     size = {"n_bins": int(rate.size), "bin_width": float(bin_width)}
     if rate.size < 10 or np.ptp(speed_) == 0 or np.ptp(rate) == 0:
         return {"correlation": np.nan, "rate_still": np.nan, "rate_running": np.nan, **size}
-    slow, fast = speed_ <= np.quantile(speed_, 1 / 3), speed_ >= np.quantile(speed_, 2 / 3)
+    slow, fast = _slow_and_fast(speed_)
     return {
         "correlation": float(stats.spearmanr(rate, speed_).statistic),
         "rate_still": float(rate[slow].mean()),
@@ -244,9 +248,18 @@ def running_modulation(spikes: SpikeTrains, speed: TimeSeries, bin_width: float 
     }
 
 
-def _second_or_less(spikes: SpikeTrains) -> float:
-    """One second, or as long as most trials are; in whole bins of the spikes."""
-    wanted, step = min(1.0, float(np.median(spikes.duration))), spikes.resolution
+def _slow_and_fast(speed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The slowest and the fastest third of speeds that vary; never the same bin in both, and none of them empty."""
+    low, high = np.quantile(speed, [1 / 3, 2 / 3])
+    if low < high:
+        return speed <= low, speed >= high
+    slow, fast = speed < low, speed > low  # a third or more has this speed
+    return (slow if slow.any() else speed == low), (fast if fast.any() else speed == low)
+
+
+def fitting_width(spikes: SpikeTrains, wanted: float = 1.0) -> float:
+    """A width in seconds, or as long as most trials are; in whole bins of the spikes."""
+    wanted, step = min(wanted, float(np.median(spikes.duration))), spikes.resolution
     return wanted if step is None else float(max(np.floor(wanted / step + 1e-6), 1) * step)
 
 

@@ -97,7 +97,7 @@ class StimulusMaps:
         -------
         DataFrame
             One row a unit: ``unit``, ``row`` and ``column`` (middle of the square, in pixels), and ``lag``, the lag
-            with the largest map (seconds). NaN where a map is the same everywhere.
+            with the largest map (seconds). NaN where a map is the same everywhere, ``lag`` where it is so at all lags.
 
         Raises
         ------
@@ -111,13 +111,15 @@ class StimulusMaps:
         flat = windows.reshape(len(windows), -1)
         row, column = np.divmod(flat.argmax(axis=1), windows.shape[2])
         known = np.ptp(energy.reshape(len(energy), -1), axis=1) > 1e-9 * energy.reshape(len(energy), -1).max(axis=1)
+        by_lag = (self.maps**2).sum(axis=(2, 3))
+        timed = known | (np.ptp(by_lag, axis=1) > 1e-9 * by_lag.max(axis=1))
         middle = (patch - 1) / 2
         return pd.DataFrame(
             {
                 "unit": self.unit_ids,
                 "row": np.where(known, row + middle, np.nan),
                 "column": np.where(known, column + middle, np.nan),
-                "lag": self.lags[(self.maps**2).sum(axis=(2, 3)).argmax(axis=1)],
+                "lag": np.where(timed, self.lags[by_lag.argmax(axis=1)], np.nan),
             }
         )
 

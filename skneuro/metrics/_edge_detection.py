@@ -6,7 +6,7 @@ from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 from sklearn.metrics import average_precision_score
 
 from skneuro.metrics._adjacency_pairs import pairs
@@ -89,7 +89,8 @@ def auprc(adjacency: ArrayLike, true_adjacency: ArrayLike) -> float:
 def auprc_by_sign(adjacency: ArrayLike, true_adjacency: ArrayLike) -> tuple[float, float]:
     """Average precision of ``|adjacency|`` for the excitatory edges alone, and for the inhibitory ones.
 
-    Edges of the other sign are left out, so that a method without signs can be judged.
+    Edges of the other sign are left out, so that a method without signs can be judged. Chance is `auprc_chance` with
+    these NaN in the truth.
 
     Parameters
     ----------
@@ -123,7 +124,10 @@ def auprc_by_sign(adjacency: ArrayLike, true_adjacency: ArrayLike) -> tuple[floa
 
 
 def auprc_chance(adjacency: ArrayLike, true_adjacency: ArrayLike) -> float:
-    """Expected `auprc` of random strengths: the fraction of pairs that are edges.
+    """Expected `auprc` of random strengths, a little more than the fraction of pairs that are edges.
+
+    For ``m`` edges among ``N`` pairs, ``(m - 1) / (N - 1) + (N - m) H / (N (N - 1))``, where ``H`` is
+    ``1 + 1/2 + ... + 1/N``: the mean over all orders of the pairs. With few edges it is far above ``m / N``.
 
     Parameters
     ----------
@@ -135,7 +139,7 @@ def auprc_chance(adjacency: ArrayLike, true_adjacency: ArrayLike) -> float:
     Returns
     -------
     float
-        NaN if no pair is left.
+        NaN if there are no edges.
 
     Raises
     ------
@@ -146,9 +150,19 @@ def auprc_chance(adjacency: ArrayLike, true_adjacency: ArrayLike) -> float:
     --------
     >>> import numpy as np
     >>> from skneuro.metrics.connectivity import auprc_chance
-    >>> auprc_chance(np.ones((3, 3)), [[0, 1, 0], [0, 0, 0], [1, 1, 0]])
-    0.5
+    >>> round(auprc_chance(np.ones((3, 3)), [[0, 1, 0], [0, 0, 0], [1, 1, 0]]), 6)
+    0.645
     """
+    _, weight = pairs(adjacency, true_adjacency)
+    n, n_edges = len(weight), int((weight != 0).sum())
+    if n_edges == 0 or n_edges == n:
+        return 1.0 if n_edges else float("nan")
+    harmonic = special.digamma(n + 1) + np.euler_gamma
+    return float((n_edges - 1) / (n - 1) + (n - n_edges) * harmonic / (n * (n - 1)))
+
+
+def edge_share(adjacency: ArrayLike, true_adjacency: ArrayLike) -> float:
+    """Fraction of the pairs that are edges: the precision of random strengths where many pairs are taken."""
     _, weight = pairs(adjacency, true_adjacency)
     return float((weight != 0).mean()) if len(weight) else float("nan")
 

@@ -181,9 +181,10 @@ def adjacency_scores(adjacency: ArrayLike, true_adjacency: ArrayLike) -> dict[st
     Returns
     -------
     dict of str to float
-        With the keys ``auroc``, ``auprc``, ``auprc_excitatory``, ``auprc_inhibitory``, ``auprc_chance``,
-        ``direction_rate``, ``sign_accuracy``, ``signed_r2``, ``precision_at_k`` (with as many pairs as there are
-        edges), ``n_edges`` and ``n_pairs``.
+        With the keys ``auroc``, ``auprc``, ``auprc_excitatory``, ``auprc_inhibitory``, the chance of each of the
+        three as ``auprc_chance``, ``auprc_chance_excitatory`` and ``auprc_chance_inhibitory``, ``direction_rate``,
+        ``sign_accuracy``, ``signed_r2``, ``precision_at_k`` (with as many pairs as there are edges), ``n_edges`` and
+        ``n_pairs``.
 
     Raises
     ------
@@ -201,6 +202,9 @@ def adjacency_scores(adjacency: ArrayLike, true_adjacency: ArrayLike) -> dict[st
     functions = (auroc, auprc, auprc_chance, direction_rate, sign_accuracy, signed_r2, precision_at_k)
     scores = {function.__name__: function(adjacency, true_adjacency) for function in functions}
     scores["auprc_excitatory"], scores["auprc_inhibitory"] = auprc_by_sign(adjacency, true_adjacency)
+    true = np.asarray(true_adjacency, dtype=np.float64)
+    scores["auprc_chance_excitatory"] = auprc_chance(adjacency, np.where(true < 0, np.nan, true))
+    scores["auprc_chance_inhibitory"] = auprc_chance(adjacency, np.where(true > 0, np.nan, true))
     return scores | {"n_edges": int((weight != 0).sum()), "n_pairs": len(weight)}
 
 

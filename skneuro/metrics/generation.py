@@ -19,7 +19,7 @@ from skneuro.metrics._checks import bins_of_window, check_same_units, check_spik
 from skneuro.metrics._simulated import rank_within, simulate_trials
 from skneuro.metrics.likelihood import homogeneous_rates
 from skneuro.metrics.population import noise_correlations
-from skneuro.metrics.realism import compare, floor_of, shuffled_trials
+from skneuro.metrics.realism import check_min_intervals, compare, floor_of, shuffled_trials
 from skneuro.metrics.responses import (
     noise_ceiling,
     psth_correlation,
@@ -90,6 +90,7 @@ def evaluate_generation(
     n_samples: int = 20,
     window: float = 0.5,
     tuning: Mapping[str, Any] | None = None,
+    min_intervals: int = 0,
     random_state: int = 0,
 ) -> pd.DataFrame:
     """Simulate held-out trials in closed loop and score the simulations, with floors and ceilings.
@@ -125,7 +126,11 @@ def evaluate_generation(
         For Fano factors, shared variance and the classifier; a multiple of the bin width.
     tuning : dict of str to array-like, default=None
         Class borders of modalities (`TimeSeries`) by name: tuning curves, or place fields of a position (a list of the
-        borders of each axis), are compared.
+        borders of each axis), are compared. All classes that were visited weigh the same: take borders that leave
+        out values that are hardly ever taken, such as glitches of the tracking.
+    min_intervals : int, default=0
+        Units with fewer inter-spike intervals on either side are left out where intervals are compared; see
+        `realism_table`.
     random_state : int, default=0
         Of the simulations, shuffles, splits and classifiers.
 
@@ -177,8 +182,10 @@ def evaluate_generation(
         raise ValueError("The names 'model' and 'shuffled' are taken; give the baseline another one.")
     tuning = _check_tuning(tuning, recorded)
     bins_of_window(window, bin_width)
+    check_min_intervals(min_intervals)
     real = recorded.spikes, recorded.ids
-    floors = floor_of(real, None if reference is None else (reference.spikes, reference.ids), bin_width, window)
+    other = None if reference is None else (reference.spikes, reference.ids)
+    floors = floor_of(real, other, bin_width, window, min_intervals)
     rows: list[tuple] = []
     for source, model in models.items():
         n = _simulations_per_trial(recorded, int(n_samples))
@@ -188,11 +195,11 @@ def evaluate_generation(
             rows += _noise(source, recorded, sampled, row)
         one = rank_within(row) == 0
         ids = None if recorded.ids is None else recorded.ids[row[one]]
-        rows += _realism(source, compare(real, (sampled[one], ids), bin_width, window, floors))
+        rows += _realism(source, compare(real, (sampled[one], ids), bin_width, window, floors, min_intervals))
         rows += _tuning(source, recorded, reference, sampled, row, tuning)
     if recorded.spikes.observation is None:
         shuffled = shuffled_trials(recorded.spikes, random_state), recorded.ids
-        rows += _realism("shuffled", compare(real, shuffled, bin_width, window, floors))
+        rows += _realism("shuffled", compare(real, shuffled, bin_width, window, floors, min_intervals))
     table = pd.DataFrame(rows, columns=COLUMNS)
     table.attrs["bin_width"] = bin_width
     return table

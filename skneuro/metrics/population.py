@@ -65,8 +65,10 @@ def population_count_distribution(spikes: SpikeTrains, bin_width: float) -> np.n
 def population_count_kl(recorded: SpikeTrains, sampled: SpikeTrains, bin_width: float) -> float:
     """Kullback-Leibler divergence of the simulated population counts from the recorded ones.
 
-    Half a bin is added to every count up to the largest of either, so that the divergence is finite. More data make
-    it smaller: compare it with that of two recordings of the same length.
+    Half a bin is added to every count up to the largest of either, so that the divergence is finite. Counts far beyond
+    the usual, such as an artefact's, share one class (see Notes): otherwise a single bin of thousands of spikes would
+    add so many half bins that any two distributions were alike. More data make the divergence smaller: compare it
+    with that of two recordings of the same length.
 
     Parameters
     ----------
@@ -85,6 +87,11 @@ def population_count_kl(recorded: SpikeTrains, sampled: SpikeTrains, bin_width: 
     ValueError
         If the units differ.
 
+    Notes
+    -----
+    Usual is the largest count when the fullest 0.1 % of the bins, three at least, are left out. Counts above twice
+    the larger of the two usual ones plus 10, or above ten times the smaller plus 100, share a class.
+
     Examples
     --------
     >>> from skneuro.data import SpikeTrains
@@ -100,10 +107,20 @@ def population_count_kl(recorded: SpikeTrains, sampled: SpikeTrains, bin_width: 
 
 def histogram_kl(p: np.ndarray, q: np.ndarray) -> float:
     """Divergence of `q` from `p`, in bits, of two histograms with half an entry added to each class."""
+    usual = _usual(p), _usual(q)
+    largest = min(2 * max(usual) + 10, 10 * min(usual) + 100)
+    p, q = (h if len(h) <= largest + 1 else np.append(h[: largest + 1], h[largest + 1 :].sum()) for h in (p, q))
     n = max(len(p), len(q))
     p, q = (np.pad(h, (0, n - len(h))) + 0.5 for h in (p, q))
     p, q = p / p.sum(), q / q.sum()
     return float((p * np.log2(p / q)).sum())
+
+
+def _usual(n_bins: np.ndarray) -> int:
+    """Largest count of a histogram without its 0.1 % fullest bins, three at least."""
+    left_out = max(0.001 * n_bins.sum(), 3)
+    with_more = np.cumsum(n_bins[::-1])[::-1]  # bins with at least so many spikes
+    return max(int((with_more > left_out).sum()) - 1, 0)
 
 
 def pairwise_correlations(spikes: SpikeTrains, bin_width: float) -> np.ndarray:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -53,11 +54,23 @@ class Statistics:
         return self.noise_pairs is not None
 
 
-def pair_statistics(a: _Trials, b: _Trials, bin_width: float, window: float) -> tuple[Statistics, Statistics]:
-    """Compute them of both sets; given the stimulus only where it is known and repeats in both."""
+def pair_statistics(
+    a: _Trials, b: _Trials, bin_width: float, window: float, min_intervals: int = 0
+) -> tuple[Statistics, Statistics]:
+    """Compute them of both sets; given the stimulus only where it is known and repeats in both.
+
+    Intervals are those of units with at least `min_intervals` of them in both.
+    """
     repeated = all(ids is not None and len(np.unique(ids)) < len(ids) for _, ids in (a, b))
     of_a, of_b = (statistics(spikes, ids if repeated else None, bin_width, window) for spikes, ids in (a, b))
+    few = np.minimum(of_a.intervals["n"].to_numpy(), of_b.intervals["n"].to_numpy()) < min_intervals
+    if few.any():
+        of_a, of_b = (replace(s, intervals=s.intervals.assign(**_without(s.intervals, few))) for s in (of_a, of_b))
     return of_a, of_b
+
+
+def _without(intervals: pd.DataFrame, units: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: np.where(units, np.nan, intervals[name]) for name in ("mean", "sd")}
 
 
 def statistics(spikes: SpikeTrains, stimulus_ids: np.ndarray | None, bin_width: float, window: float) -> Statistics:
@@ -122,6 +135,7 @@ def realism_table(
     *,
     reference: SpikeTrains | None = None,
     window: float = 0.5,
+    min_intervals: int = 0,
     stimulus_ids: Any = None,
     sampled_stimulus_ids: Any = None,
     reference_stimulus_ids: Any = None,
@@ -146,6 +160,10 @@ def realism_table(
         Other trials of the recording.
     window : float, in seconds, default=0.5
         For Fano factors, shared variance and the classifier; a multiple of `bin_width`.
+    min_intervals : int, default=0
+        Units with fewer inter-spike intervals on either side are left out where intervals are compared. With 0 all
+        units that have any weigh the same, so that a nearly silent one, with one interval on each side, can be all
+        of ``isi_mean_rmse``: give 5 or more where units fire rarely. The floor may then be of other units.
     stimulus_ids, sampled_stimulus_ids, reference_stimulus_ids : array-like of shape (n_trials,), default=None
         Which stimulus each trial had. With them and repeats in both sets that are compared there are noise
         correlations, and Fano factors without the variance that the stimulus causes; name those of the reference,
@@ -175,19 +193,29 @@ def realism_table(
     """
     check_same_units(recorded, sampled)
     bins_of_window(window, bin_width)
+    check_min_intervals(min_intervals)
     real = recorded, _ids(stimulus_ids, recorded, "stimulus_ids")
     drawn = sampled, _ids(sampled_stimulus_ids, sampled, "sampled_stimulus_ids")
     other = None
     if reference is not None:
         check_same_units(recorded, reference)
         other = reference, _ids(reference_stimulus_ids, reference, "reference_stimulus_ids")
-    return compare(real, drawn, bin_width, window, floor_of(real, other, bin_width, window))
+    floors = floor_of(real, other, bin_width, window, min_intervals)
+    return compare(real, drawn, bin_width, window, floors, min_intervals)
 
 
-def floor_of(recorded: _Trials, reference: _Trials | None, bin_width: float, window: float) -> dict[str, float]:
+def check_min_intervals(min_intervals: Any) -> None:
+    """Raise where it is no number of intervals."""
+    if isinstance(min_intervals, bool) or not isinstance(min_intervals, Integral) or min_intervals < 0:
+        raise ValueError(f"min_intervals must be an int of at least 0. Got {min_intervals!r:.80} instead.")
+
+
+def floor_of(
+    recorded: _Trials, reference: _Trials | None, bin_width: float, window: float, min_intervals: int = 0
+) -> dict[str, float]:
     """Every difference between two sets of recorded trials, and whether its Fano factors are given the stimulus."""
     a, b = _floor_pair(recorded, reference)
-    first, second = pair_statistics(a, b, bin_width, window)
+    first, second = pair_statistics(a, b, bin_width, window, min_intervals)
     by_trial = _by_trial(a, b, bin_width, window)
     if reference is not None and _partners(a, b) is None and len(recorded[0]) > 1:
         # No trial of the reference is of the same stimulus: distances between repeats of the recording instead.
@@ -196,10 +224,15 @@ def floor_of(recorded: _Trials, reference: _Trials | None, bin_width: float, win
 
 
 def compare(
-    recorded: _Trials, sampled: _Trials, bin_width: float, window: float, floors: dict[str, float]
+    recorded: _Trials,
+    sampled: _Trials,
+    bin_width: float,
+    window: float,
+    floors: dict[str, float],
+    min_intervals: int = 0,
 ) -> pd.DataFrame:
     """The table of `realism_table`."""
-    real, drawn = pair_statistics(recorded, sampled, bin_width, window)
+    real, drawn = pair_statistics(recorded, sampled, bin_width, window, min_intervals)
     values = differences(real, drawn) | _by_trial(recorded, sampled, bin_width, window)
     if real.given_stimulus != floors[_GIVEN]:  # no floor is better than that of another quantity
         floors = floors | {"fano_rmse": float("nan")}

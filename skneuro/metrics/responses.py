@@ -195,7 +195,8 @@ def explainable_variance(recorded: Any) -> np.ndarray:
     """Share of a unit's variance over time that the stimulus explains, in single trials.
 
     Signal power over total power, with the unbiased signal power of Sahani and Linden (2003): of the variance of
-    the mean over repeats, the part that noise leaves in it is taken off.
+    the mean over repeats, the part that noise leaves in it is taken off. That is the covariance of two repeats,
+    averaged over all pairs, over their variance; each pair counts in the bins that both observed.
 
     Parameters
     ----------
@@ -205,8 +206,8 @@ def explainable_variance(recorded: Any) -> np.ndarray:
     Returns
     -------
     share : ndarray of shape (n_units,)
-        1 for a response without noise, about 0 (it may be a little below) without a response, NaN for a constant.
-        Averaged over stimuli, weighted by their bins.
+        1 for a response without noise, about 0 (it may be a little below) without a response, NaN for a constant, and
+        where no two repeats share bins. Averaged over stimuli, weighted by their bins.
 
     Raises
     ------
@@ -224,16 +225,27 @@ def explainable_variance(recorded: Any) -> np.ndarray:
         raise ValueError("Explainable variance needs at least two repeats of every stimulus; leave out the others.")
     signal = total = np.zeros(recorded[0].shape[2])
     for counts in recorded:
-        # Bins that every repeat observed: otherwise the noise left in the mean would differ from bin to bin.
-        whole = np.isfinite(counts).all(axis=0)
-        n_bins = np.maximum(whole.sum(axis=0), 1)
-        counts = np.where(whole, counts, 0.0)
-        centred = np.where(whole, counts - counts.sum(axis=1, keepdims=True) / n_bins, 0.0)
-        of_trials = (centred**2).sum(axis=1).mean(axis=0)
-        of_mean = (centred.mean(axis=0) ** 2).sum(axis=0)
-        signal = signal + (len(counts) * of_mean - of_trials) / (len(counts) - 1)
-        total = total + of_trials
+        covariance, variance = _of_pairs(counts)
+        signal, total = signal + covariance, total + variance
     return np.divide(signal, total, out=np.full(len(total), np.nan), where=total > 0)
+
+
+def _of_pairs(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Covariance and variance over time of two repeats, mean over pairs, times the bins that two repeats observed."""
+    seen = np.isfinite(counts)
+    n_bins = (seen.sum(axis=0) > 1).sum(axis=0)
+    mask = seen.astype(np.float64).transpose(2, 0, 1)  # (n_units, n_repeats, n_bins)
+    x = np.where(seen, counts, 0.0).transpose(2, 0, 1)
+    n = mask @ mask.swapaxes(1, 2)  # (n_units, n_repeats, n_repeats), bins of each pair
+    sums = x @ mask.swapaxes(1, 2)  # of the first repeat, over the bins of the pair
+    mean = np.divide(sums, n, out=np.zeros_like(sums), where=n > 0)
+    covariance = x @ x.swapaxes(1, 2) - sums * mean.swapaxes(1, 2)
+    power = (x**2) @ mask.swapaxes(1, 2)
+    variance = power - sums * mean
+    variance[variance < 1e-12 * power] = 0.0  # a constant
+    other = ~np.eye(len(counts), dtype=bool)
+    scale = n_bins / np.maximum(n[:, other].sum(axis=1), 1)
+    return covariance[:, other].sum(axis=1) * scale, variance[:, other].sum(axis=1) * scale
 
 
 def sampled_bits_per_spike(recorded: Any, sampled: Any, null_rates: Any, bin_width: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from skneuro.metrics._responses import unit_correlation
 __all__ = ["map_correlation", "tuning_maps"]
 
 
-def tuning_maps(spikes: SpikeTrains, variable: TimeSeries, edges: Any, bin_width: float) -> np.ndarray:
+def tuning_maps(
+    spikes: SpikeTrains, variable: TimeSeries, edges: Any, bin_width: float, *, min_occupancy: float = 0.0
+) -> np.ndarray:
     """Mean rate of each unit by the value of a variable: tuning curves, or place fields of two variables.
 
     Parameters
@@ -28,16 +31,20 @@ def tuning_maps(spikes: SpikeTrains, variable: TimeSeries, edges: Any, bin_width
         `numpy.histogram`. Values outside are left out.
     bin_width : float, in seconds
         Width of the bins in which spikes are counted and the variable is read.
+    min_occupancy : float, in seconds, default=0.0
+        Time for which a unit must have been observed in a class; with less its rate there is not known. With 0 a
+        single bin makes a class, and a glitch of the tracking with two spikes in it a peak: `map_correlation`, for
+        which all classes weigh the same, can fall from 1 to 0 by it. Half a second or more keeps such classes out.
 
     Returns
     -------
     maps : ndarray of shape (n_units, n_classes) or (n_units, n_classes_x, n_classes_y, ...), in hertz
-        NaN for a class that the variable never took.
+        NaN for a class that the variable never took, or for less than `min_occupancy`.
 
     Raises
     ------
     ValueError
-        If trials or signals do not fit, or borders do not ascend.
+        If trials or signals do not fit, borders do not ascend, or `min_occupancy` is negative.
 
     Examples
     --------
@@ -52,6 +59,8 @@ def tuning_maps(spikes: SpikeTrains, variable: TimeSeries, edges: Any, bin_width
         raise TypeError(f"variable must be a TimeSeries. Got {type(variable).__name__}.")
     if len(variable) != len(spikes):
         raise ValueError(f"variable must have the same {len(spikes)} trials as the spikes. Got {len(variable)}.")
+    if isinstance(min_occupancy, bool) or not isinstance(min_occupancy, Real) or not 0 <= min_occupancy < np.inf:
+        raise ValueError(f"min_occupancy must be a time of at least 0 s. Got {min_occupancy!r:.80} instead.")
     borders = _read_edges(edges, variable.shape[1])
     binned = spikes.bin(bin_width)
     values = variable.on_bins(binned)
@@ -65,7 +74,8 @@ def tuning_maps(spikes: SpikeTrains, variable: TimeSeries, edges: Any, bin_width
     total, n = (np.zeros((int(np.prod(shape)), binned.n_units)) for _ in range(2))
     np.add.at(total, cell, np.where(seen, counts, 0.0))
     np.add.at(n, cell, seen)
-    rate = np.divide(total, n * binned.bin_width, out=np.full(n.shape, np.nan), where=n > 0)
+    known = (n > 0) & (n * binned.bin_width >= min_occupancy * (1 - 1e-9))
+    rate = np.divide(total, n * binned.bin_width, out=np.full(n.shape, np.nan), where=known)
     return rate.T.reshape(binned.n_units, *shape)
 
 
@@ -94,7 +104,7 @@ def map_correlation(recorded: Any, sampled: Any) -> np.ndarray:
     Parameters
     ----------
     recorded, sampled : array-like of shape (n_units, ...), in hertz
-        Maps by the same classes, as `tuning_maps` gives them.
+        Maps by the same classes, as `tuning_maps` gives them; with its `min_occupancy`, for all classes weigh the same.
 
     Returns
     -------

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skneuro._sklearn_compat import Interval, StrOptions, check_is_fitted, check_n_features, fit_context
+from skneuro._warn import warn_user
 from skneuro.data import SpikeTrains, TimeSeries
 from skneuro.data._lookahead import LABEL
 
@@ -16,6 +17,8 @@ __all__ = ["CalciumEvents"]
 
 _DECAYS_AHEAD = 3.0  # a sample that is later by so many decay times weighs 5 % in an event
 _SHORTEST, _LONGEST = 0.05, 5.0  # s, of a decay that is estimated
+_SAME = 0.25  # share of frames that add exactly the same from which on the median says nothing of the noise
+_FEW_TRACES = 5  # in fewer, transients may well come together
 
 
 class CalciumEvents(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
@@ -42,7 +45,8 @@ class CalciumEvents(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
     decay_ : float, in seconds
         Time constant that is used.
     noise_ : ndarray of shape (n_neurons,)
-        Standard deviation of what a frame adds to the decayed frame before, without events (by the median).
+        Standard deviation of what a frame adds to the decayed frame before, without events (by the median). NaN for
+        a trace without noise, which has no events.
     baseline_ : ndarray of shape (n_neurons,)
         Level of each trace without events.
     n_features_in_ : int
@@ -50,6 +54,10 @@ class CalciumEvents(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
 
     Notes
     -----
+    `fit` warns of what would spoil events in silence: traces that do not vary from frame to frame (a dead ROI, or one
+    that was cut off at 0), frames at which most of five or more traces jump at once (the brain moved; they are left
+    out of the estimate of the decay, but give events), and a decay that was estimated below 0.05 s or above 5 s.
+
     A trial loses its first frame, which has none before it. ``unit_info`` of the result has the columns ``"noise"`` and
     ``"lookahead"``: how far, in seconds, events know the future of the signal (three decay times for ``"oasis"``, 0
     for ``"threshold"``). Where it is above 0, one-step-ahead scores count what events know of the future, so ``score``
@@ -113,7 +121,12 @@ class CalciumEvents(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         jump, _ = self._jumps(X, interval)
         # Without an event a frame adds (1 - exp(-interval / decay)) baseline, and noise.
         self.baseline_ = np.median(jump, axis=0) / -np.expm1(-interval / self.decay_)
-        self.noise_ = np.median(np.abs(jump - np.median(jump, axis=0)), axis=0) / 0.6745
+        added = np.abs(jump - np.median(jump, axis=0))
+        self.noise_ = np.median(added, axis=0) / 0.6745
+        dead = (added <= 1e-9 * np.abs(values).max(axis=0)).mean(axis=0) > _SAME
+        if dead.any():
+            self.noise_[dead] = np.nan
+            _warn_of_dead(np.arange(len(dead))[dead] if X.names is None else np.array(X.names)[dead], len(dead))
         return self
 
     def transform(self, X: TimeSeries) -> SpikeTrains:
@@ -180,6 +193,8 @@ class CalciumEvents(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         for start, stop in zip(X.ptr[:-1], X.ptr[1:], strict=True):
             sizes = [
                 oasisAR1(np.ascontiguousarray(trace[start:stop]), decay, s_min=self.threshold * noise)[1]
+                if noise > 0
+                else np.zeros(stop - start)
                 for trace, noise in zip(values, self.noise_, strict=True)
             ]
             parts.append(np.array(sizes).T[1:] > 0)
@@ -222,17 +237,43 @@ def _frame_interval(X: Any) -> float:
     return interval
 
 
+def _warn_of_dead(names: np.ndarray, n_traces: int) -> None:
+    """Say which traces have no noise."""
+    named = ", ".join(str(name) for name in names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    warn_user(
+        f"{len(names)} of {n_traces} traces have no noise that events could be told from ({named}): over a quarter of "
+        f"their frames add exactly the same, as in a dead ROI, or where a trace was cut off at 0. They get no events; "
+        f"leave them out, or give dF/F before it was cut off."
+    )
+
+
+def _shaken(values: np.ndarray) -> np.ndarray:
+    """Frames (n_frames,) at which most traces are far beyond what they ever reach: the brain moved."""
+    if values.shape[1] < _FEW_TRACES:
+        return np.zeros(len(values), dtype=bool)
+    size = np.abs(values)
+    return (size > 3 * np.quantile(size, 0.99, axis=0)).mean(axis=1) > 0.5
+
+
 def _decay(values: np.ndarray, ptr: np.ndarray, interval: float) -> float:
     """Time constant from the autocovariances at lags of one and two frames, which white noise leaves alone.
 
     The median over neurons whose two are positive.
     """
     covariances = []
+    shaken = _shaken(values)
+    if shaken.any():
+        warn_user(
+            f"Most traces jump far beyond their range at once in {shaken.sum()} frames (the first is frame "
+            f"{shaken.argmax()}), as when the brain moves. The decay was estimated without these frames, but they "
+            f"give events: correct them, or cut the trials there."
+        )
     for lag in (1, 2):
         product = values[lag:] * values[:-lag]
         inside = np.ones(len(product), dtype=bool)
         for shift in range(lag):
             inside[ptr[1:-1] - 1 - shift] = False
+        inside &= ~(shaken[lag:] | shaken[:-lag])
         covariances.append(product[inside].mean(axis=0))
     usable = (covariances[0] > 0) & (covariances[1] > 0) & (covariances[1] < covariances[0])
     if not usable.any():
@@ -241,4 +282,11 @@ def _decay(values: np.ndarray, ptr: np.ndarray, interval: float) -> float:
             "indicator."
         )
     ratio = float(np.median(covariances[1][usable] / covariances[0][usable]))
-    return float(np.clip(-interval / np.log(ratio), _SHORTEST, _LONGEST))
+    decay = float(-interval / np.log(ratio))
+    if not _SHORTEST <= decay <= _LONGEST:
+        warn_user(
+            f"The decay was estimated as {decay:.3g} s, beyond {_SHORTEST:g} to {_LONGEST:g} s, which is no "
+            f"indicator's. {np.clip(decay, _SHORTEST, _LONGEST):g} s is used; look for bleaching, drift or "
+            f"movement, or give decay= (seconds) of the indicator."
+        )
+    return float(np.clip(decay, _SHORTEST, _LONGEST))

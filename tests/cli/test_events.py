@@ -22,6 +22,35 @@ def test_a_velocity_counts_by_its_length():
     np.testing.assert_allclose(events, [5.0], atol=0.051)
 
 
+def onsets(speed, rate=20.0):
+    series = TimeSeries.from_lists([speed], rate=rate)
+    return movement_onsets(series, np.array([0.0]), np.array([len(speed) / rate]))[0]
+
+
+def test_an_animal_that_hardly_ever_runs_begins_when_it_does_and_not_when_the_wheel_trembles():
+    speed = np.abs(np.random.default_rng(0).normal(0, 0.05, 12_000))
+    starts = np.arange(20, 580, 50)
+    for start in starts:
+        speed[start * 20 : start * 20 + 60] += 20  # 6 % of the time
+    np.testing.assert_allclose(onsets(speed), starts, atol=0.051)
+
+
+@pytest.mark.parametrize("draw", ["normal", "exponential", "lognormal", "uniform"])
+def test_speeds_of_one_kind_have_no_onsets(draw):
+    assert onsets(np.abs(getattr(np.random.default_rng(0), draw)(size=12_000))).size == 0
+
+
+def test_tracking_that_is_found_again_is_no_onset():
+    speed = np.full(4000, 20.0)
+    speed[:1000] = 0.0
+    for lost in range(1200, 4000, 200):
+        speed[lost : lost + 10] = np.nan
+    np.testing.assert_allclose(onsets(speed), [50.0], atol=0.051)
+    speed[998] = np.nan  # nobody knows when it began
+    assert onsets(speed).size == 0
+    assert onsets(np.full(40, np.nan)).size == 0
+
+
 def test_population_events_are_the_upward_crossings():
     burst = np.concatenate([np.linspace(3.01, 3.29, 40), np.linspace(7.01, 7.29, 40)])
     spikes = SpikeTrains.from_unit_times({0: burst, 1: burst}, epochs=[[0.0, 10.0]])

@@ -86,6 +86,8 @@ def test_curves_have_the_areas_of_the_metrics(network):
         steps = -np.diff(curve["recall"]) @ curve["precision"][:-1]
         assert steps == pytest.approx(auprc(adjacency, truth))
     assert len(display.axes_[0].lines) == 3  # two methods and chance
+    share = (truth != 0).sum() / 30
+    np.testing.assert_allclose(display.axes_[1].lines[-1].get_ydata(), share)
     again = ConnectivityCurveDisplay.from_estimators({"GLM": inference}, truth)
     np.testing.assert_array_equal(again.curves_["GLM"]["tpr"], display.curves_["GLM"]["tpr"])
 

@@ -199,6 +199,15 @@ def test_a_trial_that_ends_long_before_its_t_stop_is_a_gap():
     assert gaps["stop"].tolist() == [DURATION]
 
 
+def test_a_dead_time_at_the_end_of_every_trial_is_found_in_all():
+    rng = np.random.default_rng(28)
+    trials = [[np.sort(rng.uniform(0, 9, rng.poisson(45))) for _ in range(20)] for _ in range(100)]
+    gaps = recording_gaps(SpikeTrains.from_lists(trials, 0.0, 10.0))
+    assert gaps["trial"].tolist() == list(range(100)) and (gaps["stop"] == 10.0).all()
+    whole = [[np.sort(rng.uniform(0, 10, rng.poisson(50))) for _ in range(20)] for _ in range(100)]
+    assert recording_gaps(SpikeTrains.from_lists(whole, 0.0, 10.0)).empty
+
+
 def test_silent_rare_and_implausibly_fast_units_are_named():
     trains = clean_trains()
     rng = np.random.default_rng(12)
@@ -281,6 +290,28 @@ def test_trials_that_a_series_does_not_reach_over_are_named():
         speed=TimeSeries.from_lists([t, t, t], rate=10.0), contrast=TimeSeries.from_lists([[1.0]] * 3, 1.0)
     )
     assert "coverage" in check_recording(spikes, whole).passed
+
+
+def test_holes_within_a_series_are_no_coverage():
+    spikes = recording(clean_trains())
+    t = np.arange(0, DURATION, 0.05)
+    lost = np.where((t > 3) & (t < 397), np.nan, 1.0)
+    (finding,) = only(check_recording(spikes, TimeSeries.from_lists([lost], timestamps=[t])), "coverage")
+    assert finding.severity == "serious" and "stimulus is not known in 0.98 of the bins of 20 ms" in finding.message
+    blinks = np.where(np.arange(t.size) % 400 // 12 == 10, np.nan, 1.0)
+    (finding,) = only(check_recording(spikes, TimeSeries.from_lists([blinks], timestamps=[t])), "coverage")
+    assert finding.severity == "warning" and "0.03 of the bins" in finding.message
+    held = TimeSeries.from_lists([blinks], timestamps=[t], missing="hold")
+    assert "coverage" in check_recording(spikes, held).passed
+    slow = TimeSeries.from_lists([np.ones(400)], rate=1.0)
+    assert "coverage" in check_recording(spikes, slow).passed
+
+
+def test_samples_that_are_stamped_in_bursts_leave_holes():
+    stamps = (np.arange(0, DURATION, 0.1)[:, None] + 1e-4 * np.arange(10)).ravel()
+    series = TimeSeries.from_lists([np.ones(stamps.size)], timestamps=[stamps])
+    messages = [f.message for f in found(check_recording(recording(clean_trains()), series), "coverage")]
+    assert any("not known in 0.8 of the bins of 20 ms" in m for m in messages)
 
 
 def test_drift_of_the_whole_population_is_a_warning():
@@ -436,6 +467,23 @@ def test_a_fast_unit_that_was_lost_is_no_slow_population():
     speed = np.r_[20 + rng.normal(size=100), rng.normal(size=100)]
     result = running_modulation(spikes, TimeSeries.from_lists([speed[:, None]], rate=1.0))
     assert result["rate_running"] / result["rate_still"] == pytest.approx(1.0, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("levels", "share", "still", "running"),
+    [([0, 20], 0.8, 2, 10), ([0, 20], 0.2, 2, 10), ([0, 5, 20], 0.1, 2, 10)],
+)
+def test_bins_of_one_speed_are_not_both_slow_and_fast(levels, share, still, running):
+    """Most bins at rest, most at full speed, or most in between; the rate is 2, 6 or 10 Hz."""
+    rng = np.random.default_rng(29)
+    n = int(share * 600) if len(levels) == 2 else 60
+    speed = np.full(600, levels[1])
+    speed[:n], speed[-n:] = levels[0], levels[-1]
+    rate = np.interp(speed, levels, np.linspace(still, running, len(levels)))
+    spikes = SpikeTrains.from_counts(rng.poisson(rate[:, None] * np.ones(20))[None], 1.0)
+    result = running_modulation(spikes, TimeSeries.from_lists([speed], rate=1.0))
+    assert result["rate_still"] == pytest.approx(still, rel=0.05)
+    assert result["rate_running"] == pytest.approx(running, rel=0.05)
 
 
 def test_running_is_seen_in_trials_shorter_than_a_second():

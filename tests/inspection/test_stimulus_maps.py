@@ -258,7 +258,9 @@ def test_peaks_and_table():
     found = StimulusMaps("gradient", maps, np.array(["a", "b"]), np.array([0.1, 0.2]))
     peaks = found.peaks(2)
     assert peaks.loc[0, ["unit", "row", "column", "lag"]].tolist() == ["a", 0.5, 2.5, 0.2]
-    assert peaks.loc[1, ["row", "column"]].isna().all()  # the same everywhere
+    assert peaks.loc[1, ["row", "column", "lag"]].isna().all()  # the same everywhere
+    late = StimulusMaps("gradient", maps + [[[0.0]], [[1.0]]], found.unit_ids, found.lags).peaks()
+    assert late.loc[1, ["row", "column"]].isna().all() and late.loc[1, "lag"] == 0.2  # of no place, but of a lag
     table = found.to_frame()
     assert len(table) == maps.size and table.query("value > 0")["column"].tolist() == [2, 3]
     assert set(table.query("value > 0")["lag"]) == {0.2}

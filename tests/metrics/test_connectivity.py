@@ -1,5 +1,7 @@
 """Scores of adjacency matrices: closed forms, scikit-learn as the oracle, and what must not matter."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -47,7 +49,6 @@ def test_areas_equal_scikit_learns_on_the_known_pairs(seed):
     strength, weight = known_pairs(inferred, truth)
     assert auroc(inferred, truth) == pytest.approx(roc_auc_score(weight != 0, np.abs(strength)))
     assert auprc(inferred, truth) == pytest.approx(average_precision_score(weight != 0, np.abs(strength)))
-    assert auprc_chance(inferred, truth) == pytest.approx((weight != 0).mean())
     assert signed_r2(inferred, truth) == pytest.approx(np.corrcoef(strength, weight)[0, 1] ** 2)
 
 
@@ -83,6 +84,28 @@ def test_areas_of_one_sign_leave_out_edges_of_the_other(seed):
         assert found == pytest.approx(average_precision_score(weight[kept] != 0, np.abs(strength[kept])))
 
 
+@pytest.mark.parametrize(("n_units", "n_edges"), [(3, 1), (3, 2), (3, 5), (3, 6), (2, 1)])
+def test_chance_is_the_mean_over_all_orders_of_the_pairs(n_units, n_edges):
+    pairs = np.argwhere(~np.eye(n_units, dtype=bool))
+    truth = np.zeros((n_units, n_units))
+    truth[tuple(pairs[:n_edges].T)] = 1
+    is_edge = np.arange(len(pairs)) < n_edges
+    orders = itertools.permutations(range(len(pairs)))
+    expected = np.mean([average_precision_score(is_edge, order) for order in orders])
+    assert auprc_chance(np.ones(truth.shape), truth) == pytest.approx(expected, rel=1e-9)
+
+
+def test_areas_of_one_sign_have_a_chance_of_their_own():
+    rng = np.random.default_rng(1)
+    truth = np.zeros((10, 10))
+    pairs = rng.permutation(np.argwhere(~np.eye(10, dtype=bool)))
+    truth[tuple(pairs[:9].T)], truth[tuple(pairs[9:12].T)] = 1.0, -1.0
+    scores = [adjacency_scores(rng.standard_normal((10, 10)), truth) for _ in range(400)]
+    for sign in ("", "_excitatory", "_inhibitory"):
+        mean = np.mean([s[f"auprc{sign}"] for s in scores])
+        assert mean == pytest.approx(scores[0][f"auprc_chance{sign}"], abs=0.015)
+
+
 def test_random_strengths_score_at_chance():
     rng = np.random.default_rng(0)
     truth = (rng.random((150, 150)) < 0.1).astype(float)
@@ -115,7 +138,7 @@ def test_ties_at_rank_k_count_in_part():
 
 def test_what_cannot_be_defined_is_nan():
     nothing = np.zeros((3, 3))
-    for metric in (auroc, auprc, direction_rate, sign_accuracy, signed_r2, precision_at_k):
+    for metric in (auroc, auprc, auprc_chance, direction_rate, sign_accuracy, signed_r2, precision_at_k):
         assert np.isnan(metric(np.ones((3, 3)), nothing))
     assert np.isnan(auprc_chance(np.ones((1, 1)), np.ones((1, 1))))
 

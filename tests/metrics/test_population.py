@@ -44,6 +44,33 @@ def test_divergence_of_poisson_counts_is_the_closed_form():
     assert population_count_kl(trains(a), trains(b), BIN) == pytest.approx(closed, abs=0.02)
 
 
+@pytest.mark.parametrize("spoilt", ["recorded", "sampled"])
+@pytest.mark.parametrize("n_bins", [1, 2])
+def test_a_single_bin_of_thousands_of_spikes_does_not_make_a_bad_model_good(spoilt, n_bins):
+    rng = np.random.default_rng(2)
+    counts = {"recorded": rng.poisson(0.5, (400, 10)), "sampled": rng.poisson(0.8, (400, 10))}
+    clean = population_count_kl(trains(counts["recorded"]), trains(counts["sampled"]), BIN)
+    counts[spoilt][100 : 100 + n_bins, 0] = 3000
+    assert population_count_kl(trains(counts["recorded"]), trains(counts["sampled"]), BIN) > 0.9 * clean
+
+
+def test_a_model_that_often_runs_away_is_far_from_the_recording():
+    rng = np.random.default_rng(3)
+    recorded, sampled = rng.poisson(0.5, (2000, 10)), rng.poisson(0.8, (2000, 10))
+    clean = population_count_kl(trains(recorded), trains(sampled), BIN)
+    sampled[::20, 0] = 3000
+    assert population_count_kl(trains(recorded), trains(sampled), BIN) > 0.8 * clean
+
+
+def test_ordinary_counts_each_have_a_class():
+    rng = np.random.default_rng(4)
+    a, b = rng.poisson(2.0, (500, 1)), rng.poisson(3.0, (500, 1))
+    n = max(a.max(), b.max()) + 1
+    p, q = (np.bincount(x.ravel(), minlength=n) + 0.5 for x in (a, b))
+    expected = (p / p.sum() * np.log2(p / p.sum() * q.sum() / q)).sum()
+    assert population_count_kl(trains(a), trains(b), BIN) == pytest.approx(expected, rel=1e-12)
+
+
 def test_correlations_are_those_of_numpy():
     counts = np.random.default_rng(2).poisson([1.0, 2.0, 3.0], (4, 50, 3))
     counts[..., 2] += counts[..., 0]

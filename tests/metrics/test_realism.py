@@ -148,6 +148,43 @@ def test_a_place_field_is_where_the_unit_fires():
     assert map_correlation(maps, maps + 1.0)[0] == pytest.approx(1.0)
 
 
+def test_a_class_that_was_hardly_visited_does_not_decide_over_the_correlation():
+    """One glitch of the tracking, with two spikes in it, in 16 minutes."""
+    rng = np.random.default_rng(10)
+    position = np.abs(np.linspace(0, 40, 20_000) % 2 - 1)
+    edges = np.linspace(0, 1.5, 31)
+
+    def maps(glitch, **settings):
+        counts, at = rng.poisson(0.5 * np.exp(-0.5 * ((position - 0.5) / 0.15) ** 2) + 0.01), position.copy()
+        at[500] = 1.3
+        counts[500] = glitch
+        series = TimeSeries.from_lists([at], rate=1 / BIN)
+        return tuning_maps(SpikeTrains.from_counts(counts[None, :, None], BIN), series, edges, BIN, **settings)
+
+    assert map_correlation(maps(2), maps(0))[0] < 0.5
+    assert map_correlation(maps(2, min_occupancy=0.5), maps(0, min_occupancy=0.5))[0] > 0.98
+    assert np.isfinite(maps(2, min_occupancy=BIN)[0, 26]) and np.isnan(maps(2, min_occupancy=1.01 * BIN)[0, 26])
+
+
+def test_a_nearly_silent_unit_can_be_left_out_of_the_intervals():
+    counts = np.random.default_rng(11).poisson(0.3, (3, 20, 500, 5))
+    counts[..., 4] = 0
+    plain = [SpikeTrains.from_counts(c, BIN) for c in counts]
+    counts[0, 3, [0, 499], 4] = 1  # one interval of 25 s
+    counts[1, 3, [0, 3], 4] = 1  # one of 0.15 s
+    rare = [SpikeTrains.from_counts(c, BIN) for c in counts]
+
+    def row(trains, metric="isi_mean_rmse", **settings):
+        table = realism_table(trains[0], trains[1], BIN, reference=trains[2], **settings).set_index("metric")
+        return table.loc[metric, ["value", "floor", "recorded", "sampled"]].astype(float)
+
+    assert row(rare)["value"] > 10
+    for metric in ("isi_mean_rmse", "isi_sd_rmse", "rate_rmse"):
+        np.testing.assert_allclose(row(rare, metric, min_intervals=5), row(plain, metric), atol=1e-3)
+    with pytest.raises(ValueError, match="min_intervals must be an int"):
+        realism_table(rare[0], rare[1], BIN, min_intervals=2.5)
+
+
 def test_wrong_arguments_of_tuning_are_refused(recorded):
     series = TimeSeries.from_lists([np.zeros((80, 1))] * 30, rate=1 / BIN)
     with pytest.raises(TypeError, match="TimeSeries"):
@@ -160,6 +197,8 @@ def test_wrong_arguments_of_tuning_are_refused(recorded):
         tuning_maps(recorded, series, [[0, 1], [0, 1]], BIN)
     with pytest.raises(ValueError, match="one shape"):
         map_correlation(np.ones((2, 3)), np.ones((2, 4)))
+    with pytest.raises(ValueError, match="at least 0 s"):
+        tuning_maps(recorded, series, [0, 1], BIN, min_occupancy=-1.0)
 
 
 # ----------------------------------------------------------------------------------------------- distances

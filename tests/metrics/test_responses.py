@@ -47,9 +47,38 @@ def test_explainable_variance_is_signal_over_signal_and_poisson_noise(truth):
     np.testing.assert_allclose(explainable_variance(recorded), rate.var(0) / (rate.var(0) + rate.mean(0)), atol=0.04)
 
 
+def test_explainable_variance_of_whole_repeats_is_the_formula_of_sahani_and_linden(truth):
+    _, recorded, rng = truth
+    n = len(recorded)
+    of_mean, of_repeats = recorded.mean(0).var(0), recorded.var(1).mean(0)
+    expected = (n * of_mean - of_repeats) / (n - 1) / of_repeats
+    np.testing.assert_allclose(explainable_variance(recorded), expected, rtol=1e-12)
+    np.testing.assert_allclose(explainable_variance([recorded, recorded]), expected, rtol=1e-12)
+
+
+def test_an_aborted_repeat_does_not_cost_the_explainable_variance_of_the_others(truth):
+    _, recorded, rng = truth
+    aborted = recorded.astype(float)
+    aborted[7, 10:] = np.nan
+    whole = explainable_variance(np.delete(recorded, 7, axis=0))
+    np.testing.assert_allclose(explainable_variance(aborted), whole, atol=0.01)
+    patchy = np.where(rng.random(recorded.shape) < 0.6, recorded, np.nan)  # no bin that all observed
+    np.testing.assert_allclose(explainable_variance(patchy), explainable_variance(recorded), atol=0.04)
+
+
 def test_without_a_response_nothing_is_explainable():
     counts = np.random.default_rng(1).poisson(1.0, (10, 2000, 4))
     assert np.abs(explainable_variance(counts)).max() < 0.02
+    seen = np.repeat(np.random.default_rng(2).random((10, 400, 4)) < 0.5, 5, axis=1)
+    assert np.abs(explainable_variance(np.where(seen, counts, np.nan))).max() < 0.02
+
+
+def test_what_does_not_vary_or_is_never_seen_twice_has_no_explainable_variance():
+    levels = np.tile([[[1.0]], [[2.0]], [[3.0]]], (1, 7, 2))
+    assert np.isnan(explainable_variance(levels)).all()
+    once = np.full((2, 8, 1), np.nan)
+    once[0, :4], once[1, 4:] = np.arange(4)[:, None], np.arange(4)[:, None]
+    assert np.isnan(explainable_variance(once)).all()
 
 
 def test_several_stimuli_are_one_long_one(truth):

@@ -72,6 +72,49 @@ def test_a_clock_that_runs_off_a_regular_one_is_refused():
         ]))  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def six():
+    events = np.random.default_rng(2).random((1, 4000, 6)) < 0.03
+    return fluorescence(events)[0]
+
+
+def inferred(traces, **settings):
+    return CalciumEvents(**settings).fit_transform(TimeSeries.from_lists([traces], rate=RATE, names=list("abcdef")))
+
+
+@pytest.mark.parametrize("method", ["threshold", "oasis"])
+def test_a_trace_without_noise_has_no_events_and_is_named(six, method):
+    pytest.importorskip("oasis")
+    traces = six.copy()
+    traces[:, 1], traces[:, 3] = 0.3, np.where(six[:, 3] < 0.5, 0.0, six[:, 3])
+    with pytest.warns(UserWarning, match=r"2 of 6 traces have no noise .*\(b, d\).*dead ROI"):
+        spikes = inferred(traces, method=method, decay=0.5)
+    found, whole = (np.bincount(s.units, minlength=6) for s in (spikes, inferred(six, method=method, decay=0.5)))
+    assert found[[1, 3]].tolist() == [0, 0]
+    assert spikes.unit_info["noise"].isna().tolist() == [n in "bd" for n in "abcdef"]
+    np.testing.assert_array_equal(found[[0, 2, 4, 5]], whole[[0, 2, 4, 5]])
+
+
+def test_a_movement_of_the_brain_does_not_shorten_the_decay(six):
+    traces = six.copy()
+    traces[2000:2002] += 20
+    plain = CalciumEvents().fit(TimeSeries.from_lists([six], rate=RATE))
+    with pytest.warns(UserWarning, match=r"at once in 2 frames \(the first is frame 2000\).*give events"):
+        shaken = CalciumEvents().fit(TimeSeries.from_lists([traces], rate=RATE))
+    assert shaken.decay_ == pytest.approx(plain.decay_, rel=0.01)
+
+
+def test_a_decay_of_no_indicator_is_pointed_out(six):
+    bleached = six + np.linspace(40, 0, len(six))[:, None]
+    with pytest.warns(UserWarning, match=r"estimated as .* s, beyond 0.05 to 5 s.* 5 s is used; .*bleaching.*decay="):
+        assert CalciumEvents().fit(TimeSeries.from_lists([bleached], rate=RATE)).decay_ == 5.0
+
+
+def test_fluorescence_as_it_should_be_is_no_cause_for_a_warning(six, recwarn):
+    inferred(six)
+    assert not list(recwarn)
+
+
 def test_the_label_says_who_looks_ahead_and_how_far(world):
     pytest.importorskip("oasis")
     _, series = world
