@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 
+from skneuro._artefacts import warn_of_deciding_cell, warn_of_far_stimuli
 from skneuro._sklearn_compat import (
     Interval,
     InvalidParameterError,
@@ -22,7 +23,7 @@ from skneuro._sklearn_compat import (
     check_is_fitted,
     check_n_features,
 )
-from skneuro._stimulus_range import column_of, stimulus_range, within_range
+from skneuro._stimulus_range import column_name, stimulus_range, within_range
 from skneuro._warn import warn_user
 from skneuro.data._lookahead import lookahead
 from skneuro.data._validation import plain_float
@@ -165,6 +166,8 @@ class SpikeModel(DensityMixin, BaseEstimator):
     stimulus_range_ : dict of str to tuple of two ndarray of shape (d,)
         Lowest and highest value of each column of the series and covariates seen in `fit`, and of a video's pixels; NaN
         where none was known. Values of series and covariates that lie beyond are taken for the nearest of them.
+    largest_count_ : ndarray of shape (n_units,)
+        Most spikes of each unit in a bin of the training data.
     n_features_in_ : int
         Number of units seen in `fit`.
     """
@@ -226,11 +229,14 @@ class SpikeModel(DensityMixin, BaseEstimator):
         -----
         AcausalEventsWarning
             If X holds events that know their signal's future (`CalciumEvents`).
+        ArtefactWarning
+            If a single cell holds more than 1 % of the spikes, and more than twice the most of its unit in a bin of
+            training plus 10: it can decide the score.
         UnseenStimulusWarning
             If more than 1 % of a column of the stimuli lie beyond all that `fit` saw (`stimulus_range_`).
         """
         inp = self._read(X, y, reset=False)
-        warn_of_lookahead(inp)
+        self._warn_of_score(inp)
         total = self._unit_log_likelihood(inp).sum()
         null = unit_null_log_likelihood(inp.spikes, self.base_rate_).sum()
         return bits_per_spike(total, null, int(inp.spikes.unit_counts().sum()))
@@ -255,11 +261,11 @@ class SpikeModel(DensityMixin, BaseEstimator):
 
         Warns
         -----
-        AcausalEventsWarning, UnseenStimulusWarning
+        AcausalEventsWarning, ArtefactWarning, UnseenStimulusWarning
             As `score`.
         """
         inp = self._read(X, y, reset=False)
-        warn_of_lookahead(inp)
+        self._warn_of_score(inp)
         gain = self._unit_log_likelihood(inp) - unit_null_log_likelihood(inp.spikes, self.base_rate_)
         n_spikes = inp.spikes.unit_counts()
         bits = gain / (np.maximum(n_spikes, 1) * np.log(2))
@@ -313,15 +319,21 @@ class SpikeModel(DensityMixin, BaseEstimator):
 
         Warns
         -----
-        AcausalEventsWarning, UnseenStimulusWarning
+        AcausalEventsWarning, ArtefactWarning, UnseenStimulusWarning
             As `score`.
         """
         inp = self._read(X, y, reset=False)
-        warn_of_lookahead(inp)
         hidden = held_out_units(held_out, self.unit_ids_)
+        self._warn_of_score(inp, hidden)
         cells = self._cell_log_likelihood(replace(inp, spikes=inp.spikes.hide(hidden)), inp.spikes)
         null = unit_null_log_likelihood(inp.spikes, self.base_rate_)[hidden].sum()
         return bits_per_spike(cells[:, hidden].sum(), null, int(inp.spikes.unit_counts()[hidden].sum()))
+
+    def _warn_of_score(self, inp: ModelInput, scored: np.ndarray | None = None) -> None:
+        """Say what a score of these data, or of some of the units, would hide."""
+        warn_of_lookahead(inp)
+        if hasattr(self, "largest_count_"):  # files of an earlier version do not say
+            warn_of_deciding_cell(inp.spikes, self.largest_count_, scored)
 
     def _shift_log_rates(self, offset: np.ndarray) -> None:
         """Add (n_units,) numbers to the log intensities, for good."""
@@ -352,6 +364,8 @@ class SpikeModel(DensityMixin, BaseEstimator):
         names = () if inp.modalities is None else inp.modalities.names
         if self._uses_modalities:
             self._warn_of_nothing_known(inp)
+        if reset or learning:
+            self._warn_of_far_stimuli(inp)
         if reset:
             self._check_spikes(inp)
             self._fitted_bin_width = float(self.bin_width)
@@ -359,12 +373,14 @@ class SpikeModel(DensityMixin, BaseEstimator):
             self.modalities_ = names
             self.base_rate_ = homogeneous_rates(inp.spikes)
             self.stimulus_range_ = stimulus_range(inp.modalities, {})
+            self.largest_count_ = inp.spikes._largest_counts()
             return inp
         if inp.trials is not None:
             check_unit_ids(inp.spikes.unit_ids, self.unit_ids_)
         self._check_modalities(names)
         if learning:
             self.stimulus_range_ = stimulus_range(inp.modalities, getattr(self, "stimulus_range_", {}))
+            self.largest_count_ = np.maximum(getattr(self, "largest_count_", 0), inp.spikes._largest_counts())
             return inp
         return replace(inp, modalities=self._within_range(inp.modalities))
 
@@ -376,12 +392,17 @@ class SpikeModel(DensityMixin, BaseEstimator):
         for name, modality in () if inp.modalities is None else inp.modalities.items():
             unknown = modality._unknown_columns
             if unknown:
-                where = column_of(modality, unknown[0]) + (f" and {len(unknown) - 1} more" if unknown[1:] else "")
+                where = column_name(modality, unknown[0]) + (f" and {len(unknown) - 1} more" if unknown[1:] else "")
                 warn_user(
                     f"Every sample of the modality {name!r} lacks a value (NaN){where}: {type(self).__name__} can make "
                     f"nothing of that. Leave out what is always missing.",
                     MissingModalityWarning,
                 )
+
+    def _warn_of_far_stimuli(self, inp: ModelInput) -> None:
+        if self._uses_modalities:
+            warn_of_far_stimuli(inp.modalities)
+            warn_of_far_stimuli(inp.behaviour)
 
     def _check_bin_width(self) -> None:
         """Refuse a width that was set after `fit`: the model knows nothing of other bins."""

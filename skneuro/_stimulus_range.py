@@ -51,7 +51,7 @@ def within_range(modalities: Modalities | None, seen: StimulusRange, warn: bool 
 
 def _warn_of_never(name: str, modality: Modality, never: np.ndarray) -> None:
     if never.any():
-        where = column_of(modality, int(never.argmax()))
+        where = column_name(modality, int(never.argmax()))
         warn_user(
             f"The modality {name!r} was given to fit without a known value{where}: the model learned nothing of that, "
             f"and does without it now.",
@@ -64,7 +64,7 @@ def _warn_of_much(name: str, modality: Modality, own: Limits, limits: Limits, is
     worst = int(beyond.argmax())
     if beyond[worst] <= MUCH_BEYOND:
         return
-    column = column_of(modality, worst)
+    column = column_name(modality, worst)
     taken = ", and are taken for the nearest of those" if is_held else ""
     warn_user(
         f"{beyond[worst]:.1%} of the values of the modality {name!r}{column} lie beyond those that the model was "
@@ -75,7 +75,8 @@ def _warn_of_much(name: str, modality: Modality, own: Limits, limits: Limits, is
     )
 
 
-def column_of(modality: Modality, number: int) -> str:
+def column_name(modality: Modality, number: int) -> str:
+    """Which column, to follow the name of the modality; nothing where it has one only."""
     if isinstance(modality, Video) or modality.shape[1] == 1:
         return ""
     return f" in column {number if modality.names is None else modality.names[number]!r}"

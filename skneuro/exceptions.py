@@ -6,6 +6,7 @@ skneuro catches it.
 
 __all__ = [
     "AcausalEventsWarning",
+    "ArtefactWarning",
     "DatasetNotFoundError",
     "DroppedSpikesWarning",
     "IncompatibleModalityError",
@@ -30,6 +31,20 @@ class AcausalEventsWarning(UserWarning):
     >>> from skneuro.exceptions import AcausalEventsWarning
     >>> issubclass(AcausalEventsWarning, UserWarning)
     True
+    """
+
+
+class ArtefactWarning(UserWarning):
+    """A single value of a modality or of the labels, or a single count, can decide the result.
+
+    Nothing was changed. The message names the place.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skneuro.exceptions import ArtefactWarning
+    >>> warnings.filterwarnings("error", category=ArtefactWarning)  # make it an error
+    >>> warnings.filterwarnings("default", category=ArtefactWarning)
     """
 
 

@@ -138,6 +138,7 @@ def test_pixels_of_another_scale_are_pointed_out_and_not_changed(spikes):
         PSTHModel(bin_width=WIDTH).fit(spikes, video).score(spikes, part)
 
 
+@pytest.mark.filterwarnings("ignore::skneuro.exceptions.ArtefactWarning")
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
 def test_what_is_held_out_inside_fit_is_held_within_what_is_trained_on(model, spikes, position, monkeypatch):
     seen = []  # of each choice in a fit: which trials are held out, and position in them and in the others
@@ -161,6 +162,7 @@ def test_what_is_held_out_inside_fit_is_held_within_what_is_trained_on(model, sp
     assert fitted.stimulus_range_["position"][1].max() == 1e5  # it was trained on all in the end
 
 
+@pytest.mark.filterwarnings("ignore::skneuro.exceptions.ArtefactWarning")
 def test_an_artefact_that_is_held_out_changes_nothing(spikes, position):
     """Fifty standard deviations off, it once ended training after three epochs of thirty."""
     model = NeuroformerEstimator(

@@ -16,7 +16,7 @@ from skneuro.data.video import Video
 # A frame has at most this many features on each side; larger ones are averaged over patches.
 _MAX_SIDE = 16
 _RARE = 16  # spikes in training, below which a unit's deviation is enlarged
-_FAR_ABOVE, _ABOVE = 3.0, 1.25  # times one more than the largest count: of training; of the part that is trained on
+_FAR_ABOVE, _ABOVE = 3.0, 1.5  # times one more than the largest count: of training; of the part that is trained on
 
 
 def n_lags(duration: float, bin_width: float) -> int:

@@ -216,6 +216,8 @@ class CoupledGLM(HistoryBaseline):
         ConvergenceWarning
             If a unit did not converge in `max_iter` iterations, or many chose the smallest (or, of candidates of the
             user's own, the largest) of `alphas`.
+        ArtefactWarning
+            If a value of a series or of covariates lies so far from the others that it sets their scale.
         """
         alphas = self._candidates()
         with as_before_on_failure(self):

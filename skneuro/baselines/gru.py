@@ -239,6 +239,8 @@ class GRUModel(HistoryBaseline):
         -----
         ConvergenceWarning
             If the held-out score still rose after `max_steps`.
+        ArtefactWarning
+            If a value of a series or of covariates lies so far from the others that it sets their scale.
         """
         with as_before_on_failure(self):
             inp, counts, mask, head = self._begin_fit(X, y)

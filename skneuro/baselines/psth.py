@@ -181,6 +181,9 @@ class PSTHModel(StaticBaseline):
     def _uses_modalities(self) -> bool:  # type: ignore[override]
         return not hasattr(self, "n_bins_") or len(self.n_bins_) > 2
 
+    def _warn_of_far_stimuli(self, inp: ModelInput) -> None:
+        """Nothing: clips have no scale here, and series are not looked at."""
+
     def _known_clips(self, modalities: Modalities | None, n_trials: int) -> np.ndarray:
         """Which clip of `fit` each trial shows, (n_trials,); another number where it shows none of them."""
         video, seen = _video(modalities), getattr(self, "clip_digests_", None)

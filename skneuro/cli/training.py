@@ -91,7 +91,9 @@ def one_thread() -> Iterator[None]:
 
 
 def _cells(estimator: Any, part: Recording) -> np.ndarray:
-    return estimator._cell_log_likelihood(estimator._read(part.spikes, part.modalities, reset=False))
+    inp = estimator._read(part.spikes, part.modalities, reset=False)
+    estimator._warn_of_score(inp)
+    return estimator._cell_log_likelihood(inp)
 
 
 class Background:

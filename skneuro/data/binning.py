@@ -5,6 +5,7 @@ The order of the stored counts (bin ascending, unit ascending within a bin) is t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -230,19 +231,32 @@ class BinnedSpikes:
         >>> SpikeTrains.from_lists([[[0.1], [0.7]]], 0.0, 0.9).bin(0.5).unit_counts()
         array([1, 0])
         """
-        counts, total = self.counts, np.zeros(self.n_units, dtype=np.int64)
+        total = np.zeros(self.n_units, dtype=np.int64)
+        for _, column, n in self._observed_cells():
+            total += np.bincount(column, weights=n, minlength=self.n_units).astype(np.int64)
+        return total
+
+    def _largest_counts(self) -> np.ndarray:
+        """Most spikes of each unit in an observed bin, (n_units,) int64."""
+        largest = np.zeros(self.n_units, dtype=np.int64)
+        for _, column, n in self._observed_cells():
+            np.maximum.at(largest, column, n)
+        return largest
+
+    def _observed_cells(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Bin, unit and spikes of every observed cell that has any, some bins at a time."""
+        counts = self.counts
         for start in range(0, self.n_bins, BINS_AT_ONCE):
             stop = min(start + BINS_AT_ONCE, self.n_bins)
             low, high = counts.indptr[start], counts.indptr[stop]
+            row = np.repeat(np.arange(start, stop), np.diff(counts.indptr[start : stop + 1]))
             column, n = counts.indices[low:high], counts.data[low:high]
             if self.bin_observed is not None or self.cell_observed is not None:
-                row = np.repeat(np.arange(start, stop), np.diff(counts.indptr[start : stop + 1]))
                 seen = np.ones(len(n), dtype=bool) if self.bin_observed is None else self.bin_observed[row]
                 if self.cell_observed is not None:
                     seen = seen & self.cell_observed[row, column]
-                column, n = column[seen], n[seen]
-            total += np.bincount(column, weights=n, minlength=self.n_units).astype(np.int64)
-        return total
+                row, column, n = row[seen], column[seen], n[seen]
+            yield row, column, n
 
     def select(self, trials: Any) -> BinnedSpikes:
         """Return some of the trials.

@@ -123,6 +123,12 @@ class Covariates(Modality):
         new._set(values=frozen(np.clip(self.values, low, high)), names=self.names)
         return new
 
+    def _scaled_values(self) -> np.ndarray:
+        return self.values
+
+    def _place(self, row: int) -> str:
+        return f"in trial {row}"
+
     def _identity(self) -> np.ndarray:
         return same_rows(np.nan_to_num(self.values, nan=np.inf))
 

@@ -170,6 +170,14 @@ class Modality(RowContainer, ABC):
         """The same with every value taken into low to high, and unknown where these are NaN; or left as it is."""
         return self
 
+    def _scaled_values(self) -> np.ndarray | None:
+        """Values (n, d) whose columns a model standardises one by one, NaN where missing; None for what has none."""
+        return None
+
+    def _place(self, row: int) -> str:
+        """Where a row of these values is."""
+        raise NotImplementedError
+
     def _identity(self) -> np.ndarray:
         """What each trial shows, (n_trials,): trials with the same number show the same at the same time in it."""
         return np.arange(len(self))

@@ -211,6 +211,13 @@ class TimeSeries(Modality):
     def _extremes(self) -> tuple[np.ndarray, np.ndarray]:
         return extremes(self.values)
 
+    def _scaled_values(self) -> np.ndarray:
+        return self.values
+
+    def _place(self, row: int) -> str:
+        trial = int(np.searchsorted(self.ptr, row, side="right")) - 1
+        return f"in trial {trial} at {round(float(self.timestamps[row]), 4)} s"
+
     def _beyond(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         return share_beyond(self.values, low, high)
 

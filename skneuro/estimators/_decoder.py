@@ -145,6 +145,7 @@ class BehaviourDecoder(BaseEstimator):
         if source.fitted:
             self._check_units(X, inp, source.estimator)
         targets = read_targets(y, inp, numeric=self._numeric, estimator=type(self).__name__)
+        self._warn_of_labels(targets, inp)
         values = self._encode(targets)
         check_n_features(self, inp.spikes.n_units, reset=True)
         check_feature_names(self, X if inp.layout != "trials" else None, reset=True)
@@ -278,6 +279,9 @@ class BehaviourDecoder(BaseEstimator):
         return penalty
 
     # ---- what a subclass knows -------------------------------------------------------------------------------
+
+    def _warn_of_labels(self, targets: Targets, inp: ModelInput) -> None:
+        """Say which labels decide everything; classes cannot."""
 
     def _encode(self, targets: Targets) -> np.ndarray:
         raise NotImplementedError

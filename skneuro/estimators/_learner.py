@@ -99,6 +99,8 @@ class Learner(CallbackSupportMixin, SpikeModel):
             If gamma has no effect, or units have more than 100 spikes a bin.
         ConvergenceWarning
             If training was interrupted.
+        ArtefactWarning
+            If a value of a series or of covariates lies so far from the others that it sets their scale.
         """
         return self._fit(X, y, going_on=self.warm_start and hasattr(self, "model_"), one_epoch=False)
 
@@ -134,6 +136,8 @@ class Learner(CallbackSupportMixin, SpikeModel):
         -----
         ConvergenceWarning
             At the first call after epoch `max_epochs`.
+        ArtefactWarning
+            As `fit`.
         """
         return self._fit(X, y, going_on=hasattr(self, "model_"), one_epoch=True)
 

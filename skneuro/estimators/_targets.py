@@ -10,10 +10,12 @@ import pandas as pd
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, check_consistent_length
 
+from skneuro._artefacts import far_value, place_of_bin
 from skneuro._warn import warn_user
 from skneuro.data import BinnedSpikes, Modalities, Modality, ModelInput, TimeSeries, Video
 from skneuro.data._validation import TOLERANCE
 from skneuro.data.recording import check_coverage
+from skneuro.exceptions import ArtefactWarning
 
 _FORMS = (
     "y must be behaviour: a TimeSeries (or Modalities of them), a list with the values of the bins of each trial, or "
@@ -63,6 +65,24 @@ def in_order(y: Any, names: tuple[str, ...] | None) -> Any:
     if set(y.names) != set(names):
         raise ValueError(f"y must have the parts seen in fit, {list(names)}. Got {list(y.names)}.")
     return Modalities(**{name: y[name] for name in names})
+
+
+def warn_of_far_labels(targets: Targets, inp: ModelInput) -> None:
+    """Say which label lies so far from the others that it decides the fit, or the score."""
+    far = far_value(targets.values)
+    if far is None:
+        return
+    place, names, what = int(targets.place[far.row]), targets.names, "A label"
+    if targets.values.shape[1] > 1:
+        known = names is not None and len(names) == targets.values.shape[1]
+        what += f" of {names[far.column]!r}" if names is not None and known else f" of output {far.column}"
+    where = f"in trial {place}" if targets.per_trial else place_of_bin(inp.spikes, place)
+    warn_user(
+        f"{far.says(what, where)} Errors are squared, so one such label decides what is learned, and R2. Where "
+        f"tracking was lost or a sensor failed, leave the label out (NaN in a TimeSeries, else its row), or cut it "
+        f"off; where it is real, leave it.",
+        ArtefactWarning,
+    )
 
 
 def read_targets(y: Any, inp: ModelInput, *, numeric: bool, estimator: str) -> Targets:

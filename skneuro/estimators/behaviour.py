@@ -11,8 +11,9 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.multiclass import check_classification_targets
 
+from skneuro.data import ModelInput
 from skneuro.estimators._decoder import BehaviourDecoder
-from skneuro.estimators._targets import Targets
+from skneuro.estimators._targets import Targets, warn_of_far_labels
 from skneuro.training import behaviour, readout
 
 
@@ -106,6 +107,9 @@ class NeuroformerRegressor(RegressorMixin, BehaviourDecoder):
 
     _numeric = True
 
+    def _warn_of_labels(self, targets: Targets, inp: ModelInput) -> None:
+        warn_of_far_labels(targets, inp)
+
     def _encode(self, targets: Targets) -> np.ndarray:
         self.target_mean_ = targets.values.mean(0)
         sd = targets.values.std(0)
@@ -166,11 +170,17 @@ class NeuroformerRegressor(RegressorMixin, BehaviourDecoder):
         ------
         ValueError
             If y has other outputs than in `fit`, or nothing is labelled.
+
+        Warns
+        -----
+        ArtefactWarning
+            If a label lies so far from the others that it decides the score; `fit` warns so, too.
         """
         inp, found = self._outputs(X)
         targets = self._targets_like_fit(inp, y)
         if targets.values.shape[1] != found.shape[1]:
             raise ValueError(f"y has {targets.values.shape[1]} outputs, and had {found.shape[1]} in fit.")
+        self._warn_of_labels(targets, inp)
         return float(r2_score(targets.values, (found * self.target_sd_ + self.target_mean_)[targets.place]))
 
     def __sklearn_tags__(self) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from skneuro._base import warn_of_long_past, warn_of_lookahead
+from skneuro._base import warn_of_long_past
 from skneuro._random import random_numbers
 from skneuro._sklearn_compat import check_is_fitted
 from skneuro._threads import torch_threads
@@ -460,7 +460,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
 
         Warns
         -----
-        AcausalEventsWarning
+        AcausalEventsWarning, ArtefactWarning
             As `score`.
         """
         check_is_fitted(self)
@@ -471,7 +471,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
                 f"with head={self.model_.network.config.head!r}."
             )
         inp = self._read(X, y, reset=False)
-        warn_of_lookahead(inp)
+        self._warn_of_score(inp)
         with torch_threads(self.n_threads):
             cells = generation.past_log_likelihood(self._working_model(), inp, n_samples)
         null = unit_null_log_likelihood(inp.spikes, self.base_rate_).sum()

@@ -282,6 +282,7 @@ def test_a_silent_unit_and_a_single_unit_are_legal(population):
             assert np.isfinite(CoupledGLM(**QUICK, counts=counts).fit(population[..., :1]).score(population[..., :1]))
 
 
+@pytest.mark.filterwarnings("ignore::skneuro.exceptions.ArtefactWarning")
 def test_the_tail_gives_every_count_a_chance(population, fitted):
     trial = population[:1].copy()
     trial[0, 30, 0] = 60

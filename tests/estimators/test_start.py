@@ -74,6 +74,7 @@ def test_what_a_unit_that_was_silent_in_training_does_changes_nothing_for_the_ot
     np.testing.assert_allclose(model.unit_score(active)[:3], model.unit_score(silent)[:3], atol=2e-3)
 
 
+@pytest.mark.filterwarnings("ignore::skneuro.exceptions.ArtefactWarning")
 def test_one_burst_beyond_all_of_training_does_not_undo_the_score_of_the_other_bins(bursts):
     counts = bursts.bin(WIDTH).dense(0, 2400).reshape(12, 200, 3)
     model = NeuroformerEstimator(
