@@ -42,7 +42,7 @@ def held_out_bins(ptr: np.ndarray, fraction: float, gap: int = 0) -> tuple[np.nd
     if len(ptr) - 1 >= _N_BLOCKS:
         block = np.minimum(((ptr[:-1] + ptr[1:]) / 2 / period).astype(int), _N_BLOCKS - 1)
         held = np.repeat(np.isin(block, chosen), np.diff(ptr))
-        if abs(held.mean() - in_time.mean()) > 0.5 * in_time.mean():  # a long trial lies in a block, or in none
+        if not 0.4 <= held.mean() / in_time.mean() <= 2.5:  # a long trial lies in a block, or in none
             held = in_time
     train = ~_widen(held, ptr, min(gap, int(period / 4)))
     return (train, held) if train.any() else (~none, none)
