@@ -11,6 +11,7 @@ import numpy as np
 
 from skneuro.cli.errors import CommandError, as_command_error
 from skneuro.data import Modalities, SpikeTrains, TimeSeries
+from skneuro.data._trial_samples import samples_of_trials
 
 NPZ_KEYS = (
     "An .npz holds times (s) and units (an id for each spike), t_start and t_stop (s, one for each trial) and, where "
@@ -166,42 +167,10 @@ def _cut(name: str, values: np.ndarray, stamps: np.ndarray, spikes: SpikeTrains)
     if not (np.diff(stamps) > 0).all() or not np.isfinite(stamps).all():
         raise ValueError(f"{name}_times must ascend and be finite; sort {name} and its times, without duplicates")
     whole = TimeSeries(values, stamps, [0, len(stamps)])
-    until, step = whole.until(), float(whole.interval[0])
-    first = np.searchsorted(until, spikes.t_start + 1e-9)
-    last = np.maximum(np.searchsorted(stamps, spikes.t_stop), np.isinf(step))  # a single sample is for all trials
-    parts, times, bare = [], [], []
-    for a, b, start, stop in zip(first, last, spikes.t_start, spikes.t_stop, strict=True):
-        before = after = np.empty(0)
-        if a < b:
-            before, after = _blanks(stamps[a:b], until[b - 1], step, start, stop)
-            bare.append((stamps[a] - start) * (len(before) > 0) + max(stop - until[b - 1], 0.0))
-        blank = [np.full((len(t), values.shape[1]), np.nan) for t in (before, after)]
-        parts.append(np.concatenate([blank[0], values[a:b], blank[1]]))
-        times.append(np.concatenate([before, stamps[a:b], after]))
-    if any(bare):
-        warnings.warn(
-            f"{name} does not reach over {np.count_nonzero(bare)} of {len(spikes)} trials: {sum(bare):.4g} s at their "
-            "borders are taken as missing",
-            stacklevel=5,
-        )
-    return TimeSeries.from_lists(parts, timestamps=times)
-
-
-def _blanks(stamps: np.ndarray, until: float, step: float, start: float, stop: float) -> tuple[np.ndarray, np.ndarray]:
-    """Times of missing samples before and after those of a trial, so that they reach from its start to its stop.
-
-    They are no closer than a trial's own samples: its sampling interval stays what it was.
-    """
-    step = float(np.median(np.diff(stamps))) if len(stamps) > 1 else step
-    before, after = np.empty(0), np.empty(0)
-    if stamps[0] - step > start:
-        near = stamps[0] - step
-        before = np.array([min(near - step, start), near])
-    if until < stop:
-        after = np.array([until, max(until + step, stop)])
-    elif stamps[-1] + step < stop:  # the next sample comes after the trial, and later than usual
-        after = np.array([stop])
-    return before, after
+    first = np.searchsorted(whole.until(), spikes.t_start + 1e-9)
+    last = np.searchsorted(stamps, spikes.t_stop)
+    last = np.maximum(last, np.isinf(whole.interval[0]))  # a single sample is for all trials
+    return samples_of_trials(name, whole, first, last, spikes.t_start, spikes.t_stop)
 
 
 def _same_length(**arrays: Any) -> None:

@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 
 from skneuro.data._epochs import plain_columns, read_epochs
-from skneuro.data._rows import concatenated_ranges, pointer
+from skneuro.data._trial_samples import samples_of_trials
 from skneuro.data.recording import Modalities, Recording
 from skneuro.data.spike_trains import SpikeTrains
 from skneuro.data.time_series import TimeSeries
 
 _PER_SPIKE = ("spike_times", "obs_intervals", "electrodes", "waveforms")
+_SHOWN = ("stimulus/", "processing/behavior/")  # where a series is looked for that nobody named
+_SLACK = 1e-9  # seconds, of times that a rate gives
 
 
 def from_units_table(units: pd.DataFrame, epochs: Any, trial_ids: Any) -> SpikeTrains:
@@ -60,12 +62,14 @@ def read_nwb(path: str | Path, *, epochs: Any = None, series: str | Sequence[str
         one trial.
     series : str or sequence of str, default=None
         Names of the time series to read. None takes the one in ``stimulus`` or the ``behavior`` module, if
-        there is just one.
+        there is just one. Where several have the same name, their containers tell them apart:
+        ``"HeadPosition/SpatialSeries"``, ``"acquisition/running_speed"``.
 
     Returns
     -------
     Recording
-        Times are seconds on the file's clock. Modalities are named as in the file.
+        Times are seconds on the file's clock. Modalities are named as in `series`, else as in the file. Where a series
+        begins late, ends early or was not recorded, it is NaN, also over whole trials.
 
     Raises
     ------
@@ -75,14 +79,16 @@ def read_nwb(path: str | Path, *, epochs: Any = None, series: str | Sequence[str
         If there is no such file.
     ValueError
         If it is no NWB file, or has no units; if nothing says when trials begin and end; if there are several series
-        and none is named, or the named one is not there.
+        and none is named, or several of the name, or none; if the timestamps of a series do not ascend.
     IncompatibleModalityError
-        If a series does not cover every trial.
+        If a series does not reach into any trial.
 
     Warns
     -----
     DroppedSpikesWarning
         With the number of spikes outside every trial.
+    UserWarning
+        With the number of trials that a series does not reach over, and the time that is missing there.
 
     Examples
     --------
@@ -107,50 +113,84 @@ def read_nwb(path: str | Path, *, epochs: Any = None, series: str | Sequence[str
             epochs = nwb.trials.to_dataframe()
         chosen = _choose(nwb, series, path)
         spikes = from_units_table(nwb.units.to_dataframe(), epochs, None)
-        named = {name: _cut_series(one, spikes.t_start, spikes.t_stop) for name, one in chosen.items()}
+        series_of = {name: _whole_series(name, one, path) for name, one in chosen.items()}
+    named = {name: _cut_series(name, whole, spikes.t_start, spikes.t_stop) for name, whole in series_of.items()}
     return Recording(spikes, Modalities(**named) if named else None)
 
 
 def _choose(nwb: Any, series: str | Sequence[str] | None, path: str | Path) -> dict[str, Any]:
+    found = dict(_all_series(nwb))
     if series is None:
-        found = dict(_plain_series(nwb.stimulus))
-        if "behavior" in nwb.processing:
-            found |= dict(_plain_series(nwb.processing["behavior"].data_interfaces))
-        if len(found) > 1:
+        shown = {place: one for place, one in found.items() if place.startswith(_SHOWN)}
+        names = sorted({_shortest(place, found) for place in shown})
+        if len({id(one) for one in shown.values()}) > 1:
             raise ValueError(
-                f"{path} has several series: {sorted(found)}. Name those to read: series='{sorted(found)[0]}' or a "
+                f"{path} has several series: {names}. Name those to read: series='{names[0]}' or a "
                 "list of names; series=[] reads none."
             )
-        return found
+        return {place.rpartition("/")[2]: one for place, one in shown.items()}
     names = [series] if isinstance(series, str) else list(series)
-    found = dict(_plain_series(nwb.stimulus)) | dict(_plain_series(nwb.acquisition))
-    for module in nwb.processing.values():
-        found |= dict(_plain_series(module.data_interfaces))
-    missing = [name for name in names if name not in found]
+    places = {name: [place for place in found if _is_named(place, name)] for name in names}
+    missing = [name for name in names if not places[name]]
     if missing:
-        raise ValueError(f"{path} has no series of numbers named {missing}. There are {sorted(found)}.")
-    return {name: found[name] for name in names}
+        known = sorted({_shortest(place, found) for place in found})
+        raise ValueError(f"{path} has no series of numbers named {missing}. There are {known}.")
+    for name, meant in places.items():
+        if len({id(found[place]) for place in meant}) > 1:
+            raise ValueError(
+                f"{path} has several series named {name!r}: {meant}. Name the one to read by as much of its place as "
+                f"tells them apart: series='{_shortest(meant[0], found)}'."
+            )
+    return {name: found[places[name][0]] for name in names}
 
 
-def _plain_series(objects: Any) -> Iterator[tuple[str, Any]]:
-    """Series of one number or vector per sample, also those inside Position and other containers."""
+def _is_named(place: str, name: str) -> bool:
+    return f"/{place}".endswith("/" + name.strip("/"))
+
+
+def _shortest(place: str, found: dict[str, Any]) -> str:
+    """The end of a place that names no other series."""
+    parts = place.split("/")
+    ends = ["/".join(parts[-n:]) for n in range(1, len(parts) + 1)]
+    alone = (end for end in ends if all(one is found[place] for at, one in found.items() if _is_named(at, end)))
+    return next(alone, place)
+
+
+def _all_series(nwb: Any) -> Iterator[tuple[str, Any]]:
+    yield from _plain_series(nwb.stimulus, "stimulus/presentation")
+    yield from _plain_series(nwb.acquisition, "acquisition")
+    for name, module in nwb.processing.items():
+        yield from _plain_series(module.data_interfaces, f"processing/{name}")
+
+
+def _plain_series(objects: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """Places of series of one number or vector per sample, also those inside Position and other containers."""
     for name, one in objects.items():
         inner = getattr(one, "time_series", None) or getattr(one, "spatial_series", None)
         if hasattr(inner, "items"):
-            yield from _plain_series(inner)
+            yield from _plain_series(inner, f"{place}/{name}")
         elif getattr(one, "data", None) is not None and hasattr(one, "rate") and np.ndim(one.data) in (1, 2):
-            yield name, one
+            yield f"{place}/{name}", one
 
 
-def _cut_series(one: Any, t_start: np.ndarray, t_stop: np.ndarray) -> TimeSeries:
-    """Samples of each trial, and one more on either side, which stand at its borders."""
+def _whole_series(name: str, one: Any, path: str | Path) -> TimeSeries:
     values = np.asarray(one.data[:], dtype=np.float64) * (one.conversion or 1.0) + (getattr(one, "offset", 0.0) or 0.0)
     if one.timestamps is not None:
         times = np.asarray(one.timestamps[:], dtype=np.float64)
     else:
         times = (one.starting_time or 0.0) + np.arange(len(values)) / one.rate
-    first = np.maximum(np.searchsorted(times, t_start, side="right") - 1, 0)
-    last = np.minimum(np.searchsorted(times, t_stop, side="left") + 1, len(times))
-    lengths = np.maximum(last - first, 0)
-    rows = concatenated_ranges(first, lengths)
-    return TimeSeries(values[rows], times[rows], pointer(lengths))
+    try:
+        return TimeSeries(values, times, [0, len(times)])
+    except ValueError as error:
+        raise ValueError(f"{path}: the series {name!r} cannot be read. {error}") from error
+
+
+def _cut_series(name: str, whole: TimeSeries, t_start: np.ndarray, t_stop: np.ndarray) -> TimeSeries:
+    """Samples of each trial, and one more on either side where the series goes on beyond its borders."""
+    times, until = whole.timestamps, whole.until()
+    first = np.searchsorted(until, t_start, side="right")
+    last = np.searchsorted(times, t_stop, side="left")
+    reaches = np.append(-np.inf, until)[last] >= t_stop - _SLACK
+    last = np.maximum(last + reaches, np.isinf(whole.interval[0]))  # a single sample is for all trials
+    last = np.minimum(last, len(times))
+    return samples_of_trials(name, whole, first, last, t_start, t_stop, mark_bare=True, slack=_SLACK)

@@ -10,7 +10,9 @@ import numpy as np
 from sklearn.model_selection import BaseCrossValidator
 
 from skneuro._sklearn_compat import Interval, num_samples, validate_parameter_constraints
+from skneuro._warn import warn_user
 from skneuro.data import Recording, SpikeTrains
+from skneuro.data._session_time import in_order, on_one_clock, overlapping
 from skneuro.datasets._blocks import make_block_groups
 
 _TOLERANCE = 1e-6  # seconds
@@ -72,8 +74,8 @@ class _BlockSplit(BaseCrossValidator):
             train = np.flatnonzero((block != number) & ~near(test))
             if not len(train):
                 raise ValueError(
-                    f"{name} with gap={self.gap} leaves no training rows for fold {number}. Use a shorter gap or more "
-                    f"data."
+                    f"{name} with gap={self.gap} leaves no training rows for fold {number}. Use a shorter gap, more "
+                    f"data or trials that do not overlap."
                 )
             yield train, test
 
@@ -105,6 +107,10 @@ class TrialBlockSplit(_BlockSplit):
     -----
     Rows are taken in their order. Blocks are of about equal time for containers, else of about equal numbers of rows.
 
+    Trials of a container that stand at their times in the session should be in the order of time; a warning says where
+    they are not. Training trials that overlap a tested one, as windows around events do, are left out, too. Trials
+    with clocks of their own, such as those that all begin at 0 s, are taken as they are.
+
     Examples
     --------
     >>> import numpy as np
@@ -130,7 +136,19 @@ class TrialBlockSplit(_BlockSplit):
         sizes = np.ones(num_samples(X)) if spikes is None else spikes.duration
         block, _ = make_block_groups(sizes, self.n_splits)
         row = np.arange(len(block))
-        return block, lambda test: (row >= test[0] - self.gap) & (row <= test[-1] + self.gap)
+
+        def beside(test: np.ndarray) -> np.ndarray:
+            return (row >= test[0] - self.gap) & (row <= test[-1] + self.gap)
+
+        if spikes is None or not on_one_clock(spikes):
+            return block, beside
+        if not in_order(spikes):
+            warn_user(
+                "TrialBlockSplit takes trials in the order of their rows, and these are not in the order of time: test "
+                "trials will have training trials right before and after them. Sort first: X[np.argsort(t_start)], "
+                "with the t_start of the spikes."
+            )
+        return block, lambda test: beside(test) | overlapping(spikes, test)
 
 
 class TimeBlockSplit(_BlockSplit):

@@ -77,6 +77,39 @@ def test_few_trials_are_all_used():
     assert len(split.train) + len(split.validation) + len(split.test) == 10
 
 
+def test_trials_in_the_order_of_their_condition_are_split_in_the_order_of_time():
+    start = 4.0 * np.arange(100)
+    stamps = np.arange(0, 400, 0.5)
+    spikes = SpikeTrains.from_unit_times({0: np.arange(0.01, 400, 0.05)}, epochs=np.column_stack([start, start + 4]))
+    speed = TimeSeries.from_lists(np.split(stamps, 100), timestamps=np.split(stamps, 100))
+    rows = np.argsort(np.arange(100) % 4, kind="stable")
+    in_time = split_recording(Loaded("rat", spikes, stimuli=Modalities(speed=speed)))
+    by_condition = split_recording(Loaded("rat", spikes[rows], stimuli=Modalities(speed=speed[rows])))
+    for name in ("train", "validation", "test"):
+        assert getattr(by_condition, name) == getattr(in_time, name)
+
+
+@pytest.mark.parametrize(("n_trials", "every", "length"), [(60, 5.0, 12.0), (43, 9.0, 14.0), (6, 40.0, 60.0)])
+def test_no_part_shares_time_with_one_that_judges_it(n_trials, every, length):
+    start = every * np.arange(n_trials)
+    times = np.arange(0.01, start[-1] + length, 0.02)
+    spikes = SpikeTrains.from_unit_times({0: times}, epochs=np.column_stack([start, start + length]))
+    split = split_recording(Loaded("rat", spikes))
+    assert "left out for overlap with held-out ones" in split.description
+    ticks = {name: scored(getattr(split, name), 0.5).round(3) for name in ("train", "validation", "test")}
+    assert not np.intersect1d(ticks["test"], np.concatenate([ticks["train"], ticks["validation"]])).size
+    assert not np.intersect1d(ticks["validation"], ticks["train"]).size
+
+
+@pytest.mark.parametrize("start", [np.zeros(20), -1.0 - 0.1 * (np.arange(20) % 7)], ids=["at zero", "before an event"])
+def test_trials_with_clocks_of_their_own_are_split_in_their_order_and_all_used(start):
+    times = np.arange(-1.9, 10, 0.05)
+    trials = [[times[times >= t]] for t in start]
+    split = split_recording(Loaded("rat", SpikeTrains.from_lists(trials, start, 10.0)))
+    assert split.test.spikes.trial_ids.tolist() == [6, 7, 14, 15]
+    assert len(split.train) + len(split.validation) == 16
+
+
 def test_blocks_of_counts_stay_on_the_grid_of_the_counts():
     counts = np.random.default_rng(1).poisson(1.0, (4321, 3))
     split = split_recording(Loaded("rat", SpikeTrains.from_counts(counts, 0.03)))

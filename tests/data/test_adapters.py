@@ -268,6 +268,10 @@ class TestSpikeInterface:
 class TestNWB:
     """Files are written with pynwb here, and read back."""
 
+    def empty_file(self, pynwb):
+        start = datetime(2024, 1, 1, tzinfo=UTC)
+        return pynwb.NWBFile(session_description="test", identifier="test", session_start_time=start)
+
     @pytest.fixture
     def write(self, tmp_path):
         pynwb = pytest.importorskip("pynwb")
@@ -343,8 +347,95 @@ class TestNWB:
         with pytest.raises(ValueError, match="epochs must be given"):
             read_nwb(path)
         assert read_nwb(path, epochs=(0.0, 3.0)).shape == (1, 3)
-        with pytest.raises(IncompatibleModalityError, match="'speed' does not cover"):
-            read_nwb(path, epochs=(0.0, 8.0))
+        with pytest.warns(DroppedSpikesWarning), pytest.raises(IncompatibleModalityError, match="'speed' does not cov"):
+            read_nwb(path, epochs=[(20.0, 21.0), (30.0, 31.0)])
+
+    @pytest.mark.parametrize(
+        ("recorded", "trials", "seconds"),
+        [([(0, 4), (12, 20.5)], 4, 8), ([(0, 4)], 8, 16), ([(0, 5), (12, 20.5)], 4, 7), ([(9, 20.5)], 5, 9)],
+        ids=["hole over whole trials", "ended with a trial", "hole from within a trial", "late"],
+    )
+    def test_where_a_series_was_not_recorded_it_is_missing(self, tmp_path, recorded, trials, seconds):
+        pynwb = pytest.importorskip("pynwb")
+        stamps = np.arange(-100, 20500, 10) / 1000
+        stamps = stamps[np.any([(stamps >= a - 1e-6) & (stamps < b - 1e-6) for a, b in recorded], axis=0)]
+        nwb = self.empty_file(pynwb)
+        nwb.add_unit(spike_times=np.arange(0.1, 20, 0.2))
+        nwb.create_processing_module("behavior", "behavior").add(
+            pynwb.TimeSeries(name="speed", data=stamps, unit="cm/s", timestamps=stamps)
+        )
+        path = tmp_path / "session.nwb"
+        with pynwb.NWBHDF5IO(str(path), "w") as file:
+            file.write(nwb)
+        epochs = np.arange(0, 20, 2)[:, None] + [0, 2]
+        with pytest.warns(UserWarning, match=f"speed does not reach over {trials} of 10 trials: {seconds} s"):
+            recording = read_nwb(path, epochs=epochs)
+        values = recording.modalities["speed"].on_bins(recording.spikes.bin(0.5)).ravel()
+        begin = 0.5 * np.arange(40)
+        known = np.any([(begin >= a) & (begin < b) for a, b in recorded], axis=0)
+        np.testing.assert_allclose(values, np.where(known, begin + 0.245, np.nan))
+
+    def test_series_of_the_same_name_are_told_apart_by_their_place(self, tmp_path):
+        pynwb = pytest.importorskip("pynwb")
+        from pynwb.behavior import BehavioralTimeSeries, Position, SpatialSeries
+
+        nwb = self.empty_file(pynwb)
+        nwb.add_unit(spike_times=[0.5], obs_intervals=[[0.0, 1.0]])
+        behavior = nwb.create_processing_module("behavior", "behavior")
+        for number, name in enumerate(("HeadPosition", "BodyPosition")):
+            place = SpatialSeries(name="SpatialSeries", data=np.full((20, 2), number), reference_frame="x", rate=20.0)
+            behavior.add(Position(name=name, spatial_series=place))
+        volts = pynwb.TimeSeries(name="speed", data=np.full(20, 2), unit="V", rate=20.0)
+        nwb.add_acquisition(volts)
+        speed = pynwb.TimeSeries(name="speed", data=np.full(20, 30), unit="cm/s", rate=20.0)
+        behavior.add(BehavioralTimeSeries(time_series=speed))
+        pupil = pynwb.TimeSeries(name="pupil", data=np.full(20, 4), unit="mm", rate=20.0)
+        nwb.add_acquisition(pupil)
+        behavior.add(BehavioralTimeSeries(time_series=pupil, name="PupilTracking"))  # a link to the same series
+        path = tmp_path / "session.nwb"
+        with pynwb.NWBHDF5IO(str(path), "w") as file:
+            file.write(nwb)
+
+        with pytest.raises(ValueError, match=r"\['BehavioralTimeSeries/speed', 'BodyPosition/SpatialSeries', 'HeadPos"):
+            read_nwb(path)
+        with pytest.raises(
+            ValueError,
+            match=r"named 'speed': \['acquisition/speed', 'processing/behavior/BehavioralTimeSeries/speed'\]",
+        ):
+            read_nwb(path, series=["pupil", "speed"])
+        with pytest.raises(ValueError, match=r"named \['Position/SpatialSeries'\]"):
+            read_nwb(path, series="Position/SpatialSeries")
+        held = {"HeadPosition/SpatialSeries": 0, "processing/behavior/BodyPosition/SpatialSeries": 1}
+        held |= {"acquisition/speed": 2, "BehavioralTimeSeries/speed": 30, "pupil": 4}
+        modalities = read_nwb(path, series=list(held)).modalities
+        assert {name: one.values[0, 0] for name, one in modalities.items()} == held
+
+    def test_two_series_of_one_name_are_two(self, tmp_path):
+        pynwb = pytest.importorskip("pynwb")
+        from pynwb.behavior import Position, SpatialSeries
+
+        nwb = self.empty_file(pynwb)
+        nwb.add_unit(spike_times=[0.5], obs_intervals=[[0.0, 1.0]])
+        behavior = nwb.create_processing_module("behavior", "behavior")
+        for name in ("HeadPosition", "BodyPosition"):
+            place = SpatialSeries(name="SpatialSeries", data=np.zeros((20, 2)), reference_frame="x", rate=20.0)
+            behavior.add(Position(name=name, spatial_series=place))
+        path = tmp_path / "session.nwb"
+        with pynwb.NWBHDF5IO(str(path), "w") as file:
+            file.write(nwb)
+        with pytest.raises(ValueError, match="several series: .*series='BodyPosition/SpatialSeries'"):
+            read_nwb(path)
+
+    def test_timestamps_that_do_not_ascend_are_refused_with_the_name(self, tmp_path):
+        pynwb = pytest.importorskip("pynwb")
+        nwb = self.empty_file(pynwb)
+        nwb.add_unit(spike_times=[0.5])
+        nwb.add_stimulus(pynwb.TimeSeries(name="tone", data=[1.0, 2.0, 3.0], unit="1", timestamps=[0.0, 2.0, 1.5]))
+        path = tmp_path / "session.nwb"
+        with pynwb.NWBHDF5IO(str(path), "w") as file:
+            file.write(nwb)
+        with pytest.raises(ValueError, match=r"session.nwb: the series 'tone' cannot be read. timestamps must ascend"):
+            read_nwb(path, epochs=(0.0, 1.0))
 
     def test_a_missing_library_names_the_command(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "pynwb", None)

@@ -1,5 +1,7 @@
 """Folds are contiguous, test every row once, and keep their distance."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -32,6 +34,52 @@ def test_blocks_of_trials_are_of_equal_time():
     spikes = SpikeTrains.from_lists([[[]]] * 6, 0.0, [4.0, 1.0, 1.0, 1.0, 1.0, 4.0])
     tests = [test.tolist() for _, test in TrialBlockSplit(3, gap=0).split(spikes)]
     assert tests == [[0], [1, 2, 3, 4], [5]]
+
+
+def windows(start, length):
+    times = np.arange(0.01, np.max(start) + length, 0.5)
+    return SpikeTrains.from_unit_times({0: times}, np.column_stack([start, np.add(start, length)]))
+
+
+def test_trials_that_are_not_in_the_order_of_time_are_pointed_out():
+    spikes = windows(4.0 * np.arange(12), 4.0)
+    by_condition = spikes[np.argsort(np.arange(12) % 3, kind="stable")]
+    with pytest.warns(UserWarning, match="not in the order of time"):
+        list(TrialBlockSplit(3).split(by_condition))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert list(TrialBlockSplit(3).split(by_condition[np.argsort(by_condition.t_start)]))
+
+
+@pytest.mark.parametrize("gap", [0, 1])
+@given(st.floats(0.5, 5.0))
+def test_training_trials_that_overlap_a_tested_one_are_left_out_and_no_others(gap, every):
+    spikes = windows(every * np.arange(40), 6.0)
+    beside = list(TrialBlockSplit(4, gap=gap).split(np.zeros((40, 2))))
+    for (train, test), (kept, same) in zip(TrialBlockSplit(4, gap=gap).split(spikes), beside, strict=True):
+        np.testing.assert_array_equal(test, same)
+        shared = np.minimum.outer(spikes.t_stop[kept], spikes.t_stop[test]) - np.maximum.outer(
+            spikes.t_start[kept], spikes.t_start[test]
+        )
+        np.testing.assert_array_equal(train, kept[shared.max(axis=1) <= 1e-6])
+
+
+@pytest.mark.parametrize(
+    "spikes",
+    [
+        SpikeTrains.from_lists([[[]]] * 12, 0.0, 10.0),
+        SpikeTrains.from_lists([[[]]] * 12, [-1.0, -2.0, -1.5] * 4, 10.0),
+        SpikeTrains.from_lists([[[]]] * 3, 0.0, 40.0).cut(10.0),
+        blocks_of(60.0, 5.0, context=2.0),
+    ],
+    ids=["at zero", "before an event", "blocks of trials at zero", "blocks with context"],
+)
+def test_clocks_of_their_own_and_the_past_of_blocks_are_no_overlap(spikes):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        folds = list(TrialBlockSplit(3).split(spikes))
+    for (train, test), (kept, same) in zip(folds, TrialBlockSplit(3).split(np.zeros((12, 2))), strict=True):
+        assert (train.tolist(), test.tolist()) == (kept.tolist(), same.tolist())
 
 
 @given(st.floats(0, 15), st.floats(0, 2))
