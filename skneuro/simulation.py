@@ -39,8 +39,9 @@ def match_rates(
     In closed loop a model lives on its own spikes, and a small error of its intensities grows with every spike that
     they cause or fail to cause: rates of simulated trials are off where the next bin is predicted well. Here the given
     trials are simulated, each unit's log intensity moves by its missing log rate divided by the gain of the loop (how
-    much the population's log rate moved for the last step), and so on until the population's rate is right. Only one
-    number a unit changes. Take the copy for simulations; `score` shows what it costs the prediction of the next bin.
+    much the population's log rate moved for the last step), and so on until the population's rate is right. Rates of
+    simulations are of the time in which the unit was observed, as the recorded ones. Only one number a unit changes.
+    Take the copy for simulations; `score` shows what it costs the prediction of the next bin.
 
     Parameters
     ----------

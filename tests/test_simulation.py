@@ -9,6 +9,7 @@ from sklearn.pipeline import make_pipeline
 
 from skneuro import NeuroformerEstimator, SpikeTrains
 from skneuro.baselines import CoupledGLM, GRUModel, PSTHModel
+from skneuro.data import Covariates, Modalities
 from skneuro.simulation import match_rates
 
 WIDTH = 0.05
@@ -104,3 +105,16 @@ def test_what_counts_is_the_head_that_was_fitted(spikes):
     score = hazard.score(spikes)
     hazard._shift_log_rates(np.array([-0.4, -0.2, -0.3]))
     assert hazard.score(spikes) != score
+
+
+def test_rates_are_matched_over_what_was_observed():
+    """A unit was lost in most of the trials in which it is busy: over all time it fires more than in those observed."""
+    busy = np.arange(60) % 2 == 1
+    rate = np.where(busy, 1.0, 0.1)[:, None, None] * np.ones((50, 2))
+    counts, observed = np.random.default_rng(0).poisson(rate), np.ones(rate.shape, dtype=bool)
+    observed[np.flatnonzero(busy)[8:], :, 0] = False
+    spikes = SpikeTrains.from_counts(list(np.where(observed, counts, 0)), WIDTH, observed=list(observed))
+    busy_or_not = Modalities(busy=Covariates({"busy": busy.astype(float)}))
+    model = CoupledGLM(bin_width=WIDTH, history=0.0, alphas=0.1).fit(spikes, busy_or_not)
+    matched = match_rates(model, spikes, busy_or_not, n_samples=8, random_state=0)
+    assert matched.intercept_ == pytest.approx(model.intercept_, abs=0.1)

@@ -14,6 +14,7 @@ from skneuro._sklearn_compat import Interval, StrOptions, fit_context
 from skneuro.baselines._baseline import StaticBaseline
 from skneuro.baselines._features import bin_in_trial
 from skneuro.baselines._heads import PoissonHead
+from skneuro.data._onsets import warn_of_onsets
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput
 from skneuro.data.recording import Modalities
@@ -30,8 +31,8 @@ class PSTHModel(StaticBaseline):
 
     Where trials repeat a video (same ``Video.index``), each clip has its own histogram; otherwise, and for clips that
     were not there in `fit`, time in the trial is all that counts. A clip is known again by its pixels, wherever another
-    `Video` stores it. Histograms are smoothed in time and drawn towards the constant rate, both by as much as predicts
-    left-out trials best.
+    `Video` stores it. Histograms are by time in the trial, so that a clip should come on at one time in all its trials.
+    They are smoothed in time and drawn towards the constant rate, both by as much as predicts left-out trials best.
 
     Parameters
     ----------
@@ -119,12 +120,20 @@ class PSTHModel(StaticBaseline):
         ------
         ValueError
             If no stimulus is repeated `min_repeats` times in trials of equal duration, or X holds no observed spike.
+
+        Warns
+        -----
+        UserWarning
+            If a clip comes on at different times in its trials, by more than half a bin.
         """
         with as_before_on_failure(self):
             inp = self._read_training(X, y)
             video = _video(inp.modalities)
             clip = np.zeros(inp.spikes.n_trials, dtype=np.int64) if video is None else video.index
             self.clip_digests_ = np.array([], dtype=str) if video is None else video.clip_digests()
+            if video is not None:
+                so = "The histogram is by time in the trial, and blurs what the clip evokes."
+                warn_of_onsets(video, inp.spikes.t_start, self.bin_width, so)
             counts, observed = _stack(inp)
             length = np.diff(inp.spikes.ptr)
             groups, self.n_bins_ = self._groups(clip, length)

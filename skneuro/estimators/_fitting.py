@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from skneuro._sklearn_compat import InvalidParameterError
+from skneuro._stimulus_range import StimulusRange, column_name
 from skneuro._warn import warn_user
 from skneuro.data import BinnedSpikes, ModelInput, Video
 from skneuro.estimators._alignment import aligned_modalities
@@ -33,6 +34,8 @@ SHORTEST_LAG, BINS_OF_LAG = 0.1, 10  # seconds, bins
 FEW_SPIKES = 10_000  # below, a narrower long past overfits less
 MANY_SPIKES = 100_000  # from here on all epochs on all data score higher than what is stopped in time
 USUAL_FRACTION, LEAST_FRACTION, ENOUGH_SPIKES = 0.1, 0.02, 20_000  # of what is held out for early stopping
+MUCH_WIDER, MUCH_OFF = 5.0, 2.0  # times the first standard deviation; times 1, or a part of it, where there was none
+ROUNDING = 1e-9  # of the largest value
 MOST_PAIRED_UNITS, AUTO_RANK = 1_000, 64  # up to so many units every pair has a coupling of its own
 
 
@@ -287,6 +290,45 @@ def warn_about_wide_bins(est: Any, inp: ModelInput) -> None:
             f"{est.bin_width:g} s).",
             UserWarning,
         )
+
+
+def warn_about_scales(
+    inp: ModelInput, training: Segments, scales: dict[str, Scale], before: StimulusRange, told: set[str]
+) -> None:
+    """Say, once for each modality, which column varies far more than in the first data, which scale it for good.
+
+    Parameters
+    ----------
+    inp : ModelInput
+        What training goes on with, in the stretches `training`.
+    scales : dict of str to Scale
+        Of the first data.
+    before : dict of str to tuple of two ndarray of shape (d,)
+        Lowest and highest values of all data before these.
+    told : set of str
+        Modalities of which it was said; those of which it is said now are added.
+    """
+    for name, modality in () if inp.modalities is None else inp.modalities.items():
+        if name not in before or name in told:
+            continue
+        sd, first = training_part(modality, inp.spikes, training).moments()[1], scales[name].sd
+        constant = (first == 1.0) & ~_differ(*before[name])  # a series that was standardised by hand has its 1 anyway
+        wider = np.where(constant, np.maximum(sd, 1 / sd) / MUCH_OFF, sd / first / MUCH_WIDER)
+        worst = int(wider.argmax())
+        if wider[worst] <= 1:
+            continue
+        told.add(name)
+        then = "it did not vary" if constant[worst] else f"it was {first[worst]:.4g}"
+        warn_user(
+            f"The modality {name!r}{column_name(modality, worst)} has a standard deviation of {sd[worst]:.4g} now; in "
+            f"the first data that the model was given {then}, and these scale it for good: the model may learn little "
+            f"of it. Give a first part that is like the whole, or scale it to a standard deviation of 1 before."
+        )
+
+
+def _differ(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Whether the values of each column vary, by their extremes and beyond rounding; not where none is known."""
+    return high - low > ROUNDING * np.maximum(np.abs(low), np.abs(high))
 
 
 def warn_about_gamma(est: Any, inp: ModelInput) -> None:

@@ -29,7 +29,7 @@ from skneuro.exceptions import NonFiniteLossError
 from skneuro.metrics.likelihood import homogeneous_rates
 from skneuro.nn import NeuroformerConfig
 from skneuro.training.evaluation import set_ceiling
-from skneuro.training.fitted import FittedModel
+from skneuro.training.fitted import FittedModel, count_statistics
 from skneuro.training.known import as_in_training
 from skneuro.training.loop import FINAL_RATE, FINISHED, TrainingSettings, TrainingState, train
 from skneuro.training.modality_table import Scale
@@ -55,6 +55,8 @@ class Attempt:
     inp: ModelInput  # its stimuli held within those of the training stretches
     seen: StimulusRange | None = None  # of these, where they are not all there is
     least_ceiling: torch.Tensor | None = None  # that data before these have set, where training goes on
+    n_scored: int = 0  # validation scores of earlier fits
+    best_score: float | None = None  # of an earlier fit, where this one is of a single epoch and has none
 
 
 class Learner(CallbackSupportMixin, SpikeModel):
@@ -96,7 +98,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         Warns
         -----
         UserWarning
-            If gamma has no effect, or units have more than 100 spikes a bin.
+            If gamma has no effect, or units have more than 100 spikes a bin; where training goes on, as `partial_fit`.
         ConvergenceWarning
             If training was interrupted.
         ArtefactWarning
@@ -112,8 +114,9 @@ class Learner(CallbackSupportMixin, SpikeModel):
         its end: `fit` fits rates and count shapes of the units once more, which a part of the data must not decide. (In
         the null model data count as often as they are given, which differs by a fraction of a spike.) Where the
         data come in parts, set `max_epochs` to the number of calls that you will make: the learning rate falls over so
-        many, and stays at 2 % of its peak afterwards. The null model of `score` is of the data of all calls together,
-        and a unit's ceiling is the highest that the data of any call have set.
+        many, and stays at 2 % of its peak afterwards. The stimuli are scaled by those of the first call, whose data
+        should be like the whole. The null model of `score` is of the data of all calls together, and a unit's ceiling
+        is the highest that the data of any call have set.
 
         Parameters
         ----------
@@ -136,6 +139,9 @@ class Learner(CallbackSupportMixin, SpikeModel):
         -----
         ConvergenceWarning
             At the first call after epoch `max_epochs`.
+        UserWarning
+            If a column of a modality varies over five times as much as in the data of the first call, which scale it
+            for good, or varies where it did not vary then and is far from a standard deviation of 1.
         ArtefactWarning
             As `fit`.
         """
@@ -164,7 +170,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
             _fitting.warn_about_wide_bins(self, inp)
             self._remember(inp)
             seed = int(random_numbers(self.random_state).randint(2**31 - 1))
-            self._seed, self._told_of_the_end = seed, False
+            self._seed, self._told_of_the_end, self._told_of_scales = seed, False, set[str]()
         self._remember_ceiling(inp, going_on)
         if inp.modalities is not None or not going_on:
             self.stimulus_per_trial_ = constant_over_trials(inp, y)
@@ -173,11 +179,18 @@ class Learner(CallbackSupportMixin, SpikeModel):
         else:
             training, held = _fitting.split(self, inp, self._seed)
         known, seen = (inp, None) if held is None else as_in_training(inp, training, before)
+        if going_on:
+            self._told_of_scales = set(getattr(self, "_told_of_scales", ()))
+            _fitting.warn_about_scales(known, training, self.model_.scales, before, self._told_of_scales)
         attempt = self._going_on(known, training) if going_on else self._attempt(known, training)
         attempt.seen = seen
         validate = None
+        if one_epoch:
+            attempt.best_score = getattr(self, "best_validation_score_", None)
         if held is not None:
             mean = attempt.state.model.session.mean.double().cpu().numpy()
+            if going_on:  # the network keeps that of its first data
+                mean = count_statistics(inp.spikes, training)[0]
             validate = _fitting.Validation(attempt.builder, held, mean)
         better = None if validate is None or going_on else partial(self._better, inp, validate)
         self._run(attempt, validate, one_epoch, (X, y), better, keep)
@@ -308,7 +321,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
             "n_iter_": state.n_epochs,
             "loss_curve_": list(state.loss_curve),
             "validation_scores_": scores,
-            "best_validation_score_": max(scores, default=None),
+            "best_validation_score_": max(scores[attempt.n_scored :], default=attempt.best_score),
         }
 
     def _going_on(self, inp: ModelInput, training: Segments) -> Attempt:
@@ -332,7 +345,10 @@ class Learner(CallbackSupportMixin, SpikeModel):
         state.model.session.go_on_with(largest)
         state.average.session.go_on_with(largest)
         least = torch.from_numpy(self._least_ceiling).to(state.average.session.ceiling)
-        return Attempt(state, scales, self._builder(state, scales, inp), training, plan, inp, least_ceiling=least)
+        return Attempt(
+            state, scales, self._builder(state, scales, inp), training, plan, inp,
+            least_ceiling=least, n_scored=len(state.validation_scores),
+        )  # fmt: skip
 
     def _remember_ceiling(self, inp: ModelInput, going_on: bool) -> None:
         """Ceilings that are not to be lowered: those before these data came, nothing where training begins.

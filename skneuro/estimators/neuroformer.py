@@ -154,7 +154,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         Most spikes in a window of the training data that `fit` accepts, a bound on its memory. None takes what the
         data hold. Held-out windows may hold more.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the last one.
+        Whether `fit` goes on from the weights of the last one, with the scale of the stimuli in the first.
     random_state : int, RandomState or None, default=None
         Seed. The user's global generators are left alone.
     device : str, default="auto"
@@ -206,9 +206,10 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     loss_curve_ : list of float
         Training loss of each epoch, in nats per token; with the weighted losses of alignment and behaviour.
     validation_scores_ : list of float
-        Held-out bits per spike after each epoch, before any refit; empty where nothing was held out.
+        Held-out bits per spike after each epoch, before any refit; empty where nothing was held out. Those of a `fit`
+        are against the rates of its own training data, so that those of several (`warm_start`) do not compare.
     best_validation_score_ : float or None
-        The best of them.
+        The best of those of the latest `fit`.
     max_tokens_ : int
         Most spikes of a window in the training data, or `max_tokens`.
     trial_duration_ : float, in seconds

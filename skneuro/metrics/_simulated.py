@@ -13,7 +13,10 @@ from skneuro.data.spike_trains import SpikeTrains
 def simulate_trials(
     model: Any, recorded: SpikeTrains, stimuli: Modalities | None, n_samples: int, random_state: int
 ) -> tuple[SpikeTrains, np.ndarray]:
-    """Draw `n_samples` simulations of each recorded trial, over the same time.
+    """Draw `n_samples` simulations of each recorded trial, over the same time and with its gaps.
+
+    What was not observed of a unit is not observed of its simulations either, and what is past only in the recording
+    is past only in them: rates and responses are compared over the same bins.
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ def simulate_trials(
         shift = recorded.t_start[row] - sampled.t_start  # it has no place in time: it begins with its trial
     else:
         sampled = _from_stimuli(model, recorded, stimuli, n_samples, random_state)
-    return _over(sampled, shift, recorded.t_start[row], recorded.t_stop[row], model.bin_width), row
+    return _over(sampled, shift, recorded, row, model.bin_width), row
 
 
 def _from_stimuli(
@@ -65,9 +68,13 @@ def _from_stimuli(
 
 
 def _over(
-    sampled: SpikeTrains, shift: np.ndarray, start: np.ndarray, stop: np.ndarray, bin_width: float
+    sampled: SpikeTrains, shift: np.ndarray, recorded: SpikeTrains, row: np.ndarray, bin_width: float
 ) -> SpikeTrains:
-    """Cut each simulation, moved by `shift`, to the time of its trial; whole bins may end a part of one before it."""
+    """Cut each simulation, moved by `shift`, to what was observed of its trial.
+
+    Whole bins may end a part of one before the trial does.
+    """
+    start, stop = recorded.t_start[row], recorded.t_stop[row]
     begin, end = sampled.t_start + shift, sampled.t_stop + shift
     short = (begin > start + 1e-6) | (end < stop - bin_width - 1e-6)
     if short.any():
@@ -80,6 +87,9 @@ def _over(
     trial = np.repeat(np.arange(len(sampled)), np.diff(sampled.ptr))
     times = sampled.times + shift[trial]
     keep = (times >= start[trial]) & (times < stop[trial])
+    observation = None if recorded.observation is None else recorded.observation._take(row)
+    if observation is not None:
+        keep &= ~observation.in_gap(times, sampled.units, trial)
     kept_before = np.concatenate([[0], np.cumsum(keep)])
     return SpikeTrains(
         times[keep],
@@ -89,7 +99,9 @@ def _over(
         stop,
         unit_ids=sampled.unit_ids,
         trial_ids=sampled.trial_ids,
+        observed=observation,
         resolution=bin_width,
+        context=recorded.context[row],
     )
 
 

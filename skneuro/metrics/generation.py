@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skneuro.data._onsets import onset_bins, warn_of_onsets
 from skneuro.data.modality import Modality
 from skneuro.data.recording import Modalities, Recording
 from skneuro.data.spike_trains import SpikeTrains
@@ -96,8 +97,9 @@ def evaluate_generation(
     """Simulate held-out trials in closed loop and score the simulations, with floors and ceilings.
 
     Mean responses are scored with all simulations of a stimulus, realism with one simulation of each trial, which is
-    as much data as was recorded. Trials that repeat a stimulus are found by the clips of a `Video`, or named by
-    `stimulus_ids`. Nothing below the model's `bin_width` is modelled, so nothing below it is scored.
+    as much data as was recorded. Trials that repeat a stimulus are found by the clips of a `Video` that come on in the
+    same bin of the trial, or named by `stimulus_ids`. Nothing below the model's `bin_width` is modelled, so nothing
+    below it is scored. What was not observed of a trial is left out of its simulations, too.
 
     Parameters
     ----------
@@ -149,6 +151,11 @@ def evaluate_generation(
     ValueError
         If units, stimuli or borders do not fit, `n_samples` is 1, training stimuli are named without `train`, or a
         simulation is shorter than its trial.
+
+    Warns
+    -----
+    UserWarning
+        If a clip comes on at different times in its trials, which then are no repeats.
 
     Examples
     --------
@@ -220,18 +227,23 @@ def _read(spikes: Any, stimuli: Any, stimulus_ids: Any, bin_width: float, name: 
     if stimulus_ids is not None:
         ids = check_stimulus_ids(stimulus_ids, len(spikes), f"{'train_' * (name == 'train')}stimulus_ids")
     elif stimuli is not None:
-        videos = [_clips(m) for _, m in stimuli.items() if isinstance(m, Video)]
+        videos = [_clips(m, spikes, bin_width) for _, m in stimuli.items() if isinstance(m, Video)]
         if videos:
             ids = np.array(["/".join(shown) for shown in zip(*videos, strict=True)])
     return _Trials(spikes, stimuli, ids, bin_width)
 
 
-def _clips(video: Video) -> np.ndarray:
-    """What each trial shows: another set of trials has the same name for it. Clips of equal pixels go by number."""
+def _clips(video: Video, spikes: SpikeTrains, bin_width: float) -> np.ndarray:
+    """What each trial shows and when in it: another set of trials has the same name for it.
+
+    Clips of equal pixels go by number.
+    """
+    warn_of_onsets(video, spikes.t_start, bin_width, "Only trials in which it comes on in the same bin are repeats.")
     digests = video.clip_digests()
     equal = np.unique(digests, return_inverse=True, return_counts=True)
     numbered = [f"{d}:{k}" if equal[2][equal[1][k]] > 1 else d for k, d in enumerate(digests)]
-    return np.array(numbered)[video.clip_ids]
+    shown = zip(np.array(numbered)[video.clip_ids].tolist(), onset_bins(video, spikes.t_start, bin_width), strict=True)
+    return np.array([f"{clip}@{late}" if late else clip for clip, late in shown])
 
 
 def _simulations_per_trial(recorded: _Trials, n_samples: int) -> int:

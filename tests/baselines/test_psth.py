@@ -162,3 +162,18 @@ def test_a_file_without_digests_knows_clips_by_their_number(of_clips, tmp_path):
     again = skneuro.load(tmp_path / "model")
     assert again.score(COUNTS, SHOWN) == of_clips.score(COUNTS, SHOWN)
     assert clips_served(again, Video(FRAMES[::-1].copy(), fps=10.0, index=[0, 1])) == [0, 1]
+
+
+def test_clips_that_come_on_at_different_times_in_their_trials_are_told(recwarn):
+    """A histogram by time in the trial then shows the clip's time course at none of them."""
+    jitter = np.random.default_rng(0).uniform(0.0, 0.6, 60)
+    shown = {"timestamps": np.arange(-10, 40) / 10.0, "index": CLIPS}
+    frames = np.zeros((2, 50, 2, 2))
+    PSTHModel(**FIT).fit(COUNTS, Video(frames, **shown, t_start=0.55 + 0.05 * jitter))
+    PSTHModel(**FIT).fit(COUNTS, Video(frames, **shown, t_start=0.7 * CLIPS))
+    assert not recwarn
+    with pytest.warns(UserWarning, match=r"Clip 0 of a video comes on 0\.\d+ to 0\.5\d+ s .* half a bin of 0\.1 s"):
+        PSTHModel(**FIT).fit(COUNTS, Video(frames, **shown, t_start=jitter))
+    trials = SpikeTrains.from_counts(COUNTS, 0.1, t_start=jitter)
+    with pytest.warns(UserWarning, match="start with the clip"):
+        PSTHModel(**FIT).fit(trials, Video(frames, **shown, t_start=0.6))

@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 
 import skneuro
 from skneuro import NeuroformerEstimator
-from skneuro.data import SpikeTrains
+from skneuro.data import Modalities, SpikeTrains, TimeSeries
 from skneuro.estimators import _fitting
 from skneuro.metrics import homogeneous_rates
 from skneuro.training import loop
@@ -102,6 +102,22 @@ def test_early_stopping_holds_out_and_keeps_the_best(make, world):
     assert one_trial.validation_scores_
     too_short = make(early_stopping=True).fit(world.counts[0])
     assert too_short.validation_scores_ == []
+
+
+def test_validation_of_a_warm_start_is_against_the_rates_of_its_own_data(make, tmp_path):
+    """Noise has nothing to predict: a null model of the first data, six times as silent, made it half a bit a spike."""
+    rng = np.random.default_rng(0)
+    quiet, busy = (SpikeTrains.from_counts(rng.poisson(mean, (20, 60, 3)), 0.05) for mean in (0.1, 0.6))
+    model = make(early_stopping=True, refit=False, warm_start=True, max_epochs=4, learning_rate=0.02)
+    model.fit(quiet).save(tmp_path / "model")
+    for warm in (NeuroformerEstimator.load(tmp_path / "model"), model):
+        warm.fit(busy)
+        assert warm.best_validation_score_ == max(warm.validation_scores_[4:]) < 0.02
+        assert len(warm.validation_scores_) == len(warm.loss_curve_) == 8
+        assert warm.best_validation_score_ == pytest.approx(warm.score(busy), abs=0.05)
+    best = model.best_validation_score_
+    assert model.partial_fit(quiet).best_validation_score_ == best and len(model.validation_scores_) == 8
+    assert model.set_params(early_stopping=False).fit(quiet).best_validation_score_ is None
 
 
 @pytest.mark.usefixtures("as_trained")
@@ -523,3 +539,30 @@ def test_without_a_seed_the_global_generator_is_left_alone(make, world):
     before = check_random_state(None).get_state()[1].copy()
     make(max_epochs=1, random_state=None).fit(world.spikes).sample(duration=0.5)
     assert (check_random_state(None).get_state()[1] == before).all()
+
+
+@pytest.mark.parametrize("how", ["partial_fit", "fit"])
+@pytest.mark.parametrize("first", ["still", "slow", "unknown"])
+def test_a_first_part_that_scales_a_column_badly_is_told_once(make, world, how, first, recwarn):
+    """An animal that sits in the first part has a speed without spread: later ones in mm/s enter as they are."""
+    speed = np.random.default_rng(0).normal(0.0, 40.0, (12, 20, 2))
+    speed[:4, :, 1] = {"still": 3.0, "slow": speed[:4, :, 1] / 10, "unknown": np.nan}[first]
+    shown = Modalities(running=TimeSeries.from_lists(list(speed), rate=20.0, names=["roll", "yaw"]))
+    model = make(warm_start=True)
+    getattr(model, how)(world.spikes[:4], shown[:4])
+    then = r"it was [345]\.\d+" if first == "slow" else "it did not vary"
+    with pytest.warns(UserWarning, match=rf"'running' in column 'yaw' .* of [34]\d\.\d+ now; in .*given {then}, and"):
+        getattr(model, how)(world.spikes[4:8], shown[4:8])
+    recwarn.clear()
+    getattr(model, how)(world.spikes[8:], shown[8:])
+    assert not [warning for warning in recwarn if "scale" in str(warning.message)]
+
+
+def test_parts_that_differ_somewhat_or_are_standardised_by_hand_are_not_told_of(make, world, recwarn):
+    speed = np.random.default_rng(0).standard_normal((12, 20, 2)) * np.repeat([1.0, 3.0, 0.1], 4)[:, None, None]
+    speed[..., 1] = np.where(np.arange(12) < 4, 0.0, 1.2)[:, None] * np.sin(np.arange(20))
+    shown = Modalities(speed=TimeSeries.from_lists(list(speed), rate=20.0), video=world.video)
+    model = make(max_epochs=3)
+    for part in (slice(0, 4), slice(4, 8), slice(8, 12)):
+        model.partial_fit(world.spikes[part], shown[part])
+    assert not recwarn

@@ -106,6 +106,34 @@ def test_without_a_stimulus_there_is_realism_alone():
     assert value(table, "model", "rate_ratio_error") < 0.2
 
 
+def test_simulations_are_scored_where_their_trials_were_observed():
+    """A unit was lost in most of the trials in which it is busy, and every trial begins with a past of 1 s."""
+    cue = Modalities(cue=TimeSeries.from_lists([np.zeros((40, 1))] * 40, rate=10.0))
+    rng, busy = np.random.default_rng(0), np.arange(40) % 2 == 1
+    rate = np.where(busy, 3.0, 0.3)[:, None, None] * np.ones((40, 2))
+    rate[:, :10] = 6.0
+    observed = np.ones(rate.shape, dtype=bool)
+    observed[np.flatnonzero(busy)[5:], 5:, 0] = False
+    counts = np.where(observed, rng.poisson(rate), 0)
+    spikes = SpikeTrains.from_counts(list(counts), BIN, observed=list(observed))
+    spikes = spikes._with(context=1.0)
+
+    class Truth:
+        bin_width = BIN
+
+        def sample(self, stimuli, n_samples=1, *, duration=None, random_state=None):
+            n_bins = 40 if duration is None else round(duration / BIN)
+            drawn = np.random.default_rng(random_state).poisson(rate.repeat(n_samples, axis=0)[:, :n_bins])
+            return SpikeTrains.from_counts(drawn, BIN, trial_ids=np.arange(40).repeat(n_samples))
+
+    table = evaluate_generation(Truth(), spikes, cue, n_samples=2, window=BIN, stimulus_ids=busy.astype(int))
+    assert value(table, "model", "rate_ratio_error") < 0.05
+    sampled, row = simulate_trials(Truth(), spikes, cue, 2, 0)
+    for simulation in (0, 12, 79):
+        mask = spikes[int(row[simulation])].bin(BIN).mask()
+        np.testing.assert_array_equal(sampled[simulation].bin(BIN).mask(), mask)
+
+
 def test_wrong_arguments_are_refused(data, halves):
     train, test = halves
     model = HomogeneousPoisson(bin_width=BIN).fit(train.spikes, train.modalities)
@@ -276,3 +304,30 @@ def test_clips_of_training_are_not_taken_for_those_of_test_by_their_number():
 def test_spikes_in_the_place_of_the_model_are_told(data):
     with pytest.raises(TypeError, match=r"the order is evaluate_generation\(model, spikes, stimuli\)"):
         evaluate_generation(data.spikes, HomogeneousPoisson(bin_width=BIN))
+
+
+def test_a_clip_that_comes_on_late_is_no_repeat_of_one_that_does_not():
+    """Units that follow a clip and nothing else would have noise correlations: what the onsets have in common."""
+    rng = np.random.default_rng(0)
+    late = np.repeat([0, 3, 6], 12)
+    course = np.where(np.arange(40) % 6 < 3, 4.0, 0.2)
+    drive = np.stack([np.concatenate([np.full(n, 0.5), course[: 40 - n]]) for n in late])
+    spikes = SpikeTrains.from_counts(rng.poisson(drive[..., None] * np.ones(4)), BIN)
+    times = np.arange(-10, 40) * BIN
+    shown = Video(np.zeros((1, 50, 2, 2)), timestamps=times, index=np.zeros(36, dtype=int), t_start=late * BIN)
+    model = HomogeneousPoisson(bin_width=BIN).fit(spikes, shown)
+    with pytest.warns(UserWarning, match=r"0 to 0\.6 s after the start of its trials.*in the same bin are repeats"):
+        table = evaluate_generation(model, spikes, shown, n_samples=2)
+    assert value(table, "model", "noise_correlation", "recorded") == pytest.approx(0.0, abs=0.03)
+    assert value(table, "model", "psth_correlation", "ceiling") > 0.9
+
+
+def test_trials_whose_clips_come_on_within_half_a_bin_are_repeats(recwarn):
+    """At whatever time in the trial: half a bin after its start, too, where some would be rounded up and some down."""
+    shown = [0.05, 0.1, 0.14, 0.06, 0.4]
+    video = Video(np.zeros((1, 5, 2, 2)), fps=5.0, index=[0] * 5, t_start=[10.0 + late for late in shown])
+    spikes = SpikeTrains.from_counts(np.ones((5, 9, 1), dtype=int), BIN, 10.0)
+    ids = [_read(spikes[rows], video[rows], None, BIN, "spikes").ids for rows in (slice(0, 4), [1])]
+    assert len(set(ids[0])) == 1 and set(ids[0]) == set(ids[1]) and not recwarn
+    with pytest.warns(UserWarning, match=r"0\.05 to 0\.4 s"):
+        assert len(set(_read(spikes, video, None, BIN, "spikes").ids)) == 2
