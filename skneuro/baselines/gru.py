@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skneuro._base import as_before_on_failure
 from skneuro._sklearn_compat import fit_context
+from skneuro._stimulus_range import StimulusRange
 from skneuro._threads import torch_threads
 from skneuro._warn import warn_user
 from skneuro.baselines._baseline import HistoryBaseline
@@ -243,7 +244,7 @@ class GRUModel(HistoryBaseline):
             If a value of a series or of covariates lies so far from the others that it sets their scale.
         """
         with as_before_on_failure(self):
-            inp, counts, mask, head = self._begin_fit(X, y)
+            inp, _, _, head = self._begin_fit(X, y)
             self.kernels_ = lag_kernels(max(1, n_lags(self.history, self.bin_width)), self.n_basis)
             data = self._inputs().sequences(inp)
             self.history_scale_ = float(data.history.std(axis=0).mean()) or 1.0
@@ -251,12 +252,7 @@ class GRUModel(HistoryBaseline):
             decays = weight_decays(self, inp.spikes.n_bins)
             chosen = self.alpha == "auto"
             self.alpha_ = linear_penalties(self, inp) if chosen else np.full(inp.spikes.n_units, self.alpha)
-            known, seen = as_in_training(inp, stretches(train, inp.spikes.ptr)) if held_out.any() else (inp, {})
-            inputs = self._inputs()
-            part = inputs.scale.for_choosing(counts, mask & train[:, None])
-            shown = data
-            if known is not inp or (counts > part.most).any():
-                shown = replace(inputs, scale=part).sequences(known)
+            shown, seen = self._for_choosing(inp, data, train) if held_out.any() else (data, {})
             validate = held_out_score(shown, head, null_log_likelihood(inp.spikes, self.base_rate_), held_out)
             seeds = entropy(self.random_state).generate_state(2)
             with torch_threads(self.n_threads):
@@ -278,6 +274,15 @@ class GRUModel(HistoryBaseline):
                 head.clip_at(evaluate(self._network(), data)[0])
             self.head_ = head.to_arrays()
         return self
+
+    def _for_choosing(self, inp: ModelInput, data: Sequences, train: np.ndarray) -> tuple[Sequences, StimulusRange]:
+        """All bins, with nothing known beyond those that are trained on; the range of their stimuli."""
+        known, seen = as_in_training(inp, stretches(train, inp.spikes.ptr))
+        inputs = self._inputs()
+        part = inputs.scale.for_choosing(data.counts, data.mask & train[:, None])
+        if known is inp and not (data.counts > part.most).any():
+            return data, seen
+        return replace(inputs, scale=part).sequences(known), seen
 
     def _warn_if_still_rising(self, history: History) -> None:
         if history.best_step == self.max_steps and np.diff(history.validation)[-1:].max(initial=0.0) > self.tol:
