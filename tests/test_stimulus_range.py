@@ -149,7 +149,7 @@ def test_what_is_held_out_inside_fit_is_held_within_what_is_trained_on(model, sp
         seen.append((held, known.modalities[held]["position"].values, known.modalities[~held]["position"].values))
         return known, limits
 
-    for module in ("estimators._learner", "baselines.gru", "baselines.glm"):
+    for module in ("estimators._learner", "baselines._baseline"):
         monkeypatch.setattr(f"skneuro.{module}.as_in_training", spy)
     clone(model).fit(spikes, stimuli(position))
     artefact = position.copy()

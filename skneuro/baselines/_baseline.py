@@ -11,6 +11,7 @@ import numpy as np
 
 from skneuro._base import SpikeModel, warn_of_long_past
 from skneuro._sklearn_compat import check_is_fitted
+from skneuro._stimulus_range import StimulusRange
 from skneuro.baselines._features import CountScale, StimulusFeatures
 from skneuro.baselines._heads import HEADS, CountHead
 from skneuro.baselines._simulation import (
@@ -24,12 +25,14 @@ from skneuro.baselines._simulation import (
     simulate,
     with_past,
 )
+from skneuro.baselines._split import stretches
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput
 from skneuro.data.interventions import apply, check_history, read_interventions
 from skneuro.data.modality import Modality
 from skneuro.data.recording import Modalities, Recording
 from skneuro.data.spike_trains import SpikeTrains
+from skneuro.training.known import as_in_training
 
 
 class Baseline(SpikeModel):
@@ -221,6 +224,20 @@ class HistoryBaseline(Baseline):
         # penalties from has read nothing itself, and comes from no file.)
         order = getattr(self, "modalities_", self.stimulus_scale_)
         return StimulusFeatures({name: self.stimulus_scale_[name] for name in order})
+
+    def _scale(self) -> CountScale:
+        return CountScale(**self.scale_)
+
+    def _for_choosing(
+        self, inp: ModelInput, counts: np.ndarray, mask: np.ndarray, train: np.ndarray
+    ) -> tuple[ModelInput, CountScale, bool, StimulusRange]:
+        """What held-out data choose by, who know nothing beyond the bins that are trained on.
+
+        The input and the scale of its counts, whether these differ from those of all data, and the range of stimuli.
+        """
+        known, seen = as_in_training(inp, stretches(train, inp.spikes.ptr))
+        scale = self._scale().for_choosing(counts, mask & train[:, None])
+        return known, scale, known is not inp or bool((counts > scale.most).any()), seen
 
     def _fitted_head(self) -> CountHead:
         """Distribution of the counts, as `fit` left it."""

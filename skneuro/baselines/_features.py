@@ -116,9 +116,9 @@ class CountScale:
         """The scale while held-out data choose, of which nothing is known beyond the cells that are trained on."""
         return replace(self, most=_ABOVE * _one_more(counts, cells))
 
-    def within(self, counts: np.ndarray) -> np.ndarray:
-        """Counts as the past of others: an artefact in one bin cannot throw all that follows."""
-        return counts if self.most is None else np.minimum(counts, self.most)
+    def within(self, counts: np.ndarray, units: int | slice = slice(None)) -> np.ndarray:
+        """Counts of some units as the past of others: an artefact in one bin cannot throw all that follows."""
+        return counts if self.most is None else np.minimum(counts, self.most[units])
 
     def residuals(self, counts: np.ndarray, visible: np.ndarray) -> np.ndarray:
         """Standardised counts, float32; 0, what is expected, where a count was not observed."""

@@ -77,13 +77,12 @@ class CellDrawer:
             return self.head.mean(z, self.shape, nu), apply(self.head.draw(z, self.shape, uniforms, nu), forced)
         mean, counts = np.empty(z.shape), np.empty(z.shape, dtype=np.int64)
         term.begin(len(z))
-        most = self.scale.most
         for unit, head in enumerate(self._single):
             own, shape = slice(unit, unit + 1), self.shape[:, unit : unit + 1]
             log_intensity = z[:, own] + term.offset(unit)[:, None]
             own_nu = None if nu is None else nu[:, own]
             mean[:, own] = head.mean(log_intensity, shape, own_nu)
             counts[:, own] = apply(head.draw(log_intensity, shape, uniforms[:, own], own_nu), forced, own)
-            seen = counts[:, unit] if most is None else np.minimum(counts[:, unit], most[unit])
+            seen = self.scale.within(counts[:, unit], unit)
             term.see(unit, (seen - self.scale.mean[unit]) / self.scale.deviation[unit])
         return mean, counts

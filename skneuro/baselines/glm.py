@@ -24,11 +24,10 @@ from skneuro.baselines._heads import HEADS, CountHead
 from skneuro.baselines._penalised import Problem, Weights, choose_penalty
 from skneuro.baselines._same_bin import CellDrawer, LinearTerm
 from skneuro.baselines._simulation import Forced, State
-from skneuro.baselines._split import held_out_bins, stretches
+from skneuro.baselines._split import held_out_bins
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput
 from skneuro.data.recording import Modalities
-from skneuro.training.known import as_in_training
 
 # Stimuli are few against the many coupling weights, and what they explain is large: they are penalised less.
 _STIMULUS_PENALTY = 0.01
@@ -239,10 +238,9 @@ class CoupledGLM(HistoryBaseline):
         alpha, start, gained = np.full(mask.shape[1], alphas[len(alphas) // 2]), None, None
         if len(alphas) > 1 and held_out.any():
             cells = mask & train[:, None], mask & held_out[:, None]
-            known, _ = as_in_training(inp, stretches(train, inp.spikes.ptr))
-            scale = self._scale().for_choosing(counts, cells[0])
+            known, scale, differ, _ = self._for_choosing(inp, counts, mask, train)
             shown = problem
-            if known is not inp or (counts > scale.most).any():
+            if differ:
                 shown = Problem(*self._design_and_penalty(known, scale), self._allowed(), counts, head)
             alpha, start, gained = choose_penalty(shown, *cells, alphas, **settings)
         weights, converged = problem.solve(mask, alpha, start, **settings)
@@ -300,9 +298,6 @@ class CoupledGLM(HistoryBaseline):
         self.head_, self.n_iter_ = head.to_arrays(), self.max_iter
 
     # The design matrix: past counts, stimuli, and the same bin where it is asked for.
-
-    def _scale(self) -> CountScale:
-        return CountScale(**self.scale_)
 
     def _residuals(self, inp: ModelInput, scale: CountScale | None = None) -> np.ndarray:
         return (scale or self._scale()).residuals(inp.spikes.dense(), visible_cells(inp))

@@ -16,7 +16,7 @@ from skneuro._stimulus_range import StimulusRange
 from skneuro._threads import torch_threads
 from skneuro._warn import warn_user
 from skneuro.baselines._baseline import HistoryBaseline
-from skneuro.baselines._features import CountScale, lag_kernels, n_lags
+from skneuro.baselines._features import lag_kernels, n_lags
 from skneuro.baselines._gru_inference import GRUGenerator, evaluate, states_before
 from skneuro.baselines._gru_inputs import GRUInputs, Sequences
 from skneuro.baselines._gru_network import CountGRU, load_network, new_network
@@ -30,12 +30,11 @@ from skneuro.baselines._gru_parameters import (
 from skneuro.baselines._gru_training import History, held_out_score, train_network
 from skneuro.baselines._heads import CountHead
 from skneuro.baselines._simulation import entropy
-from skneuro.baselines._split import spread_bins, stretches
+from skneuro.baselines._split import spread_bins
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput
 from skneuro.data.recording import Modalities
 from skneuro.metrics.likelihood import null_log_likelihood
-from skneuro.training.known import as_in_training
 from skneuro.training.split import shown_clips
 
 
@@ -252,7 +251,10 @@ class GRUModel(HistoryBaseline):
             decays = weight_decays(self, inp.spikes.n_bins)
             chosen = self.alpha == "auto"
             self.alpha_ = linear_penalties(self, inp) if chosen else np.full(inp.spikes.n_units, self.alpha)
-            shown, seen = self._for_choosing(inp, data, train) if held_out.any() else (data, {})
+            shown, seen = data, StimulusRange()
+            if held_out.any():
+                known, scale, differ, seen = self._for_choosing(inp, data.counts, data.mask, train)
+                shown = replace(self._inputs(), scale=scale).sequences(known) if differ else data
             validate = held_out_score(shown, head, null_log_likelihood(inp.spikes, self.base_rate_), held_out)
             seeds = entropy(self.random_state).generate_state(2)
             with torch_threads(self.n_threads):
@@ -274,15 +276,6 @@ class GRUModel(HistoryBaseline):
                 head.clip_at(evaluate(self._network(), data)[0])
             self.head_ = head.to_arrays()
         return self
-
-    def _for_choosing(self, inp: ModelInput, data: Sequences, train: np.ndarray) -> tuple[Sequences, StimulusRange]:
-        """All bins, with nothing known beyond those that are trained on; the range of their stimuli."""
-        known, seen = as_in_training(inp, stretches(train, inp.spikes.ptr))
-        inputs = self._inputs()
-        part = inputs.scale.for_choosing(data.counts, data.mask & train[:, None])
-        if known is inp and not (data.counts > part.most).any():
-            return data, seen
-        return replace(inputs, scale=part).sequences(known), seen
 
     def _warn_if_still_rising(self, history: History) -> None:
         if history.best_step == self.max_steps and np.diff(history.validation)[-1:].max(initial=0.0) > self.tol:
@@ -314,7 +307,7 @@ class GRUModel(HistoryBaseline):
             print(f"GRUModel: step {step:5d}  loss {loss:.4f} nats/bin{held_out}")
 
     def _inputs(self) -> GRUInputs:
-        scale, stimuli = CountScale(**self.scale_), self._stimulus_features()
+        scale, stimuli = self._scale(), self._stimulus_features()
         return GRUInputs(scale, stimuli, self.kernels_, self._as_fitted("past_spikes"))
 
     def _network(self) -> CountGRU:

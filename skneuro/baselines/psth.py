@@ -14,7 +14,7 @@ from skneuro._sklearn_compat import Interval, StrOptions, fit_context
 from skneuro.baselines._baseline import StaticBaseline
 from skneuro.baselines._features import bin_in_trial
 from skneuro.baselines._heads import PoissonHead
-from skneuro.data._onsets import warn_of_onsets
+from skneuro.data._onsets import told_onsets
 from skneuro.data.binning import BinnedSpikes
 from skneuro.data.inputs import ModelInput
 from skneuro.data.recording import Modalities
@@ -133,7 +133,7 @@ class PSTHModel(StaticBaseline):
             self.clip_digests_ = np.array([], dtype=str) if video is None else video.clip_digests()
             if video is not None:
                 so = "The histogram is by time in the trial, and blurs what the clip evokes."
-                warn_of_onsets(video, inp.spikes.t_start, self.bin_width, so)
+                told_onsets(video, inp.spikes.t_start, self.bin_width, so)
             counts, observed = _stack(inp)
             length = np.diff(inp.spikes.ptr)
             groups, self.n_bins_ = self._groups(clip, length)

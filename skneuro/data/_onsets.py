@@ -24,8 +24,8 @@ def onset_bins(video: Video, t_start: np.ndarray, bin_width: float) -> np.ndarra
     return bins
 
 
-def warn_of_onsets(video: Video, t_start: np.ndarray, bin_width: float, so: str) -> None:
-    """Say where a clip comes on at different times in its trials, and what is made of it (`so`)."""
+def told_onsets(video: Video, t_start: np.ndarray, bin_width: float, so: str) -> np.ndarray:
+    """The :func:`onset_bins`; says where a clip comes on at different times, and what is made of it (`so`)."""
     bins, late = onset_bins(video, t_start, bin_width), video.t_start - t_start
     for clip in np.unique(video.index):
         mine = video.index == clip
@@ -35,4 +35,5 @@ def warn_of_onsets(video: Video, t_start: np.ndarray, bin_width: float, so: str)
                 f"of its trials, which differs by more than half a bin of {bin_width:g} s. {so} Give trials that "
                 f"start with the clip (Video.t_start), or leave those out that differ."
             )
-            return
+            break
+    return bins

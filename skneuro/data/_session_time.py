@@ -15,15 +15,20 @@ def on_one_clock(spikes: SpikeTrains) -> bool:
     They do not where they overlap and all of them hold one instant, as trials do that begin at 0 s or are aligned to
     an event. Blocks of a trial (`cut`) keep its id, and count as that trial.
     """
-    start = spikes.t_start + spikes.context  # what is before is another trial's
-    order = np.argsort(start, kind="stable")
-    if not (start[order][1:] < np.maximum.accumulate(spikes.t_stop[order])[:-1] - _TOLERANCE).any():
+    if not any_overlap(spikes):
         return True
     ids, trial = np.unique(spikes.trial_ids, return_inverse=True)
     first, last = np.full(len(ids), np.inf), np.full(len(ids), -np.inf)
     np.minimum.at(first, trial, spikes.t_start)
     np.maximum.at(last, trial, spikes.t_stop)
     return bool(first.max() >= last.min())
+
+
+def any_overlap(spikes: SpikeTrains) -> bool:
+    """Whether two trials share scored time; their context is another trial's anyway."""
+    start = spikes.t_start + spikes.context
+    order = np.argsort(start, kind="stable")
+    return bool((start[order][1:] < np.maximum.accumulate(spikes.t_stop[order])[:-1] - _TOLERANCE).any())
 
 
 def in_order(spikes: SpikeTrains) -> bool:

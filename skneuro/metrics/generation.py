@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skneuro.data._onsets import onset_bins, warn_of_onsets
+from skneuro.data._onsets import told_onsets
 from skneuro.data.modality import Modality
 from skneuro.data.recording import Modalities, Recording
 from skneuro.data.spike_trains import SpikeTrains
@@ -238,11 +238,12 @@ def _clips(video: Video, spikes: SpikeTrains, bin_width: float) -> np.ndarray:
 
     Clips of equal pixels go by number.
     """
-    warn_of_onsets(video, spikes.t_start, bin_width, "Only trials in which it comes on in the same bin are repeats.")
+    so = "Only trials in which it comes on in the same bin are repeats."
+    onsets = told_onsets(video, spikes.t_start, bin_width, so)
     digests = video.clip_digests()
     equal = np.unique(digests, return_inverse=True, return_counts=True)
     numbered = [f"{d}:{k}" if equal[2][equal[1][k]] > 1 else d for k, d in enumerate(digests)]
-    shown = zip(np.array(numbered)[video.clip_ids].tolist(), onset_bins(video, spikes.t_start, bin_width), strict=True)
+    shown = zip(np.array(numbered)[video.clip_ids].tolist(), onsets, strict=True)
     return np.array([f"{clip}@{late}" if late else clip for clip, late in shown])
 
 

@@ -12,7 +12,7 @@ from sklearn.model_selection import BaseCrossValidator
 from skneuro._sklearn_compat import Interval, num_samples, validate_parameter_constraints
 from skneuro._warn import warn_user
 from skneuro.data import Recording, SpikeTrains
-from skneuro.data._session_time import in_order, on_one_clock, overlapping
+from skneuro.data._session_time import any_overlap, in_order, on_one_clock, overlapping
 from skneuro.datasets._blocks import make_block_groups
 
 _TOLERANCE = 1e-6  # seconds
@@ -217,14 +217,12 @@ class TimeBlockSplit(_BlockSplit):
     def _times(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         spikes = _trials(X)
         if spikes is not None:
-            start, stop = spikes.t_start, spikes.t_stop
-            order = np.argsort(start, kind="stable")
-            if ((start + spikes.context)[order][1:] < stop[order][:-1] - _TOLERANCE).any():
+            if any_overlap(spikes):
                 raise ValueError(
                     "TimeBlockSplit needs trials on one clock, and these overlap in time: each seems to have a clock "
                     "of its own. Use TrialBlockSplit, or give the trials their times in the session."
                 )
-            return start, stop
+            return spikes.t_start, spikes.t_stop
         if np.ndim(X) != 2:
             raise ValueError(
                 "TimeBlockSplit needs to know when the rows were recorded: give SpikeTrains, a Recording or a 2-D "
