@@ -31,7 +31,7 @@ from skneuro.training.stretches import Segments
 BINS_AT_ONCE = 1000  # looked through for a spike
 FIRST_TEMPERATURE = 0.1  # from which a learned one starts
 SHORTEST_LAG, BINS_OF_LAG = 0.1, 10  # seconds, bins
-FEW_SPIKES = 10_000  # below, a narrower long past overfits less
+FEW_SPIKES = 10_000  # below, a narrower long past that sees no stimuli overfits less
 MANY_SPIKES = 100_000  # from here on all epochs on all data score higher than what is stopped in time
 USUAL_FRACTION, LEAST_FRACTION, ENOUGH_SPIKES = 0.1, 0.02, 20_000  # of what is held out for early stopping
 MUCH_WIDER, MUCH_OFF = 5.0, 2.0  # times the first standard deviation; times 1, or a part of it, where there was none
@@ -122,6 +122,15 @@ def state_dependent_drive(est: Any, inp: ModelInput) -> bool:
     return bool(inp.spikes.counts.sum() >= MANY_SPIKES) and not shows_video
 
 
+def stimuli_in_context(est: Any, inp: ModelInput) -> tuple[str, ...]:
+    """The modalities that enter the long past: all that have values in bins; none where few spikes learn noise."""
+    if inp.modalities is None or not est.context or not est.stimuli_in_context:
+        return ()
+    if est.stimuli_in_context == "auto" and inp.spikes.counts.sum() < FEW_SPIKES:
+        return ()
+    return tuple(name for name, modality in inp.modalities.items() if not isinstance(modality, Video))
+
+
 def make_config(est: Any, inp: ModelInput, max_count: int, how: Regularisation | None = None) -> NeuroformerConfig:
     """Sizes of the network from the estimator's parameters and the data; with the usual dropout by default."""
     how = how or usual(est)
@@ -154,6 +163,7 @@ def make_config(est: Any, inp: ModelInput, max_count: int, how: Regularisation |
         modalities=modalities,
         behaviour=behaviour_sizes(inp),
         state_dependent_drive=state_dependent_drive(est, inp),
+        stimuli_in_context=stimuli_in_context(est, inp),
     )
 
 
@@ -172,7 +182,7 @@ def check_same_structure(est: Any, inp: ModelInput, config: NeuroformerConfig) -
     """
     # What the data of this call lack is no change: a modality may be missing now, and gamma may be 0.
     described = make_config(est, inp, config.max_count)
-    fields = set(vars(config)) - {"modalities", "aligned", "behaviour", "max_count", "n_units"}
+    fields = set(vars(config)) - {"modalities", "aligned", "behaviour", "max_count", "n_units", "stimuli_in_context"}
     if est.context_width == "auto" and est.d_model == config.d_model:  # more or fewer spikes are no change
         fields.remove("context_width")
     if est.state_dependent_drive == "auto" or inp.modalities is None:
@@ -184,6 +194,9 @@ def check_same_structure(est: Any, inp: ModelInput, config: NeuroformerConfig) -
     for modality in described.modalities:
         if est.tubelet_size != "auto" and modality.name in fitted and modality.tubelets != fitted[modality.name]:
             changed[f"tubelets of {modality.name!r}"] = (fitted[modality.name], modality.tubelets)
+    entered = tuple(name for name in config.stimuli_in_context if inp.modalities is not None and name in inp.modalities)
+    if est.stimuli_in_context != "auto" and set(described.stimuli_in_context) != set(entered):
+        changed["stimuli_in_context"] = (entered, described.stimuli_in_context)
     told, before = behaviour_sizes(inp), config.behaviour
     names = tuple(name for name, _ in before)
     if behaviour_names(est) != names:

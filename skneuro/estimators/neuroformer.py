@@ -54,6 +54,11 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         Whether hidden features of the past see what the modalities' linear filters give, so that what a stimulus does
         depends on the population's state, and not linearly on the stimulus; acts only with a modality and a `context`.
         "auto" is True from 100,000 training spikes on, without a video.
+    stimuli_in_context : bool or "auto", default="auto"
+        Whether series, events, light and covariates enter the recurrent encoder beside the spikes, so that its state
+        knows what the population did in the light of what was going on; a video never does. Acts only with such a
+        modality and a `context`. What is said of the neural state (`transform`, alignment, decoding) is of spikes alone
+        all the same. "auto" is True from 10,000 training spikes on.
     gamma : float, default=0.1
         Weight of the contrastive loss; acts only with a modality. ``gamma + mu < 1``.
     mu : float, default=0.45
@@ -112,7 +117,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         with the dense `coupling_prior`.
     modality_dropout : float, default=0.1
         Chance that a modality is hidden from a block of about 16 bins in training, each block by itself, which trains
-        the model to do without it. With 0, a modality that is missing later is an error.
+        the model to do without it; one of `stimuli_in_context` is hidden from whole segments besides. With 0, a modality that is missing later is an error.
     max_epochs : int, default=30
         Passes over the training data.
     batch_size : int, default=8
@@ -256,6 +261,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         context_width: int | str = "auto",
         stimulus_context: float = 0.6,
         state_dependent_drive: bool | str = "auto",
+        stimuli_in_context: bool | str = "auto",
         gamma: float = 0.1,
         mu: float = 0.45,
         align: str | Sequence[str] | None = "auto",
@@ -307,6 +313,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         self.context_width = context_width
         self.stimulus_context = stimulus_context
         self.state_dependent_drive = state_dependent_drive
+        self.stimuli_in_context = stimuli_in_context
         self.gamma = gamma
         self.mu = mu
         self.align = align

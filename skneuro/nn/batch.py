@@ -46,6 +46,8 @@ class Batch:
         What the trial shows on each of the M aligned modalities; trials that show the same have the same number.
     clip_time : Tensor of shape (C, M), seconds
         Start of the row's first bin on the clock of what it shows.
+    stimuli : dict of Tensor of shape (C, T, F)
+        Standardised values of the bin after each, of the modalities that enter the long past; zeros where not known.
     lead : int
         Bins between the start of the modalities' blocks and the first scored bin.
     behaviour : Tensor of shape (C, L, K) or None
@@ -63,6 +65,7 @@ class Batch:
     clip: Tensor
     clip_time: Tensor
     modalities: dict[str, ModalityKeys] = field(default_factory=dict)
+    stimuli: dict[str, Tensor] = field(default_factory=dict)
     lead: int = 0
     behaviour: Tensor | None = None
     layout: Layout | None = None

@@ -85,7 +85,8 @@ class NeuroformerConfig:
     A `coupling_rank` of 0 stands for one coupling for each pair of units. `context_width` is the width of the long
     past's state, written S in the shapes of arrays; `d_model` is D, `n_units` N. `behaviour` holds the name and the
     number of values of each series that training reads from that state. With `state_dependent_drive` the hidden
-    features of that state see what the modalities' linear filters give.
+    features of that state see what the modalities' linear filters give. `stimuli_in_context` names the modalities that
+    enter the long past beside the spikes.
     """
 
     n_units: int
@@ -113,6 +114,12 @@ class NeuroformerConfig:
     modalities: tuple[ModalityConfig, ...] = ()
     behaviour: tuple[tuple[str, int], ...] = ()
     state_dependent_drive: bool = False
+    stimuli_in_context: tuple[str, ...] = ()
+
+    @property
+    def in_context(self) -> tuple[ModalityConfig, ...]:
+        """The modalities that enter the long past, in their order."""
+        return tuple(m for m in self.modalities if m.name in self.stimuli_in_context)
 
     @property
     def bin_clock(self) -> bool:
@@ -149,6 +156,7 @@ class NeuroformerConfig:
         """
         values = dict(values)
         values["aligned"] = tuple(values.get("aligned", ()))
+        values["stimuli_in_context"] = tuple(values.get("stimuli_in_context", ()))
         values["behaviour"] = tuple((str(name), int(width)) for name, width in values.get("behaviour", ()))
         values["modalities"] = tuple(_modality(m) for m in values.get("modalities", ()))
         return cls(**values)

@@ -26,8 +26,8 @@ GAIN = 0.03  # small profiles are learned rather than drawn: random ones were re
 class PastEncoder(nn.Module):
     """The long past: one vector a bin (a sum of unit embeddings) through a GRU, run once over a segment.
 
-    Its state after bin b - 1 is what bin b knows. A GRU was chosen over attention by measurement: at these
-    data sizes it scores higher and costs less.
+    Its state after bin b - 1 is what bin b knows, stimuli of bin b itself included where such enter. A GRU was chosen
+    over attention by measurement: at these data sizes it scores higher and costs less.
     """
 
     def __init__(self, config: NeuroformerConfig, source: RandomSource) -> None:
@@ -44,8 +44,12 @@ class PastEncoder(nn.Module):
         self.filters = nn.ModuleList(
             nn.Linear(N_COMPONENTS, self.width, bias=False) for _ in config.modalities if config.state_dependent_drive
         )
+        self.names = tuple(modality.name for modality in config.in_context)
+        self.stimuli = nn.ModuleList(nn.Linear(m.n_features, self.width, bias=False) for m in config.in_context)
 
-    def forward(self, session: SessionUnits, standardised: Tensor, first: Tensor) -> Tensor:
+    def forward(
+        self, session: SessionUnits, standardised: Tensor, first: Tensor, stimuli: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
         """States before every bin and after the last one.
 
         Parameters
@@ -53,13 +57,18 @@ class PastEncoder(nn.Module):
         standardised : Tensor of shape (C, T, N)
         first : Tensor of shape (C, S)
             State before the first bin.
+        stimuli : mapping of Tensor of shape (C, T, F), optional
+            Of the bin after each, where they are known.
 
         Returns
         -------
         Tensor of shape (C, T + 1, S)
         """
-        x = self.dropout(F.gelu(standardised @ session.input + self.bias))  # (C, T, S)
-        return states_of(self.recurrent, x, first)
+        x = standardised @ session.input + self.bias
+        for name, enter in zip(self.names, self.stimuli, strict=True):
+            if stimuli and name in stimuli:
+                x = x + enter(stimuli[name])
+        return states_of(self.recurrent, self.dropout(F.gelu(x)), first)  # (C, T, S)
 
     def of_stimuli(self, filtered: Sequence[Tensor | None]) -> Tensor | None:
         """What the stimuli add to the features before their nonlinearity, (C, L, S); None where there is nothing.

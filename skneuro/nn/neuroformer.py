@@ -2,7 +2,7 @@
 
 The way of the data, for a batch of segments:
 
-    counts --standardise--> long past (GRU) --> state of every bin  (C, L, D)
+    counts, stimuli of the bin --standardise--> long past (GRU) --> state of every bin  (C, L, S)
     state, linear filters of each modality --> features of the past  (C, L, S)
     features --fusion with recent spikes and each modality--> context of every bin  (C, L, D)
     context --readout tied to the unit embedding, plus each unit's own readout of the past, plus coupling attention-->
@@ -12,7 +12,7 @@ The way of the data, for a batch of segments:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -127,7 +127,11 @@ class Neuroformer(nn.Module):
         x = self.session.standardise(batch.counts, batch.observed)
         if self.training and self.config.unit_dropout:
             x = x * self.random.keep((len(x), 1, x.shape[2]), self.config.unit_dropout, x)
-        return self.past(self.session, x, batch.hidden)
+        return self.past(self.session, x, batch.hidden, batch.stimuli)
+
+    def neural_states(self, batch: Batch, states: Tensor | None) -> Tensor | None:
+        """What :meth:`past_states` are of the spikes alone; `states` are those of the batch."""
+        return self.past_states(replace(batch, stimuli={})) if batch.stimuli else states
 
     def context(self, batch: Batch, states: Tensor | None, keys: dict[str, Tensor] | None = None) -> Context:
         """Fused state and base log intensity of the scored bins.
@@ -190,6 +194,17 @@ class Neuroformer(nn.Module):
         keep = self.random.keep((len(keys.present), 1), self.config.modality_dropout, keys.values)
         return keys.hidden_from(keep)
 
+    def _some_segments_without(self, batch: Batch) -> Batch:
+        """In training what enters the long past is hidden from some segments, there and from what attends to it."""
+        if not self.training or not self.config.modality_dropout:
+            return batch
+        stimuli, keys = dict(batch.stimuli), dict(batch.modalities)
+        for name, values in batch.stimuli.items():
+            keep = self.random.keep((len(values), 1, 1), self.config.modality_dropout, values)
+            stimuli[name] = values * keep
+            keys[name] = keys[name].hidden_from(keep[:, 0].repeat_interleave(len(keys[name].present) // len(keep), 0))
+        return replace(batch, stimuli=stimuli, modalities=keys)
+
     def _recent_spikes(self, recent: RecentSpikes) -> tuple[TimedKeys, Tensor]:
         """Occupied cells of the last `recent_bins` bins as keys, one row a block, and all their tokens (T, 1, D)."""
         embedding, count = self.session.embedding, recent.count
@@ -216,8 +231,9 @@ class Neuroformer(nn.Module):
         slopes : bool
             Whether those of single units are wanted; the hazard has them.
         """
-        bins = batch.bins
+        bins, given = batch.bins, batch
         rows = torch.arange(len(bins), device=bins.device)[:, None]
+        batch = self._some_segments_without(batch)
         if states is None:
             states = self.past_states(batch)
         at = None if states is None else states[rows, known_until(bins, self.config).clamp_max(states.shape[1] - 1)]
@@ -236,12 +252,13 @@ class Neuroformer(nn.Module):
         with torch.no_grad():
             bounded = torch.full_like(cells, float("-inf"))
             bounded[layout.window] = intensity.masked_fill(~layout.observed, float("-inf"))
-        contrastive = None
-        if self.training and self.config.aligned:
-            contrastive = self._contrastive(batch, states, encoded, layout.shown)
-        behaviour = None
-        if self.training and batch.behaviour is not None and states is not None:
-            behaviour = self.told(states[rows, bins + 1], batch.behaviour)
+        contrastive = behaviour = None
+        if self.training and (self.config.aligned or batch.behaviour is not None):
+            neural = self.neural_states(given, states)
+            if self.config.aligned:
+                contrastive = self._contrastive(given, neural, encoded, layout.shown)
+            if batch.behaviour is not None and neural is not None:
+                behaviour = self.told(neural[rows, bins + 1], batch.behaviour)
         cells, bounded = cells.reshape(context.base.shape), bounded.reshape(context.base.shape)
         counted = layout.n_tokens, layout.n_scored
         return Output(cells, total, time, *counted, bounded, contrastive, context.drive_size, behaviour, of_units)
@@ -285,7 +302,10 @@ class Neuroformer(nn.Module):
     # ---- alignment -------------------------------------------------------------------------------------------
 
     def neural_vectors(self, batch: Batch, states: Tensor | None) -> Tensor:
-        """Neural side of every window before any fusion, its own spikes included, (C, L / B, S or D)."""
+        """Neural side of every window before any fusion, its own spikes included, (C, L / B, S or D).
+
+        `states` are :meth:`neural_states`.
+        """
         n_bins = self.config.window_bins
         bins = batch.bins.reshape(len(batch.counts), -1, n_bins)
         rows = torch.arange(len(bins), device=bins.device)[:, None]

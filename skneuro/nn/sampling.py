@@ -23,6 +23,8 @@ from skneuro.nn.softmax_heads import Prefix, repeat_logit, spike_effects
 
 # Modality tokens of the rows for the block that holds a bin: bins from the block's start to it, times, encoded keys.
 ModalityView = Callable[[int, Tensor], tuple[int, dict[str, ModalityKeys], dict[str, Tensor]]]
+# Standardised stimuli of so many bins of the rows, from the step-th bin on, each (r, b, F), that enter the long past.
+StimulusView = Callable[[int, int, Tensor], dict[str, Tensor]]
 
 
 class Streams:
@@ -93,6 +95,8 @@ class ClosedLoop:
     forced : callable, optional
         ``forced(step, rows)``: what units do in the step-th bin whatever the model says, as `draw_bin` takes it. With
         the softmax heads at temperature 1 and top_p 1 only.
+    stimuli : callable, optional
+        ``stimuli(step, n_bins, rows)``: what enters the long past beside the spikes.
     """
 
     def __init__(
@@ -107,10 +111,11 @@ class ClosedLoop:
         temperature: float = 1.0,
         top_p: float = 1.0,
         forced: Callable[[int, Tensor], tuple[Tensor, Tensor]] | None = None,
+        stimuli: StimulusView | None = None,
     ) -> None:
         self.model, self.modality, self.streams, self.n_bins = model, modality, streams, n_bins
         self.counts, self.observed, self.hidden = counts, observed, hidden
-        self.temperature, self.top_p, self.forced = temperature, top_p, forced
+        self.temperature, self.top_p, self.forced, self.stimuli = temperature, top_p, forced, stimuli
         self.rows = torch.arange(len(counts), device=counts.device)  # numbers the rows had at the start
         self.step = 0
         self._calls = 0
@@ -119,10 +124,16 @@ class ClosedLoop:
         """Take a past (R, T, N) that was recorded, before the first window; `length` (R,) bins of it, the last ones."""
         if self.hidden is not None:
             x = self.model.session.standardise(counts, observed)
+            # Stimuli are not known before the rows begin, but for their first bin, which the last bin's state sees.
+            first = {} if self.stimuli is None else self.stimuli(0, 1, self.rows)
+            stimuli = {name: F.pad(values, (0, 0, x.shape[1] - 1, 0)) for name, values in first.items()}
             for n_bins in length.unique().tolist():  # the long past begins where the row's recording does
                 rows = (length == n_bins).nonzero()[:, 0]
-                recent = x[rows, x.shape[1] - n_bins :]
-                self.hidden[rows] = self.model.past(self.model.session, recent, self.hidden[rows])[:, -1]
+                since = x.shape[1] - n_bins
+                seen = {name: values[rows, since:] for name, values in stimuli.items()}
+                self.hidden[rows] = self.model.past(
+                    self.model.session, x[rows, since:], self.hidden[rows], seen
+                )[:, -1]  # fmt: skip
         self._append(counts, observed)
 
     def keep(self, going: Tensor) -> None:
@@ -208,7 +219,9 @@ class ClosedLoop:
         observed = torch.ones_like(counts, dtype=torch.bool) if observed is None else observed
         if self.hidden is not None:
             x = self.model.session.standardise(counts, observed)
-            self.hidden = self.model.past(self.model.session, x, self.hidden)[:, -1]
+            n_bins = counts.shape[1]
+            stimuli = {} if self.stimuli is None else self.stimuli(self.step + 1, n_bins, self.rows)
+            self.hidden = self.model.past(self.model.session, x, self.hidden, stimuli)[:, -1]
         self._append(counts, observed)
         self.step += counts.shape[1]
 

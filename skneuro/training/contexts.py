@@ -112,4 +112,5 @@ def batch_rows(batch: Batch, index: Tensor) -> Batch:
     """Some rows of a batch of single blocks, some of them several times."""
     of_row = ("counts", "observed", "first", "scored", "length", "hidden", "clip", "clip_time")
     keys = {name: modality.rows(index) for name, modality in batch.modalities.items()}
-    return replace(batch, modalities=keys, **{name: getattr(batch, name)[index] for name in of_row})
+    stimuli = {name: values[index] for name, values in batch.stimuli.items()}
+    return replace(batch, modalities=keys, stimuli=stimuli, **{name: getattr(batch, name)[index] for name in of_row})

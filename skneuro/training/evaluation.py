@@ -59,11 +59,13 @@ def walk(
     visit: Callable[[Segments, Batch, Tensor | None], None],
     *,
     layout: bool = True,
+    stimuli: bool = True,
 ) -> None:
     """Call ``visit(segments, batch, states)`` for every piece of every trial, in inference mode.
 
     `states` are the states of the long past of the batch's rows, exact from each trial's start on; `layout` says
-    whether the batches are to be ready for a pass of the model.
+    whether the batches are to be ready for a pass of the model, `stimuli` whether those enter the states that do so in
+    this model, or the spikes alone.
     """
     history = model.config.history_bins
     was_training = model.training
@@ -82,6 +84,7 @@ def walk(
                         offset = now - row_start[:n_rows]
                         hidden = states[torch.arange(n_rows), torch.from_numpy(offset)]
                     batch = builder.build(segments, history, hidden, layout=layout)
+                    batch = batch if stimuli else replace(batch, stimuli={})
                     states = model.past_states(batch)
                     row_start = segments.start - np.minimum(segments.start, history)
                     visit(segments, batch, states)
@@ -180,7 +183,7 @@ def _window_vectors(
             low = binned.ptr[trial] + start
             result[low : low + stop - start] = found[row, : stop - start]
 
-    walk(model, builder, np.arange(binned.n_trials), visit, layout=False)
+    walk(model, builder, np.arange(binned.n_trials), visit, layout=False, stimuli=False)
     return result
 
 

@@ -210,6 +210,8 @@ def check_sizes(config: NeuroformerConfig, arrays: dict[str, np.ndarray]) -> Non
     }
     if config.context_bins:
         expected["past.bias"] = (config.context_width,)
+        for number, modality in enumerate(config.in_context):
+            expected[f"past.stimuli.{number}.weight"] = (config.context_width, modality.n_features)
     if config.behaviour:
         expected["told.linear.weight"] = (sum(width for _, width in config.behaviour), config.context_width)
     if config.coupling_bins and config.coupling_rank:
@@ -221,6 +223,9 @@ def check_sizes(config: NeuroformerConfig, arrays: dict[str, np.ndarray]) -> Non
         if modality.tubelets is not None:
             expected[f"fusion.encoders.{number}.kernel"] = _kernel_shape(modality, modality.tubelets, config.d_model)
     wrong = {name: (size, shape(name)) for name, size in expected.items() if shape(name) != size}
+    series = {modality.name for modality in config.modalities if modality.kind != "Video"}
+    if not set(config.stimuli_in_context) <= series:
+        raise ValueError(f"the series {config.stimuli_in_context} of the long past are not all there")
     if not set(config.aligned) <= {modality.name for modality in config.modalities}:
         raise ValueError(f"the aligned modalities {config.aligned} are not all there")
     n_blocks = max(config.n_layers, config.n_fusion_layers)

@@ -15,7 +15,7 @@ from skneuro.data._validation import TOLERANCE
 from skneuro.data.interventions import Interventions, RowInterventions
 from skneuro.nn import Neuroformer
 from skneuro.nn.batch import Batch, block_bins
-from skneuro.nn.sampling import ClosedLoop, ModalityView, Streams
+from skneuro.nn.sampling import ClosedLoop, ModalityView, StimulusView, Streams
 from skneuro.training.evaluation import walk
 from skneuro.training.fitted import FittedModel
 from skneuro.training.segments import BatchBuilder
@@ -131,17 +131,19 @@ def _loop_before(
     row_, start = row_.to(batch.first.device), start.to(batch.first.device)
     counts, observed = _history(batch, row_, start, max(network.config.history_bins, 1))
     hidden = None if states is None else states[row_, start]
-    n_bins = torch.from_numpy(segments.stop[row] - segments.start[row] - number * width).to(row_.device)
-    keys = builder.modality_keys(segments.trial[row], segments.start[row] + number * width, width)
+    begin = segments.trial[row], segments.start[row] + number * width
+    n_bins = torch.from_numpy(segments.stop[row] - begin[1]).to(row_.device)
+    keys = builder.modality_keys(*begin, width)
     encoded = network.fusion.encode(keys)
     again = torch.arange(len(row), device=row_.device).repeat_interleave(n_samples)
     timed = {name: value.rows(again) for name, value in keys.items()}
     seeds = np.random.SeedSequence(PREDICTION_SEED).spawn(n_samples)
-    turn = np.repeat(segments.start[row] + number * width, n_samples) if turned else None
+    turn = np.repeat(begin[1], n_samples) if turned else None
     streams = Streams(seeds, np.tile(np.arange(n_samples), len(row)), turn)
     return ClosedLoop(
         network, counts[again], observed[again], None if hidden is None else hidden[again],
         lambda step, rows: (step, timed, encoded), streams, n_bins[again],
+        stimuli=_stimuli(builder, *(np.repeat(part, n_samples) for part in begin)),
     )  # fmt: skip
 
 
@@ -220,6 +222,7 @@ def _sample_rows(
             network, blank, torch.zeros_like(blank, dtype=torch.bool), hidden,
             _trial_view(network, builder, row_trial), Streams(seeds), row_bins, temperature, top_p,
             None if interventions is None else _forced(interventions, device, dtype),
+            _stimuli(builder, row_trial, np.zeros(n_rows, dtype=np.int64)),
         )  # fmt: skip
         if past is not None:
             counts, observed, length = (torch.from_numpy(part).to(device) for part in past)
@@ -232,6 +235,18 @@ def _sample_rows(
             count = counts[row, bin_, unit]
             yield tuple(v.cpu().numpy() for v in (loop.rows[row], bin_ + first, unit, count))
             loop.keep(loop.n_bins > loop.step)
+
+
+def _stimuli(builder: BatchBuilder, trial: np.ndarray, start: np.ndarray) -> StimulusView | None:
+    """What enters the long past of rows that begin at bin `start` of a trial; None in a model without."""
+    if not builder.config.stimuli_in_context:
+        return None
+
+    def view(step: int, n_bins: int, rows: Tensor) -> dict[str, Tensor]:
+        index = rows.cpu().numpy()
+        return builder.stimuli(trial[index], (start[index] + step)[:, None] + np.arange(n_bins))
+
+    return view
 
 
 def _past(history: SpikeTrains, row_trial: np.ndarray, bin_width: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -27,7 +27,7 @@ DRIVE_PENALTY = 5.0
 DENSE_WIDTH = 0.6  # standard errors of a coupling, at a penalty of 1
 NOT_DECAYED = ("repeat_table", "coupling", "same_bin")
 FINISHED = ("converged", "max_epochs")  # how training ends when nobody stops it
-OF_MODALITIES = ("session.filters", "fusion.encoders", "drives", "alignment")
+OF_MODALITIES = ("session.filters", "fusion.encoders", "drives", "alignment", "past.stimuli")
 
 
 @dataclass(frozen=True)

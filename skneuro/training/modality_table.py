@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -123,6 +124,7 @@ class ModalityTable:
         tubelets: Tubelets | None = None,
     ) -> None:
         self.scale, self.span = scale, span
+        self._modality, self._binned = modality, binned
         self._frames: np.ndarray | None = None
         self.tubelets, self.tubelet_size = None, 0
         self.identity = modality._identity()
@@ -145,6 +147,12 @@ class ModalityTable:
             self.offset = np.zeros(binned.n_trials)
             token = np.arange(len(found.onset))
             self.samples = Timeline(found.onset, until, token, found.trial, binned.n_trials, span)
+
+    @cached_property
+    def in_bins(self) -> np.ndarray:
+        """Standardised values of a series in every bin, (n_bins, F); 0, the mean, where nothing is known."""
+        values = (self._modality.on_bins(self._binned) - self.scale.mean) / self.scale.sd
+        return np.nan_to_num(values).astype(np.float32)
 
     def numbered(self) -> ModalityTable:
         """The same table of a video, with the number of each frame (of all clips, one after the other) as its value."""

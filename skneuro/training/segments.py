@@ -141,6 +141,7 @@ class BatchBuilder:
             clip=torch.from_numpy(self.clip[segments.trial]),
             clip_time=torch.from_numpy(clip_time * self.clocked).to(self.dtype),
             modalities=self._modality_keys(segments.trial, segments.start, n_scored),
+            stimuli=self._stimuli(segments.trial, (segments.start - first)[:, None] + steps + 1),
             behaviour=self._told(segments, scored),
         )
         return moved(replace(batch, layout=Layout.of(batch, self.config)) if layout else batch, self.device)
@@ -156,6 +157,20 @@ class BatchBuilder:
     def modality_keys(self, trial: np.ndarray, start: np.ndarray, n_scored: int) -> dict[str, ModalityKeys]:
         """Modality tokens of every block of the scored bins that begin at bin `start` of the trials."""
         return moved(self._modality_keys(trial, start, n_scored), self.device)
+
+    def stimuli(self, trial: np.ndarray, bins: np.ndarray) -> dict[str, torch.Tensor]:
+        """Standardised values of what enters the long past in bins (R, b) of the trials (R,), zeros beyond them."""
+        return moved(self._stimuli(trial, bins), self.device)
+
+    def _stimuli(self, trial: np.ndarray, bins: np.ndarray) -> dict[str, torch.Tensor]:
+        found = {}
+        for name in self.config.stimuli_in_context:
+            if name in self.tables:
+                inside = bins < self.n_bins[trial][:, None]
+                rows = np.where(inside, self.binned.ptr[trial][:, None] + bins, 0)
+                values = self.tables[name].in_bins[rows] * inside[..., None]
+                found[name] = torch.from_numpy(values).to(self.dtype)
+        return found
 
     def _modality_keys(self, trial: np.ndarray, start: np.ndarray, n_scored: int) -> dict[str, ModalityKeys]:
         size = min(block_bins(self.config.window_bins), n_scored)

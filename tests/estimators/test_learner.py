@@ -17,6 +17,7 @@ import skneuro
 from skneuro import NeuroformerEstimator
 from skneuro.data import Modalities, SpikeTrains, TimeSeries
 from skneuro.estimators import _fitting
+from skneuro.exceptions import MissingModalityWarning
 from skneuro.metrics import homogeneous_rates
 from skneuro.training import loop
 
@@ -365,7 +366,7 @@ def reference(make, world):
     "change",
     [
         {"window_bins": 3}, {"recent_context": 0.2}, {"context": 0}, {"stimulus_context": 0.3},
-        {"state_dependent_drive": True},
+        {"state_dependent_drive": True}, {"stimuli_in_context": True},
         {"gamma": 0.3}, {"mu": 0.3}, {"align": "speed"}, {"align": None}, {"temperature": 1.0}, {"head": "chained"},
         {"head": "independent"}, {"coupling": False}, {"coupling_lag": 0.2}, {"d_model": 16}, {"n_heads": 4},
         {"n_layers": 2}, {"n_fusion_layers": 2}, {"share_fusion": True}, {"dropout": 0.4}, {"unit_dropout": 0.5},
@@ -436,6 +437,38 @@ def test_what_a_stimulus_drives_depends_on_the_state_where_spikes_are_many(make,
     assert of(said) and of(said.partial_fit(world.spikes[6:]))
     with pytest.raises(ValueError, match="state_dependent_drive"):
         said.set_params(state_dependent_drive=False).partial_fit(world.spikes, world.both)
+
+
+def in_context(model):
+    return model.model_.network.config.stimuli_in_context
+
+
+def test_stimuli_enter_the_long_past_where_spikes_are_many(make, world, monkeypatch):
+    """Unless it is said; and more spikes than before do not change a network that is trained on."""
+    assert in_context(make().fit(world.spikes, world.both)) == ()
+    monkeypatch.setattr(_fitting, "FEW_SPIKES", int(world.counts.sum()))
+    assert in_context(make().fit(world.spikes, world.both)) == ("speed",)
+    few = make().fit(world.spikes[:6], world.both[:6])
+    assert in_context(few) == in_context(few.partial_fit(world.spikes, world.both)) == ()
+
+
+def test_stimuli_in_the_long_past(make, world, tmp_path):
+    """All but a video; what is missing later is missing there, too."""
+    of = in_context
+    assert of(make(stimuli_in_context=False).fit(world.spikes, world.both)) == ()
+    assert of(make(stimuli_in_context=True, context=0).fit(world.spikes, world.both)) == ()
+    assert of(make(stimuli_in_context=True).fit(world.spikes)) == ()
+    model = make(stimuli_in_context=True).fit(world.spikes, world.both)
+    assert of(model) == ("speed",)
+    model.save(tmp_path / "model")
+    again = NeuroformerEstimator.load(tmp_path / "model")
+    assert again.score(world.spikes, world.both) == model.score(world.spikes, world.both)
+    with pytest.warns(MissingModalityWarning):
+        assert model.score(world.spikes, Modalities(video=world.video)) != model.score(world.spikes, world.both)
+    assert of(model.partial_fit(world.spikes)) == ("speed",)
+    assert of(model.partial_fit(world.spikes, Modalities(speed=world.speed))) == ("speed",)
+    with pytest.raises(ValueError, match="stimuli_in_context"):
+        model.set_params(stimuli_in_context=False).partial_fit(world.spikes, world.both)
 
 
 # ---- going on with other data ----------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from skneuro.training.stretches import Segments
 
 BIN_WIDTH = 0.05
 SPEED = ModalityConfig("speed", 2)
-VIDEO = ModalityConfig("video", 12, (3, 4), Tubelets((2, 2, 2), (2, 1, 2)))  # a whole frame is like a sample of speed
+# A whole frame is like a sample of speed.
+VIDEO = ModalityConfig("video", 12, (3, 4), Tubelets((2, 2, 2), (2, 1, 2)), "Video")
 
 
 @pytest.fixture(params=["hazard", "chained", "independent"])
@@ -46,6 +47,7 @@ def model(head, window_bins, n_units=2, *, seed=0, noise=0.15, rate=0.25, dtype=
         "context_width": 12, "n_layers": 1, "n_fusion_layers": 1, "share_fusion": False, "dropout": 0.0,
         "unit_dropout": 0.0, "modality_dropout": 0.0, "temperature": 0.1, "max_count": 3,
         "aligned": (), "modalities": (),
+        "stimuli_in_context": tuple(m.name for m in changes.get("modalities", ()) if m.kind != "Video"),
     }  # fmt: skip
     config = NeuroformerConfig(**{**sizes, **changes})
     generator = torch.Generator().manual_seed(seed)

@@ -321,7 +321,7 @@ def test_what_a_stimulus_drives_depends_on_the_state_only_where_it_is_asked_for(
     """Without attention, past spikes and a speed add up, unless the features of the past see the speed's filters."""
     steps = {}
     for dependent in (True, False):
-        model = everything(tiny, head, 3, state_dependent_drive=dependent, coupling_bins=0)
+        model = everything(tiny, head, 3, state_dependent_drive=dependent, coupling_bins=0, stimuli_in_context=())
         with torch.no_grad():
             model.readout.weight.zero_()
         batches = [
@@ -336,6 +336,37 @@ def test_what_a_stimulus_drives_depends_on_the_state_only_where_it_is_asked_for(
         steps[dependent] = float(((one - alone) - (other - other_alone)).abs().max())
     assert steps[True] > 1e-3
     assert steps[False] < 1e-12
+
+
+def test_the_long_past_sees_a_stimulus_from_its_own_bin_on(tiny):
+    """Beside the spikes, and only where it enters; what behaviour is read from and aligned is of spikes alone."""
+    counts, bin_ = some_counts(), 7
+    stimuli = tiny.stimuli(("speed", "video"), 1, N_BINS)
+    changed = bent(stimuli, bin_ * tiny.BIN_WIDTH)
+    for names in (("speed",), ()):
+        model = everything(tiny, "hazard", 3, stimuli_in_context=names)
+        whole = Segments(np.zeros(1, dtype=int), np.zeros(1, dtype=int), np.array([N_BINS]))
+        batches = [tiny.builder(model, [counts], given).build(whole, 0) for given in (stimuli, changed)]
+        with torch.no_grad():
+            states = [model.past_states(batch) for batch in batches]
+            alone = [model.neural_states(*pair) for pair in zip(batches, states, strict=True)]
+        moved = (states[0] - states[1]).abs().amax((0, 2)).numpy() > 1e-9
+        assert moved.tolist() == [bool(names) and bin_ <= k < N_BINS for k in range(N_BINS)] + [bool(names)]
+        assert torch.equal(*alone)
+
+
+def test_in_training_a_stimulus_is_hidden_from_whole_segments(tiny):
+    """From what the state sees of it and from what attends to it: as if it were not there."""
+    model = everything(tiny, "hazard", 3, modality_dropout=1 - 1e-12, aligned=()).train()
+    whole = Segments(np.arange(2), np.zeros(2, dtype=int), np.array([N_BINS, N_BINS]))
+    counts = [some_counts(0), some_counts(1)]
+    given = tiny.builder(model, counts, tiny.stimuli(("speed", "video"), 2, N_BINS)).build(whole, 0)
+    absent = tiny.builder(model, counts).build(whole, 0)
+    assert given.stimuli and not absent.stimuli
+    with torch.no_grad():
+        np.testing.assert_allclose(model(given).cells, model(absent).cells, **EXACT)
+        model.eval()
+        assert (model(given).cells - model(absent).cells).abs().max() > 1e-6
 
 
 def test_the_prior_on_drives_counts_what_goes_through_the_state(tiny):
@@ -365,7 +396,9 @@ def test_a_configuration_survives_json(tiny):
     config = everything(tiny, "chained", 3, aligned=("video",)).config
     again = NeuroformerConfig.from_dict(json.loads(json.dumps(config.to_dict())))
     assert again == config
-    before = {name: value for name, value in config.to_dict().items() if name != "state_dependent_drive"}
-    assert not NeuroformerConfig.from_dict(before).state_dependent_drive  # a file of an earlier version
+    assert again.stimuli_in_context == ("speed",)
+    later = ("state_dependent_drive", "stimuli_in_context")
+    before = NeuroformerConfig.from_dict({k: v for k, v in config.to_dict().items() if k not in later})
+    assert not before.state_dependent_drive and not before.in_context  # a file of an earlier version
     with pytest.raises(TypeError):
         NeuroformerConfig.from_dict({**config.to_dict(), "wings": 2})

@@ -39,6 +39,7 @@ def fitted(head="hazard", window_bins=3, n_units=3, modalities=None, *, seed=0, 
         "context_width": 12, "n_layers": 1, "n_fusion_layers": 1, "share_fusion": False, "dropout": 0.0,
         "unit_dropout": 0.0, "modality_dropout": 0.1, "temperature": 0.1, "max_count": 3,
         "aligned": (), "modalities": described, "state_dependent_drive": True,
+        "stimuli_in_context": tuple(m.name for m in described if m.kind != "Video"),
     }  # fmt: skip
     config = NeuroformerConfig(**{**sizes, **changes})
     mean = np.linspace(0.2, 0.5, n_units)
