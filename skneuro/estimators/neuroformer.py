@@ -117,7 +117,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         with the dense `coupling_prior`.
     modality_dropout : float, default=0.1
         Chance that a modality is hidden from a block of about 16 bins in training, each block by itself, which trains
-        the model to do without it; one of `stimuli_in_context` is hidden from whole segments besides. With 0, a modality that is missing later is an error.
+        the model to do without it; one of `stimuli_in_context` is hidden from whole segments besides. With 0, a
+        modality that is missing later is an error.
     max_epochs : int, default=30
         Passes over the training data.
     batch_size : int, default=8

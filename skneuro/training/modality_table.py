@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from skneuro.data import BinnedSpikes, Modalities, Modality, TimeSeries, Video
+from skneuro.data import BinnedSpikes, Events, Modalities, Modality, Pulses, TimeSeries, Video
 from skneuro.data._likeness import Form
 from skneuro.data.time_series import steps_within
 from skneuro.nn.config import ModalityConfig, NeuroformerConfig, Tubelets
@@ -150,9 +150,16 @@ class ModalityTable:
 
     @cached_property
     def in_bins(self) -> np.ndarray:
-        """Standardised values of a series in every bin, (n_bins, F); 0, the mean, where nothing is known."""
-        values = (self._modality.on_bins(self._binned) - self.scale.mean) / self.scale.sd
-        return np.nan_to_num(values).astype(np.float32)
+        """Standardised values of every bin as they enter the long past, (n_bins, F); 0, the mean, where not known.
+
+        A trial's first bin does not enter, as no bin before it gives a state that could know it. What lasts is there in
+        the second; an event or a pulse may be over by then, and is counted with it.
+        """
+        values, ptr = self._modality.on_bins(self._binned), self._binned.ptr
+        if isinstance(self._modality, (Events, Pulses)):
+            first = ptr[:-1][np.diff(ptr) > 1]
+            values[first + 1] = np.fmax(values[first], values[first + 1])
+        return np.nan_to_num((values - self.scale.mean) / self.scale.sd).astype(np.float32)
 
     def numbered(self) -> ModalityTable:
         """The same table of a video, with the number of each frame (of all clips, one after the other) as its value."""

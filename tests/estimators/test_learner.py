@@ -465,6 +465,7 @@ def test_stimuli_in_the_long_past(make, world, tmp_path):
     assert again.score(world.spikes, world.both) == model.score(world.spikes, world.both)
     with pytest.warns(MissingModalityWarning):
         assert model.score(world.spikes, Modalities(video=world.video)) != model.score(world.spikes, world.both)
+    np.testing.assert_array_equal(model.transform(world.spikes, world.both), again.transform(world.spikes))
     assert of(model.partial_fit(world.spikes)) == ("speed",)
     assert of(model.partial_fit(world.spikes, Modalities(speed=world.speed))) == ("speed",)
     with pytest.raises(ValueError, match="stimuli_in_context"):

@@ -355,6 +355,22 @@ def test_the_long_past_sees_a_stimulus_from_its_own_bin_on(tiny):
         assert torch.equal(*alone)
 
 
+def test_alignment_and_behaviour_are_of_spikes_alone(tiny):
+    """They do not shape how stimuli enter the state, and what is hidden from the state is aligned all the same."""
+    whole = Segments(np.arange(2), np.zeros(2, dtype=int), np.array([N_BINS, N_BINS]))
+    found = []
+    for dropout in (0.0, 1 - 1e-12):
+        model = everything(tiny, "hazard", 3, modality_dropout=dropout, aligned=("speed",), behaviour=(("gaze", 1),))
+        batches = tiny.builder(model, [some_counts(0), some_counts(1)], tiny.stimuli(("speed", "video"), 2, N_BINS))
+        batches.behaviour = np.random.default_rng(2).standard_normal((2 * N_BINS, 1))
+        output = model.train()(batches.build(whole, 0))
+        found.append([float(output.contrastive.detach()), float(output.behaviour.detach())])
+        (output.contrastive + output.behaviour).backward()
+        assert all(weights.grad is None or not weights.grad.any() for weights in model.past.stimuli.parameters())
+        assert model.past.bias.grad.any()
+    np.testing.assert_allclose(*found, **EXACT)
+
+
 def test_in_training_a_stimulus_is_hidden_from_whole_segments(tiny):
     """From what the state sees of it and from what attends to it: as if it were not there."""
     model = everything(tiny, "hazard", 3, modality_dropout=1 - 1e-12, aligned=()).train()

@@ -220,6 +220,42 @@ def test_the_likelihood_from_the_past_is_the_sum_over_what_the_bins_other_units_
         assert abs(found[-1, 1] - conditional[-1, 1]) > 1e-3
 
 
+def test_the_likelihood_from_the_past_sees_the_stimuli_of_its_bins(tiny):
+    """In the middle of a trial, too: of the first unit of a bin, of which nothing else is known in `score` either."""
+    lengths = (14, 5)
+    stimuli = tiny.stimuli(lengths)
+    fitted = tiny.fitted("hazard", 3, 2, modalities=stimuli, noise=0.3)
+    inp = tiny.read(tiny.spikes(lengths, 2), stimuli)
+    found = generation.past_log_likelihood(fitted, inp, 2)
+    np.testing.assert_allclose(found[:, 0], fitted.cell_log_likelihood(inp)[:, 0], rtol=0, atol=1e-9)
+
+
+def test_a_recorded_past_ends_in_the_state_that_scoring_has(tiny, monkeypatch):
+    """That of a trial whose stimuli were not known before: the first bin that is sampled knows its own."""
+    n_before, n_after = 6, 4
+    later = tiny.stimuli([n_after])["speed"]
+    fitted = tiny.fitted("hazard", 3, modalities=Modalities(speed=later))
+    past = tiny.spikes([n_before])
+    values = np.vstack([np.full((n_before, 2), np.nan), later.values])
+    whole = Modalities(speed=TimeSeries.from_lists([values], rate=1 / tiny.BIN_WIDTH))
+    counts = np.vstack([past.to_counts(tiny.BIN_WIDTH)[0], np.zeros((n_after, 3), dtype=int)])
+    inp = tiny.read(SpikeTrains.from_counts([counts], tiny.BIN_WIDTH), whole)
+    states = []
+    evaluation.walk(fitted.network, fitted.builder(inp), np.arange(1), lambda _s, _b, found: states.append(found))
+    seen, remember = [], generation.ClosedLoop.remember
+
+    def remembered(loop, *given):
+        remember(loop, *given)
+        seen.append(loop.hidden.clone())
+
+    monkeypatch.setattr(generation.ClosedLoop, "remember", remembered)
+    silence = SpikeTrains.from_counts(np.zeros((1, n_after, 3), dtype=int), tiny.BIN_WIDTH)
+    asked = tiny.read(silence, Modalities(speed=later))
+    generation.sample(fitted, asked, 2, np.random.SeedSequence(0), 1.0, 1.0, history=past)
+    for row in seen[0]:
+        np.testing.assert_allclose(row, states[0][0, n_before], **EXACT)
+
+
 def test_the_logarithm_of_a_mean_is_corrected_for_its_bias():
     rng = torch.Generator().manual_seed(0)
     draws = torch.where(torch.rand(20_000, 16, generator=rng) < 0.3, 0.5, 0.1).log()  # 20,000 means of 16 draws

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skneuro.data import SpikeTrains, TimeSeries, Video
+from skneuro.data import Events, Pulses, SpikeTrains, TimeSeries, Video
 from skneuro.nn.config import Tubelets
 from skneuro.nn.video import token_geometry
 from skneuro.training.modality_table import ModalityTable, Scale, describe
@@ -245,3 +245,14 @@ def test_a_value_known_long_before_a_trial_stands_to_its_end():
     table = ModalityTable(still, binned(40, 2), plain(), SPAN)
     assert latest(table, 39, 0) is not None and latest(table, 39, 1) is not None
     assert latest(table, 9, 1) is None and latest(table, 10, 1) is not None
+
+
+def test_what_happens_in_a_trials_first_bin_enters_with_the_second():
+    """No state could know it otherwise; a series goes on by itself, and nothing of one trial enters another."""
+    events = Events.from_lists([{"cue": [0.01, 0.16]}, {"cue": [0.06]}, {"cue": []}], 0.0, 4 * WIDTH)
+    light = Pulses([0.0], [WIDTH], [0, 1, 1, 1], 0.0, 4 * WIDTH, power=[2.0])
+    speed = TimeSeries.from_lists([[5.0, 1.0, 1.0, 1.0]] * 3, rate=1 / WIDTH)
+    found = [ModalityTable(m, binned(4, 3), plain(), SPAN).in_bins.reshape(3, 4) for m in (events, light, speed)]
+    assert found[0][:, 1:].tolist() == [[1, 0, 1], [1, 0, 0], [0, 0, 0]]
+    assert found[1][:, 1:].tolist() == [[2, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert found[2][:, 1:].tolist() == [[1, 1, 1]] * 3
