@@ -164,8 +164,9 @@ class SpikeModel(DensityMixin, BaseEstimator):
     modalities_ : tuple of str
         Modalities seen in `fit`.
     stimulus_range_ : dict of str to tuple of two ndarray of shape (d,)
-        Lowest and highest value of each column of the series and covariates seen in `fit`, and of a video's pixels; NaN
-        where none was known. Values of series and covariates that lie beyond are taken for the nearest of them.
+        Lowest and highest value of each column of the series and covariates seen in `fit`, of the power of each target
+        of light, and of a video's pixels; NaN where none was known. Values that lie beyond are taken for the nearest of
+        them, but for pixels.
     largest_count_ : ndarray of shape (n_units,)
         Most spikes of each unit in a bin of the training data.
     n_features_in_ : int

@@ -14,6 +14,7 @@ from skneuro.cli.recordings import Loaded
 from skneuro.cli.split import split_recording
 from skneuro.cli.training import fit_and_score
 from skneuro.exceptions import ArtefactWarning
+from skneuro.metrics import dead_time_score
 from skneuro.persistence import load, save
 
 N_TRIALS, N_BINS, WIDTH = 24, 20, 0.1
@@ -196,9 +197,9 @@ def test_ordinary_labels_are_not_spoken_of(pretrained, spikes, kind):
 # ---- counts ----------------------------------------------------------------------------------------------------------
 
 
-def with_burst(counts, size, unit=1):
+def with_burst(counts, size, unit=1, place=5):
     burst = counts.copy()
-    burst[3, 5, unit] = size
+    burst[3, place, unit] = size
     return SpikeTrains.from_counts(burst, WIDTH, unit_ids=["a", "b"], t_start=100.0)
 
 
@@ -246,6 +247,17 @@ def test_what_is_not_scored_is_not_spoken_of(counts, spikes):
     whole, half = (SpikeTrains.from_lists(in_the_last_bin, 0.0, stop, unit_ids=["a", "b"]) for stop in (0.6, 0.55))
     assert len(heard(model.score, whole)) == 1
     assert not heard(model.score, half)
+
+
+def test_with_a_dead_time_only_bins_that_count_are_spoken_of(counts, spikes):
+    model = CoupledGLM(bin_width=WIDTH, window_bins=5).fit(spikes)
+    first, later = with_burst(counts, 200), with_burst(counts, 200, place=8)  # bins 0 and 3 of a window
+    assert not heard(lambda: dead_time_score(model, first, dead_time=0.2))
+    assert len(heard(lambda: dead_time_score(model, first, dead_time=0.0))) == 1
+    (said,) = heard(lambda: dead_time_score(model, later, dead_time=0.2))
+    assert "Unit 'b' has 200 spikes in trial 3 at 100.8 s (bin 8), " in said
+    n_scored = later.bin(WIDTH).dense().reshape(-1, 5, 2)[:, 2:].sum()
+    assert f"{200 / n_scored:.1%} of all that are scored" in said
 
 
 def test_the_most_of_training_is_kept_in_files_and_grows_with_more_data(counts, spikes, tmp_path):

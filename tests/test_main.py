@@ -102,16 +102,21 @@ def test_a_warning_is_shown_once(monkeypatch, capsys):
     assert capsys.readouterr().err.splitlines() == ["skneuro: warning: far off", "skneuro: warning: near"]
 
 
-def test_a_series_that_does_not_reach_into_a_trial_ends_the_demo_in_one_line(write, capsys, tmp_path):
+def test_a_series_that_does_not_reach_into_a_trial_is_a_serious_finding(write, capsys):
     stamps = np.arange(0, 40, 0.1)
     path = write(t_start=[0.0, 50.0], t_stop=[50.0, 100.0], speed=stamps, speed_times=stamps)
     assert main(["check", path]) == 1
     out, err = capsys.readouterr()
     assert "SERIOUS coverage: speed is not known in 1 trial (1), out of 2" in " ".join(out.split())
-    assert "warning: speed does not reach over 1 of 2 trials: 10 s" in err
+    assert "warning: speed does not reach over 2 of 2 trials: 60 s" in err
+
+
+def test_a_series_that_reaches_into_no_trial_ends_the_demo_in_one_line(write, capsys, tmp_path):
+    stamps = np.arange(200, 240, 0.1)
+    path = write(t_start=[0.0, 50.0], t_stop=[50.0, 100.0], speed=stamps, speed_times=stamps)
     assert main(["demo", "--npz", path, "--output", str(tmp_path)]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("skneuro: rat.npz: The modality 'speed' does not cover 1 of 2 trials")
+    assert last.startswith("skneuro: rat.npz: The modality 'speed' does not cover 2 of 2 trials")
 
 
 @pytest.mark.parametrize("command", [["check"], ["demo", "--npz"]])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from skneuro import Covariates, Modalities, NeuroformerEstimator, SpikeTrains, TimeSeries, Video
+from skneuro import Covariates, Modalities, NeuroformerEstimator, Pulses, SpikeTrains, TimeSeries, Video
 from skneuro.baselines import CoupledGLM, GRUModel, PSTHModel
 from skneuro.data.inputs import read_input
 from skneuro.estimators._fitting import split
@@ -104,6 +104,30 @@ def test_a_column_that_was_never_known_is_not_known_later(model, spikes, positio
         expected = model.score(spikes, series(never))
     with pytest.warns(MissingModalityWarning, match="without a known value in column 'y': the model learned nothing"):
         assert model.score(spikes, series(position)) == expected
+
+
+def light(red, blue=0.0):
+    """A pulse of red light in each trial, and one of blue after it where that has power."""
+    power = np.column_stack([red, np.full(N_TRIALS, blue)])
+    onset, target, lit = np.tile([0.5, 1.2], N_TRIALS), np.tile([0, 1], N_TRIALS), power.ravel() > 0
+    ptr = np.r_[0, np.cumsum((power > 0).sum(1))]
+    known = {"names": ["red", "blue"], "target": target[lit], "power": power[power > 0]}
+    return Pulses(onset[lit], np.full(ptr[-1], 0.3), ptr, 0.0, 2.0, **known)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+def test_light_is_held_within_the_power_of_training_and_off_where_it_always_was(model, spikes):
+    power = np.linspace(1.0, 5.0, N_TRIALS)
+    model = clone(model).fit(spikes, light(power))
+    np.testing.assert_array_equal(model.stimulus_range_["stimulus"], [[0.0, 0.0], [5.0, 0.0]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        weaker = model.score(spikes, light(power / 10))  # between off and the weakest
+        held = model.score(spikes, light(np.minimum(10 * power, 5.0)))
+    with pytest.warns(UnseenStimulusWarning, match=r"100.0% .* in column 'red'.*0 to 50 now, 0 to 5 then"):
+        assert model.score(spikes, light(10 * power)) == held
+    with pytest.warns(UnseenStimulusWarning, match=r"100.0% .* in column 'blue'.*0 to 3 now, 0 to 0 then"):
+        assert model.score(spikes, light(power / 10, blue=3.0)) == weaker
 
 
 def test_learning_on_widens_what_was_seen(spikes, position):

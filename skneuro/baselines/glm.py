@@ -104,8 +104,9 @@ class CoupledGLM(HistoryBaseline):
     modalities_ : tuple of str
         Modalities seen in `fit`.
     stimulus_range_ : dict of str to tuple of two ndarray of shape (d,)
-        Lowest and highest value of each column of the series and covariates seen in `fit`, and of a video's pixels; NaN
-        where none was known. Values of series and covariates that lie beyond are taken for the nearest of them.
+        Lowest and highest value of each column of the series and covariates seen in `fit`, of the power of each target
+        of light, and of a video's pixels; NaN where none was known. Values that lie beyond are taken for the nearest of
+        them, but for pixels.
     n_features_in_ : int
         Number of units.
     training_trials_ : dict

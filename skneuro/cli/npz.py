@@ -31,8 +31,8 @@ class NpzContent(NamedTuple):
         All trials. Without ``trial``, times are on one clock and spikes outside the trials were dropped with a
         warning.
     modalities : Modalities or None
-        The series. Where one does not reach over the whole of a trial, it is NaN there, with a warning; where it does
-        not reach into a trial at all, it has no samples there.
+        The series. Where one does not reach over the whole of a trial, it is NaN there, with a warning; one that
+        reaches into no trial at all has no samples.
     pulses : tuple of two ndarrays or None
         Clock pulses.
     outside : float

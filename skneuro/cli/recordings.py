@@ -273,6 +273,8 @@ def grating_of(direction: np.ndarray, spikes: SpikeTrains) -> TimeSeries:
 def speed_of(position: TimeSeries, width: float = 0.25) -> TimeSeries:
     """Speed from position, over windows of `width` seconds.
 
+    A window ends where the tracking is lost (NaN, or no sample) for longer than `width`.
+
     Parameters
     ----------
     position : TimeSeries
@@ -283,7 +285,7 @@ def speed_of(position: TimeSeries, width: float = 0.25) -> TimeSeries:
     Returns
     -------
     speed : TimeSeries
-        In units of the position per second, at the same times.
+        In units of the position per second, at the same times; NaN where the position is, or has no neighbour.
 
     Examples
     --------
@@ -294,15 +296,18 @@ def speed_of(position: TimeSeries, width: float = 0.25) -> TimeSeries:
     [5.0, 5.0, 5.0]
     """
     speeds, stamps = [], []
-    for first, last in zip(position.ptr[:-1], position.ptr[1:], strict=True):
-        t, xy = position.timestamps[first:last], position.values[first:last]
-        step = max(1, round(0.5 * width / float(np.median(np.diff(t)))))
-        ahead, behind = (
-            np.minimum(np.arange(t.size) + step, t.size - 1),
-            np.maximum(np.arange(t.size) - step, 0),
-        )
-        speeds.append(np.linalg.norm(xy[ahead] - xy[behind], axis=1) / (t[ahead] - t[behind]))
-        stamps.append(t)
+    for first, last, interval in zip(position.ptr[:-1], position.ptr[1:], position.interval, strict=True):
+        known = ~np.isnan(position.values[first:last]).any(axis=1)
+        t, xy = position.timestamps[first:last][known], position.values[first:last][known]
+        step, farthest = max(1, round(0.5 * width / float(interval))), max(width, 1.5 * float(interval))
+        number = np.arange(t.size)
+        ahead = np.minimum(number + step, np.searchsorted(t, t + farthest, side="right") - 1)
+        behind = np.maximum(number - step, np.searchsorted(t, t - farthest))
+        speed = np.full(known.size, np.nan)
+        with np.errstate(invalid="ignore"):  # 0 / 0 for a sample that stands alone
+            speed[known] = np.linalg.norm(xy[ahead] - xy[behind], axis=1) / (t[ahead] - t[behind])
+        speeds.append(speed)
+        stamps.append(position.timestamps[first:last])
     return TimeSeries.from_lists(speeds, timestamps=stamps, names=["speed"], missing=position.missing)
 
 

@@ -58,7 +58,7 @@ def split_recording(recording: Loaded, gap: float = 1.0) -> Split:
     Raises
     ------
     CommandError
-        If the recording is too short, a part has hardly any spikes, or a series does not reach into a trial.
+        If the recording is too short, a part has hardly any spikes, or a series reaches into no trial.
 
     Examples
     --------

@@ -93,7 +93,7 @@ def estimate_pairwise(method: str, binned: BinnedSpikes, reach: Reach) -> Estima
         return Estimate(strength, strength * n, controlled=False)
     if method == "lagged_correlation":
         strength = lagged_correlation(binned, reach.read)
-        return Estimate(strength, strength * n, reach.read, controlled=False)
+        return Estimate(strength * _knowledge(strength**2, n**2), strength * n, reach.read, controlled=False)
     if method == "ccg":
         n_wide = max(1, round(_PEAK / binned.bin_width))
         strength = cross_correlogram_z(binned, max(1, reach.modelled // 2), reach.read, n_wide)
@@ -102,7 +102,20 @@ def estimate_pairwise(method: str, binned: BinnedSpikes, reach: Reach) -> Estima
     # 2 n ln 2 times the transfer entropy is chi-squared with two degrees of freedom where nothing flows.
     log_p = stats.chi2.logsf(2.0 * np.log(2.0) * n**2 * bits, 2)
     z = -stats.norm.ppf(np.maximum(0.5 * np.exp(log_p), 1e-300))
-    return Estimate(bits, z, reach.read, controlled=False)
+    # Of normal variables with a correlation r they are r^2 / (2 ln 2), where that is small.
+    return Estimate(bits * _knowledge(2.0 * np.log(2.0) * bits, n**2) ** 2, z, reach.read, controlled=False)
+
+
+def _knowledge(square: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """What is left of each correlation in its posterior mean, as a part of what is left where `n` is largest.
+
+    The prior is normal, and its variance what the squared correlations exceed those of noise by, which are 1 / n: a
+    pair that was hardly observed together has large ones by chance. 1 where all pairs were observed alike.
+    """
+    known = np.isfinite(square) & ~np.eye(len(square), dtype=bool)
+    excess = n[known] @ (square[known] - 1.0 / n[known])
+    variance = max(excess / max(n[known].sum(), 1.0), 0.0)
+    return (variance + 1.0 / n.max()) / (variance + 1.0 / n)
 
 
 def estimate_convex(

@@ -130,7 +130,8 @@ class ConnectivityInference(AdjacencyReport, BaseEstimator):
         ``[target, source]``. For ``"coupling"`` the posterior mean of the area of the edge's kernel, for ``"glm"`` and
         kernels of a model their sum over the lags read (nats x seconds), for ``"effect"`` the summed change of the log
         expectation per spike (nats x seconds), mean attention for ``"attention"``; z scores for ``"ccg"``, bits per
-        bin for ``"transfer_entropy"``, correlations otherwise. NaN on the diagonal and for units that were silent.
+        bin for ``"transfer_entropy"``, correlations otherwise. These two, where lagged, are shrunk for pairs that were
+        observed together for less time than others. NaN on the diagonal and for units that were silent.
     z_scores_ : ndarray of shape (n_units, n_units)
         How far the pair is from no edge, in standard errors; for methods that look at several lags the most extreme.
         For ``"coupling"`` and ``"glm"`` the normal deviate of as small a p-value under a Poisson law, which differs

@@ -193,4 +193,4 @@ def _cut_series(name: str, whole: TimeSeries, t_start: np.ndarray, t_stop: np.nd
     reaches = np.append(-np.inf, until)[last] >= t_stop - _SLACK
     last = np.maximum(last + reaches, np.isinf(whole.interval[0]))  # a single sample is for all trials
     last = np.minimum(last, len(times))
-    return samples_of_trials(name, whole, first, last, t_start, t_stop, mark_bare=True, slack=_SLACK)
+    return samples_of_trials(name, whole, first, last, t_start, t_stop, slack=_SLACK)

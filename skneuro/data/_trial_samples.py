@@ -16,16 +16,15 @@ def samples_of_trials(
     t_start: np.ndarray,
     t_stop: np.ndarray,
     *,
-    mark_bare: bool = False,
     slack: float = 0.0,
 ) -> TimeSeries:
     """Samples ``first:last`` of each trial, between NaN where the series is shorter, with a warning.
 
-    A trial without samples is left without; with `mark_bare` it is filled with NaN, unless all trials are without.
-    Up to `slack` seconds at a trial's end are not missing.
+    A trial without samples is filled with NaN, unless all trials are without: the clocks differ then, and all are left
+    bare, for a `Recording` to refuse. Up to `slack` seconds at a trial's end are not missing.
     """
     stamps, values, until, step = whole.timestamps, whole.values, whole.until(), float(whole.interval[0])
-    mark_bare = mark_bare and bool((first < last).any())
+    reaches_any = bool((first < last).any())
     parts, times, bare = [], [], []
     for a, b, start, stop in zip(first, last, t_start, t_stop, strict=True):
         before = after = np.empty(0)
@@ -33,7 +32,7 @@ def samples_of_trials(
         if a < b:
             before, after = _blanks(stamps[a:b], until[b - 1], step, start, stop - slack)
             missing = (stamps[a] - start) * (len(before) > 0) + max(stop - slack - until[b - 1], 0.0)
-        elif mark_bare:
+        elif reaches_any:
             before = start + step * np.arange(np.ceil((stop - start) / step) + 1)
             missing = stop - start
         blank = [np.full((len(t), values.shape[1]), np.nan) for t in (before, after)]

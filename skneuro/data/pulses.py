@@ -26,7 +26,9 @@ class Pulses(Modality):
     """Optogenetic (or electrical) pulses, one row per trial.
 
     A model sees in each bin how much power was on, target by target, and nothing of a pulse before it begins: neither
-    that it comes nor how long it will last. What a pulse spoils in the recording is taken out by `blank`.
+    that it comes nor how long it will last. Power beyond that of every pulse of its target in `fit` is taken for the
+    most of them, and light on a target that had none is left out; an `UnseenStimulusWarning` says so. What a pulse
+    spoils in the recording is taken out by `blank`.
 
     Parameters
     ----------
@@ -219,6 +221,22 @@ class Pulses(Modality):
     def trial(self) -> np.ndarray:
         """Trial of each pulse, ndarray of shape (n_pulses,)."""
         return np.repeat(np.arange(len(self)), np.diff(self.ptr))
+
+    def _extremes(self) -> tuple[np.ndarray, np.ndarray]:
+        most = np.zeros(len(self.names))  # off is known too
+        np.maximum.at(most, self.target, self.power)
+        return np.zeros_like(most), most
+
+    def _beyond(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        n_beyond = np.bincount(self.target[self.power > high[self.target]], minlength=len(self.names))
+        return n_beyond / np.maximum(np.bincount(self.target, minlength=len(self.names)), 1)
+
+    def _held(self, low: np.ndarray, high: np.ndarray) -> Self:
+        power = np.minimum(self.power, high[self.target])
+        lit = np.flatnonzero(power > 0)
+        new = self._gather(lit, np.bincount(self.trial[lit], minlength=len(self)), self.t_start, self.t_stop)
+        new._set(power=frozen(power[lit]))
+        return new
 
     def _take(self, rows: np.ndarray) -> Self:
         lengths = np.diff(self.ptr)[rows]

@@ -194,8 +194,9 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     modalities_ : tuple of str
         Modalities seen in `fit`.
     stimulus_range_ : dict of str to tuple of two ndarray of shape (d,)
-        Lowest and highest value of each column of the series and covariates seen in `fit`, and of a video's pixels; NaN
-        where none was known. Values of series and covariates that lie beyond are taken for the nearest of them.
+        Lowest and highest value of each column of the series and covariates seen in `fit`, of the power of each target
+        of light, and of a video's pixels; NaN where none was known. Values that lie beyond are taken for the nearest of
+        them, but for pixels.
     base_rate_, exposure_ : ndarray of shape (n_units,), in hertz and seconds
         Rates of the null model of `score`, and the observed time that they are of: the data of the last `fit`, and
         all that `partial_fit` was given since.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from skneuro._artefacts import warn_of_deciding_cell
 from skneuro.data import read_input
 from skneuro.data._lookahead import lookahead
+from skneuro.data._rows import frozen
 from skneuro.metrics.likelihood import bits_per_spike, poisson_log_pmf
 
 __all__ = ["dead_time_score"]
@@ -43,6 +46,14 @@ def dead_time_score(estimator: Any, X: Any, y: Any = None, *, dead_time: float |
         If the estimator does not predict by windows.
     ValueError
         If windows are not longer than the dead time, X carries no label and none was given, or no event is left.
+
+    Warns
+    -----
+    ArtefactWarning
+        If a single cell of the bins that count holds more than 1 % of their events, and more than twice the most of its
+        unit in a bin of training plus 10, as in `score`.
+    UnseenStimulusWarning
+        If more than 1 % of a column of the stimuli lie beyond all that `fit` saw.
 
     See Also
     --------
@@ -87,6 +98,8 @@ def dead_time_score(estimator: Any, X: Any, y: Any = None, *, dead_time: float |
     expected = np.asarray(expected, dtype=float).reshape(binned.n_bins, binned.n_units)
     place = np.arange(binned.n_bins) - np.repeat(binned.ptr[:-1], np.diff(binned.ptr))
     seen = binned.mask() & (place % window >= n_dead)[:, None]
+    if hasattr(estimator, "largest_count_"):  # files of an earlier version do not say
+        warn_of_deciding_cell(replace(binned, cell_observed=frozen(seen)), estimator.largest_count_)
     counts = binned.dense()
     null = np.broadcast_to(estimator.base_rate_ * binned.bin_width, expected.shape)
     gain = poisson_log_pmf(counts, np.maximum(expected, 1e-9)) - poisson_log_pmf(counts, null)

@@ -329,7 +329,8 @@ def _mean(s: Statistics, metric: str) -> float:
 def shuffled_trials(spikes: SpikeTrains, random_state: int = 0) -> SpikeTrains:
     """Shift every unit of every trial by a random time around the trial.
 
-    Rates and most intervals stay as they are; what units do together, and when in the trial they do it, is lost.
+    Rates and most intervals stay as they are; what units do together, and when in the trial they do it, is lost. What
+    is a trial's past only (`context`) stays as it is, and is nothing that spikes are shifted into.
 
     Parameters
     ----------
@@ -360,21 +361,14 @@ def shuffled_trials(spikes: SpikeTrains, random_state: int = 0) -> SpikeTrains:
         raise ValueError("Trials with time that was not observed cannot be shuffled; cut them into observed pieces.")
     rng = np.random.default_rng(random_state)
     trial = np.repeat(np.arange(len(spikes)), np.diff(spikes.ptr))
-    duration, start = spikes.duration[trial], spikes.t_start[trial]
-    shift = rng.uniform(size=spikes.shape) * spikes.duration[:, None]
+    scored, length = spikes.t_start + spikes.context, spikes.duration - spikes.context
+    shift = rng.uniform(size=spikes.shape) * length[:, None]
     if spikes.resolution is not None:  # spikes of bins stay in bins
         shift = np.floor(shift / spikes.resolution) * spikes.resolution
+    past = spikes.times < scored[trial]
+    start, duration = scored[trial], np.where(past, 1.0, length[trial])
     moved = (spikes.times - start + shift[trial, spikes.units]) % duration
     moved = np.minimum(moved, np.nextafter(duration, 0.0))
-    order = np.lexsort((moved, trial))
-    times = np.minimum((start + moved)[order], np.nextafter(spikes.t_stop[trial], -np.inf))
-    return SpikeTrains(
-        times,
-        spikes.units[order],
-        spikes.ptr,
-        spikes.t_start,
-        spikes.t_stop,
-        unit_ids=spikes.unit_ids,
-        trial_ids=spikes.trial_ids,
-        resolution=spikes.resolution,
-    )
+    times = np.where(past, spikes.times, np.minimum(start + moved, np.nextafter(spikes.t_stop[trial], -np.inf)))
+    order = np.lexsort((times, trial))
+    return spikes._with(times=times[order], units=spikes.units[order])

@@ -186,8 +186,10 @@ class FittedModel:
     def __setstate__(self, state: dict) -> None:
         config = NeuroformerConfig.from_dict(state["config"])
         device = state["device"]
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            device = "cpu"  # fitted on a GPU, loaded on a machine without one
+        try:
+            torch.empty(0, device=pick_device(device))
+        except (RuntimeError, AssertionError):  # fitted on a device that is not here, or that torch was built without
+            device = "cpu"
         self.__dict__.update(vars(FittedModel.from_arrays(config, state["arrays"], device, state["precision"])))
 
 

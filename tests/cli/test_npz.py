@@ -125,11 +125,19 @@ def test_where_a_series_begins_late_or_ends_early_it_is_missing(write, t_start, 
     np.testing.assert_allclose(values[known], begin[known], atol=0.1001)
 
 
-def test_a_trial_without_any_sample_has_none_rather_than_an_old_one(write):
+def test_a_trial_without_any_sample_is_missing_and_has_no_old_one(write):
     stamps = np.arange(0, 10, 0.1)
     path = write(times=[1.0, 31.0], units=[1, 2], t_start=[0, 30], t_stop=[9, 40], speed=stamps, speed_times=stamps)
-    modalities = read_npz(path).modalities
-    assert np.diff(modalities["speed"].ptr).tolist() == [90, 0]
+    with pytest.warns(UserWarning, match="speed does not reach over 1 of 2 trials: 10 s"):
+        spikes, modalities, *_ = read_npz(path)
+    recording = Recording(spikes, modalities)  # which refuses a series without any sample in a trial
+    values = recording.modalities["speed"].on_bins(spikes.bin(0.5)).ravel()
+    assert np.isfinite(values[:18]).all() and np.isnan(values[18:]).all()
+
+
+def test_a_series_that_reaches_into_no_trial_has_no_samples(write):
+    modalities = read_npz(write(**GOOD, speed=[1.0, 2.0], speed_times=[100.0, 100.1])).modalities
+    assert np.diff(modalities["speed"].ptr).tolist() == [0]
 
 
 def test_the_share_of_spikes_outside_all_trials_is_told_but_not_that_of_spikes_between_them(write):

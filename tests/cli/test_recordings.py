@@ -33,6 +33,30 @@ def test_speed_is_distance_over_time_whatever_the_sampling():
     np.testing.assert_array_equal(speed.timestamps, t)
 
 
+@pytest.mark.parametrize("missing", ["mask", "hold"])
+@pytest.mark.parametrize("marked", [False, True])
+def test_speed_beside_a_hole_of_the_tracking_is_that_of_its_side(missing, marked):
+    t = np.arange(0, 20, 0.05)
+    x = np.where(t < 5, 10 * t, 50 + 40 * (t - 15))  # 10 cm/s, lost for 10 s, then 40 cm/s
+    lost = (t > 5 - 1e-6) & (t < 15 - 1e-6)
+    x[lost] = np.nan
+    kept = marked | ~lost
+    position = TimeSeries.from_lists([np.column_stack([x, 0 * x])[kept]], timestamps=[t[kept]], missing=missing)
+    speed = speed_of(position)
+    assert speed.missing == missing
+    expected = np.where(lost, np.nan, np.where(t < 5, 10.0, 40.0))
+    np.testing.assert_allclose(speed.values.ravel(), expected[kept])
+
+
+def test_a_short_dropout_is_bridged_and_a_lone_sample_has_no_speed():
+    t = np.r_[np.arange(0, 2, 0.05), 5.0, np.arange(10, 12, 0.05)]
+    x = 10 * t
+    x[20:22] = np.nan
+    speed = speed_of(TimeSeries.from_lists([x, [3.0], []], timestamps=[t, [0.0], []])).values.ravel()
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(speed)), [20, 21, 40, 81])
+    np.testing.assert_allclose(speed[~np.isnan(speed)], 10.0)
+
+
 @pytest.fixture
 def nwb(tmp_path):
     pynwb = pytest.importorskip("pynwb")

@@ -18,6 +18,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skneuro.baselines import CoupledGLM, HomogeneousPoisson
 from skneuro.connectivity import CoarseCouplingWarning, ConnectivityInference
+from skneuro.connectivity.baselines import lagged_correlation
+from skneuro.connectivity.transfer_entropy import transfer_entropy
 from skneuro.data import SpikeTrains
 from skneuro.exceptions import ShortenedLagWarning, SilentUnitsWarning, TransposedTruthWarning
 from skneuro.metrics.connectivity import auprc
@@ -150,6 +152,29 @@ def test_what_was_not_observed_does_not_matter(method):
     assert inference.n_observations_[0, 1] == half
     assert inference.n_observations_[1, 0] == half - n_lags
     assert inference.n_observations_[2, 1] == len(COUNTS) - n_lags
+
+
+@pytest.mark.parametrize("method", ["lagged_correlation", "transfer_entropy"])
+def test_a_pair_seen_for_moments_is_not_stronger_than_a_weak_coupling_that_is_well_known(method):
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(0.1, (20_000, 10))
+    counts[1:, 1] += rng.binomial(counts[:-1, 0], 0.1)
+    seen = np.ones(counts.shape, dtype=bool)
+    seen[200:, 5:] = False
+    masked = SpikeTrains.from_counts(counts * seen, BIN_WIDTH, observed=seen)
+    strength = np.nan_to_num(np.abs(infer(method).fit(masked).adjacency_))
+    assert np.unravel_index(strength.argmax(), strength.shape) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "measure"), [("lagged_correlation", lagged_correlation), ("transfer_entropy", transfer_entropy)]
+)
+def test_strengths_of_pairs_that_were_observed_alike_are_as_measured(method, measure):
+    gap = np.ones(len(COUNTS), dtype=bool)
+    gap[3000:9000] = False
+    spikes = SpikeTrains.from_counts(COUNTS * gap[:, None], BIN_WIDTH, observed=gap)
+    found, expected = infer(method).fit(spikes).adjacency_, measure(spikes.bin(BIN_WIDTH), 3)
+    np.testing.assert_array_equal(found[~np.eye(12, dtype=bool)], expected[~np.eye(12, dtype=bool)])
 
 
 def test_correlation_over_observed_bins_equals_numpys():

@@ -237,6 +237,25 @@ def test_times_in_milliseconds_with_fractions_are_recognised_by_the_rates():
     assert "1000 (ms)" in finding.remedy
 
 
+@pytest.mark.parametrize("burst", [1, 3])
+def test_cells_that_fire_rarely_in_seconds_are_not_taken_for_milliseconds(burst):
+    rng = np.random.default_rng(13)
+    starts = {u: np.sort(rng.uniform(0, 3000, 45 // burst)) for u in range(120)}  # 0.015 Hz
+    trains = {u: np.sort(np.add.outer(t, 0.01 * np.arange(burst)).ravel()) for u, t in starts.items()}
+    spikes = SpikeTrains.from_unit_times(trains, epochs=[[0.0, 3001.0]])
+    (finding,) = found(check_recording(spikes), "time unit")
+    assert finding.severity == "warning"
+    assert "These are seconds" in finding.message
+
+
+def test_spikes_counted_twice_do_not_make_milliseconds_seconds():
+    trains = {u: 1000 * np.sort(np.r_[t, t[::10] + 5e-5]) for u, t in clean_trains().items()}
+    trains = {u: t[t < 40_000] for u, t in trains.items()}
+    spikes = SpikeTrains.from_unit_times(trains, epochs=[[0.0, 40_000.0]])
+    (finding,) = found(check_recording(spikes), "time unit")
+    assert finding.severity == "serious"
+
+
 def test_units_that_never_fire_say_nothing_of_the_unit_of_time():
     trains = clean_trains() | {f"silent {k}": np.array([]) for k in range(20)}
     assert not found(check_recording(recording(trains)), "time unit")

@@ -89,6 +89,19 @@ def test_shuffling_keeps_every_spike_and_ends_correlations(recorded):
     assert shuffled.n_spikes == recorded.n_spikes
 
 
+def test_shuffling_leaves_the_past_of_a_block_as_it_was(recorded):
+    blocks = recorded.cut(2.0, context=0.5)
+    shuffled = shuffled_trials(blocks)
+    np.testing.assert_array_equal(shuffled.context, blocks.context)
+    before, after = blocks.bin(BIN), shuffled.bin(BIN)
+    np.testing.assert_array_equal(after.mask(), before.mask())
+    past = ~before.mask().all(axis=1)
+    assert past.sum() == 30 * 10  # the second block of each trial carries half a second of the first
+    np.testing.assert_array_equal(after.dense()[past], before.dense()[past])
+    np.testing.assert_array_equal(after.unit_counts(), before.unit_counts())
+    assert abs(np.nanmean(pairwise_correlations(shuffled, BIN))) < 0.03
+
+
 def test_trials_with_gaps_are_not_shuffled():
     spikes = SpikeTrains.from_lists([[[0.1]]], 0.0, 1.0, observed=[[0.0, 0.5]])
     with pytest.raises(ValueError, match="not observed"):

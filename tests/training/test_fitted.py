@@ -60,6 +60,20 @@ def test_a_fitted_model_comes_back_to_the_bit(tiny, head, way):
     np.testing.assert_array_equal(again.embed(inp), fitted.embed(inp))
 
 
+@pytest.mark.parametrize("device", ["cuda:99", "mps", "xpu"])
+def test_a_model_of_a_device_that_is_not_here_comes_back_on_the_cpu(tiny, device):
+    if device == "mps" and torch.backends.mps.is_available() or device == "xpu" and torch.xpu.is_available():
+        pytest.skip("it is here")
+    fitted, inp = tiny.fitted(), tiny.read(tiny.spikes((20,)))
+    expected = fitted.cell_log_likelihood(inp)
+    fitted.device = device
+    again = pickle.loads(pickle.dumps(fitted))
+    assert again.device == "cpu"
+    np.testing.assert_array_equal(again.cell_log_likelihood(inp), expected)
+    fitted.device = "auto"
+    assert pickle.loads(pickle.dumps(fitted)).device == "auto"
+
+
 FRAMES = np.random.default_rng(7).standard_normal((2, 24, 3, 4))
 
 
