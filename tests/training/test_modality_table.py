@@ -256,3 +256,9 @@ def test_what_happens_in_a_trials_first_bin_enters_with_the_second():
     assert found[0][:, 1:].tolist() == [[1, 0, 1], [1, 0, 0], [0, 0, 0]]
     assert found[1][:, 1:].tolist() == [[2, 0, 0], [0, 0, 0], [0, 0, 0]]
     assert found[2][:, 1:].tolist() == [[1, 1, 1]] * 3
+
+
+def test_what_enters_the_long_past_is_standardised_and_the_mean_where_nothing_is_known():
+    speed = TimeSeries.from_lists([[5.0, np.nan, 1.0]], rate=1 / WIDTH)
+    found = ModalityTable(speed, binned(4), Scale(np.array([3.0]), np.array([2.0])), SPAN).in_bins
+    assert found.ravel().tolist() == [1.0, 0.0, -1.0, 0.0]
