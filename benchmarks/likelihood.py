@@ -43,7 +43,10 @@ BASELINES = {
         lambda seed: GRUModel(random_state=seed, n_threads=1, same_bin=None),
     ),
 }
-OURS = {"Neuroformer": {}, "Neuroformer without coupling": {"coupling": False}}
+OURS = {
+    "Neuroformer": {}, "Neuroformer without coupling": {"coupling": False},
+    "Neuroformer, stimuli in context": {"stimuli_in_context": True},
+}  # fmt: skip
 MODELS = [*BASELINES, *OURS]
 
 

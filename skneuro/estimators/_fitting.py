@@ -31,7 +31,7 @@ from skneuro.training.stretches import Segments
 BINS_AT_ONCE = 1000  # looked through for a spike
 FIRST_TEMPERATURE = 0.1  # from which a learned one starts
 SHORTEST_LAG, BINS_OF_LAG = 0.1, 10  # seconds, bins
-FEW_SPIKES = 10_000  # below, a narrower long past that sees no stimuli overfits less
+FEW_SPIKES = 10_000  # below, a narrower long past overfits less
 MANY_SPIKES = 100_000  # from here on all epochs on all data score higher than what is stopped in time
 USUAL_FRACTION, LEAST_FRACTION, ENOUGH_SPIKES = 0.1, 0.02, 20_000  # of what is held out for early stopping
 MUCH_WIDER, MUCH_OFF = 5.0, 2.0  # times the first standard deviation; times 1, or a part of it, where there was none
@@ -123,10 +123,8 @@ def state_dependent_drive(est: Any, inp: ModelInput) -> bool:
 
 
 def stimuli_in_context(est: Any, inp: ModelInput) -> tuple[str, ...]:
-    """The modalities that enter the long past: all that have values in bins; none where few spikes learn noise."""
+    """The modalities that enter the long past, where it is asked for: all that have values in bins."""
     if inp.modalities is None or not est.context or not est.stimuli_in_context:
-        return ()
-    if est.stimuli_in_context == "auto" and inp.spikes.counts.sum() < FEW_SPIKES:
         return ()
     return tuple(name for name, modality in inp.modalities.items() if not isinstance(modality, Video))
 
@@ -195,7 +193,7 @@ def check_same_structure(est: Any, inp: ModelInput, config: NeuroformerConfig) -
         if est.tubelet_size != "auto" and modality.name in fitted and modality.tubelets != fitted[modality.name]:
             changed[f"tubelets of {modality.name!r}"] = (fitted[modality.name], modality.tubelets)
     entered = tuple(name for name in config.stimuli_in_context if inp.modalities is not None and name in inp.modalities)
-    if est.stimuli_in_context != "auto" and set(described.stimuli_in_context) != set(entered):
+    if set(described.stimuli_in_context) != set(entered):
         changed["stimuli_in_context"] = (entered, described.stimuli_in_context)
     told, before = behaviour_sizes(inp), config.behaviour
     names = tuple(name for name, _ in before)

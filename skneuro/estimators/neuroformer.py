@@ -54,11 +54,12 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         Whether hidden features of the past see what the modalities' linear filters give, so that what a stimulus does
         depends on the population's state, and not linearly on the stimulus; acts only with a modality and a `context`.
         "auto" is True from 100,000 training spikes on, without a video.
-    stimuli_in_context : bool or "auto", default="auto"
+    stimuli_in_context : bool, default=False
         Whether series, events, light and covariates enter the recurrent encoder beside the spikes, so that its state
         knows what the population did in the light of what was going on; a video never does. Acts only with such a
         modality and a `context`. What is said of the neural state (`transform`, alignment, decoding) is of spikes alone
-        all the same. "auto" is True from 10,000 training spikes on.
+        all the same. It raises the score where units have preferred places, and costs where a series says little or
+        spikes are few: :doc:`compare on held-out trials </how-to/settings>`.
     gamma : float, default=0.1
         Weight of the contrastive loss; acts only with a modality. ``gamma + mu < 1``.
     mu : float, default=0.45
@@ -263,7 +264,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         context_width: int | str = "auto",
         stimulus_context: float = 0.6,
         state_dependent_drive: bool | str = "auto",
-        stimuli_in_context: bool | str = "auto",
+        stimuli_in_context: bool = False,
         gamma: float = 0.1,
         mu: float = 0.45,
         align: str | Sequence[str] | None = "auto",

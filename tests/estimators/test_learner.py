@@ -443,19 +443,10 @@ def in_context(model):
     return model.model_.network.config.stimuli_in_context
 
 
-def test_stimuli_enter_the_long_past_where_spikes_are_many(make, world, monkeypatch):
-    """Unless it is said; and more spikes than before do not change a network that is trained on."""
-    assert in_context(make().fit(world.spikes, world.both)) == ()
-    monkeypatch.setattr(_fitting, "FEW_SPIKES", int(world.counts.sum()))
-    assert in_context(make().fit(world.spikes, world.both)) == ("speed",)
-    few = make().fit(world.spikes[:6], world.both[:6])
-    assert in_context(few) == in_context(few.partial_fit(world.spikes, world.both)) == ()
-
-
 def test_stimuli_in_the_long_past(make, world, tmp_path):
-    """All but a video; what is missing later is missing there, too."""
+    """Where it is asked for, all but a video; what is missing later is missing there, too."""
     of = in_context
-    assert of(make(stimuli_in_context=False).fit(world.spikes, world.both)) == ()
+    assert of(make().fit(world.spikes, world.both)) == ()
     assert of(make(stimuli_in_context=True, context=0).fit(world.spikes, world.both)) == ()
     assert of(make(stimuli_in_context=True).fit(world.spikes)) == ()
     model = make(stimuli_in_context=True).fit(world.spikes, world.both)
