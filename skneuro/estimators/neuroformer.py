@@ -58,8 +58,9 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         Whether series, events, light and covariates enter the recurrent encoder beside the spikes, so that its state
         knows what the population did in the light of what was going on; a video never does. Acts only with such a
         modality and a `context`. What is said of the neural state (`transform`, alignment, decoding) is of spikes alone
-        all the same. It raises the score where units have preferred places, and costs where a series says little or
-        spikes are few: :doc:`compare on held-out trials </how-to/settings>`.
+        all the same, but less is learned of them: leave it off in a model to decode with. What is over within the first
+        bin of a trial does not enter. It raises the score where units have preferred places, and costs where a series
+        says little or spikes are few: :doc:`compare on held-out trials </how-to/settings>`.
     gamma : float, default=0.1
         Weight of the contrastive loss; acts only with a modality. ``gamma + mu < 1``.
     mu : float, default=0.45

@@ -23,7 +23,8 @@ from skneuro.nn.softmax_heads import Prefix, repeat_logit, spike_effects
 
 # Modality tokens of the rows for the block that holds a bin: bins from the block's start to it, times, encoded keys.
 ModalityView = Callable[[int, Tensor], tuple[int, dict[str, ModalityKeys], dict[str, Tensor]]]
-# Standardised stimuli of so many bins of the rows, from the step-th bin on, each (r, b, F), that enter the long past.
+# Standardised stimuli of so many bins of the rows, from the step-th bin on, each (r, b, F), that enter the long past;
+# steps before the first are negative.
 StimulusView = Callable[[int, int, Tensor], dict[str, Tensor]]
 
 
@@ -124,12 +125,11 @@ class ClosedLoop:
         """Take a past (R, T, N) that was recorded, before the first window; `length` (R,) bins of it, the last ones."""
         if self.hidden is not None:
             x = self.model.session.standardise(counts, observed)
-            # Stimuli are not known before the rows begin, but for their first bin, which the last bin's state sees.
-            first = {} if self.stimuli is None else self.stimuli(0, 1, self.rows)
-            stimuli = {name: F.pad(values, (0, 0, x.shape[1] - 1, 0)) for name, values in first.items()}
+            n_past = x.shape[1]
+            stimuli = {} if self.stimuli is None else self.stimuli(1 - n_past, n_past, self.rows)
             for n_bins in length.unique().tolist():  # the long past begins where the row's recording does
                 rows = (length == n_bins).nonzero()[:, 0]
-                since = x.shape[1] - n_bins
+                since = n_past - n_bins
                 seen = {name: values[rows, since:] for name, values in stimuli.items()}
                 self.hidden[rows] = self.model.past(
                     self.model.session, x[rows, since:], self.hidden[rows], seen

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from skneuro.data import BinnedSpikes, Events, Modalities, Modality, Pulses, TimeSeries, Video
+from skneuro.data import BinnedSpikes, Modalities, Modality, TimeSeries, Video
 from skneuro.data._likeness import Form
 from skneuro.data.time_series import steps_within
 from skneuro.nn.config import ModalityConfig, NeuroformerConfig, Tubelets
@@ -150,16 +150,14 @@ class ModalityTable:
 
     @cached_property
     def in_bins(self) -> np.ndarray:
-        """Standardised values of every bin as they enter the long past, (n_bins, F); 0, the mean, where not known.
+        """Standardised values of a series in every bin, (n_bins, F); 0, the mean, where nothing is known."""
+        return self.in_bins_from(0)
 
-        A trial's first bin does not enter, as no bin before it gives a state that could know it. What lasts is there in
-        the second; an event or a pulse may be over by then, and is counted with it.
-        """
-        values, ptr = self._modality.on_bins(self._binned), self._binned.ptr
-        if isinstance(self._modality, (Events, Pulses)):
-            first = ptr[:-1][np.diff(ptr) > 1]
-            values[first + 1] = np.fmax(values[first], values[first + 1])
-        return np.nan_to_num((values - self.scale.mean) / self.scale.sd).astype(np.float32)
+    def in_bins_from(self, n_before: int) -> np.ndarray:
+        """:attr:`in_bins` of trials that begin so many bins earlier, ``(n_bins + n_trials * n_before, F)``."""
+        binned = self._binned
+        grid = binned._from_earlier(np.full(binned.n_trials, n_before)) if n_before else binned
+        return np.nan_to_num((self._modality.on_bins(grid) - self.scale.mean) / self.scale.sd).astype(np.float32)
 
     def numbered(self) -> ModalityTable:
         """The same table of a video, with the number of each frame (of all clips, one after the other) as its value."""

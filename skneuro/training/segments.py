@@ -159,17 +159,25 @@ class BatchBuilder:
         return moved(self._modality_keys(trial, start, n_scored), self.device)
 
     def stimuli(self, trial: np.ndarray, bins: np.ndarray) -> dict[str, torch.Tensor]:
-        """Standardised values of what enters the long past in bins (R, b) of the trials (R,), zeros beyond them."""
+        """Standardised values of what enters the long past in bins (R, b) of the trials (R,), zeros beyond their ends.
+
+        Bins before a trial are negative.
+        """
         return moved(self._stimuli(trial, bins), self.device)
 
     def _stimuli(self, trial: np.ndarray, bins: np.ndarray) -> dict[str, torch.Tensor]:
+        names = [name for name in self.config.stimuli_in_context if name in self.tables]
+        if not names:
+            return {}
+        n_before = max(-int(bins.min(initial=0)), 0)
+        inside = bins < self.n_bins[trial][:, None]
+        first = self.binned.ptr[trial] + (trial + 1) * n_before
+        rows = np.where(inside, first[:, None] + bins, 0)
         found = {}
-        for name in self.config.stimuli_in_context:
-            if name in self.tables:
-                inside = bins < self.n_bins[trial][:, None]
-                rows = np.where(inside, self.binned.ptr[trial][:, None] + bins, 0)
-                values = self.tables[name].in_bins[rows] * inside[..., None]
-                found[name] = torch.from_numpy(values).to(self.dtype)
+        for name in names:
+            table = self.tables[name]
+            values = table.in_bins_from(n_before) if n_before else table.in_bins
+            found[name] = torch.from_numpy(values[rows] * inside[..., None]).to(self.dtype)
         return found
 
     def _modality_keys(self, trial: np.ndarray, start: np.ndarray, n_scored: int) -> dict[str, ModalityKeys]:

@@ -231,17 +231,15 @@ def test_the_likelihood_from_the_past_sees_the_stimuli_of_its_bins(tiny):
 
 
 def test_a_recorded_past_ends_in_the_state_that_scoring_has(tiny, monkeypatch):
-    """That of a trial whose stimuli were not known before: the first bin that is sampled knows its own."""
+    """Whatever of the stimuli is known from before the first bin that is sampled, and of that bin."""
     n_before, n_after = 6, 4
-    later = tiny.stimuli([n_after])["speed"]
-    fitted = tiny.fitted("hazard", 3, modalities=Modalities(speed=later))
-    past = tiny.spikes([n_before])
-    values = np.vstack([np.full((n_before, 2), np.nan), later.values])
-    whole = Modalities(speed=TimeSeries.from_lists([values], rate=1 / tiny.BIN_WIDTH))
-    counts = np.vstack([past.to_counts(tiny.BIN_WIDTH)[0], np.zeros((n_after, 3), dtype=int)])
-    inp = tiny.read(SpikeTrains.from_counts([counts], tiny.BIN_WIDTH), whole)
+    whole = tiny.stimuli([n_before + n_after, n_before + n_after])["speed"]
+    fitted = tiny.fitted("hazard", 3, modalities=Modalities(speed=whole))
+    counts = np.stack(tiny.spikes([n_before] * 2).to_counts(tiny.BIN_WIDTH))
+    known = np.concatenate([counts, np.zeros((2, n_after, 3), dtype=int)], axis=1)
+    inp = tiny.read(SpikeTrains.from_counts(known, tiny.BIN_WIDTH), Modalities(speed=whole))
     states = []
-    evaluation.walk(fitted.network, fitted.builder(inp), np.arange(1), lambda _s, _b, found: states.append(found))
+    evaluation.walk(fitted.network, fitted.builder(inp), np.arange(2), lambda _s, _b, found: states.append(found))
     seen, remember = [], generation.ClosedLoop.remember
 
     def remembered(loop, *given):
@@ -249,11 +247,13 @@ def test_a_recorded_past_ends_in_the_state_that_scoring_has(tiny, monkeypatch):
         seen.append(loop.hidden.clone())
 
     monkeypatch.setattr(generation.ClosedLoop, "remember", remembered)
-    silence = SpikeTrains.from_counts(np.zeros((1, n_after, 3), dtype=int), tiny.BIN_WIDTH)
-    asked = tiny.read(silence, Modalities(speed=later))
+    start = n_before * tiny.BIN_WIDTH
+    silence = SpikeTrains.from_counts(np.zeros((2, n_after, 3), dtype=int), tiny.BIN_WIDTH, t_start=start)
+    past = SpikeTrains.from_counts(counts, tiny.BIN_WIDTH)
+    asked = tiny.read(silence, Modalities(speed=whole))
     generation.sample(fitted, asked, 2, np.random.SeedSequence(0), 1.0, 1.0, history=past)
-    for row in seen[0]:
-        np.testing.assert_allclose(row, states[0][0, n_before], **EXACT)
+    for row in range(4):
+        np.testing.assert_allclose(seen[0][row], states[0][row // 2, n_before], **EXACT)
 
 
 def test_the_logarithm_of_a_mean_is_corrected_for_its_bias():

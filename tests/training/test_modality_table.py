@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skneuro.data import Events, Pulses, SpikeTrains, TimeSeries, Video
+from skneuro.data import SpikeTrains, TimeSeries, Video
 from skneuro.nn.config import Tubelets
 from skneuro.nn.video import token_geometry
 from skneuro.training.modality_table import ModalityTable, Scale, describe
@@ -247,18 +247,11 @@ def test_a_value_known_long_before_a_trial_stands_to_its_end():
     assert latest(table, 9, 1) is None and latest(table, 10, 1) is not None
 
 
-def test_what_happens_in_a_trials_first_bin_enters_with_the_second():
-    """No state could know it otherwise; a series goes on by itself, and nothing of one trial enters another."""
-    events = Events.from_lists([{"cue": [0.01, 0.16]}, {"cue": [0.06]}, {"cue": []}], 0.0, 4 * WIDTH)
-    light = Pulses([0.0], [WIDTH], [0, 1, 1, 1], 0.0, 4 * WIDTH, power=[2.0])
-    speed = TimeSeries.from_lists([[5.0, 1.0, 1.0, 1.0]] * 3, rate=1 / WIDTH)
-    found = [ModalityTable(m, binned(4, 3), plain(), SPAN).in_bins.reshape(3, 4) for m in (events, light, speed)]
-    assert found[0][:, 1:].tolist() == [[1, 0, 1], [1, 0, 0], [0, 0, 0]]
-    assert found[1][:, 1:].tolist() == [[2, 0, 0], [0, 0, 0], [0, 0, 0]]
-    assert found[2][:, 1:].tolist() == [[1, 1, 1]] * 3
-
-
 def test_what_enters_the_long_past_is_standardised_and_the_mean_where_nothing_is_known():
     speed = TimeSeries.from_lists([[5.0, np.nan, 1.0]], rate=1 / WIDTH)
     found = ModalityTable(speed, binned(4), Scale(np.array([3.0]), np.array([2.0])), SPAN).in_bins
     assert found.ravel().tolist() == [1.0, 0.0, -1.0, 0.0]
+    earlier = TimeSeries.from_lists([[7.0, 5.0, 1.0]], rate=1 / WIDTH, t_start=-WIDTH)
+    found = ModalityTable(earlier, binned(2), Scale(np.array([3.0]), np.array([2.0])), SPAN)
+    assert found.in_bins.ravel().tolist() == [1.0, -1.0]
+    assert found.in_bins_from(2).ravel().tolist() == [0.0, 2.0, 1.0, -1.0]
