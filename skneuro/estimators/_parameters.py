@@ -6,11 +6,11 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import torch
 
 from skneuro._sklearn_compat import Interval, InvalidParameterError, StrOptions
 from skneuro._warn import warn_user
 from skneuro.estimators._told import check_behaviour
+from skneuro.training.fitted import has_device
 
 CONSTRAINTS: dict[str, list] = {
     "bin_width": [Interval(Real, 0, None, closed="neither")],
@@ -89,15 +89,6 @@ def check_together(est: Any) -> None:
             f"The 'n_heads' parameter of {type(est).__name__} must divide 'd_model'. Got n_heads={est.n_heads}, "
             f"d_model={est.d_model} instead."
         )
-
-
-def has_device(name: str) -> bool:
-    """Whether torch knows a device, and this machine has it."""
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError):  # not a device; a build of torch without it
-        return False
-    return True
 
 
 def take_device_of_machine(est: Any) -> None:

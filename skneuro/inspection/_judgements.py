@@ -23,6 +23,7 @@ from skneuro.inspection.measures import (
     REFRACTORY,
     clock_quality,
     fitting_width,
+    own_intervals,
     recording_gaps,
     running_modulation,
 )
@@ -54,7 +55,7 @@ def time_unit(spikes: SpikeTrains, units: pd.DataFrame, outside: float = 0.0) ->
     median = float(units["rate"][units["n_spikes"] > 0].median())
     if spikes.n_spikes >= 100 and median < _SLOW:
         message = f"half of the units that fire do so at {median:.2g} Hz or less, over {_span(recorded)}"
-        again, expected = _fire_again(spikes, units["observed"].to_numpy())
+        again, expected = _fire_again(spikes, units)
         if again >= max(_FEW, 0.5 * expected):
             message += f". These are seconds: {again} times one fires again within 1 s, and none could within 1 ms"
             return [Finding("time unit", "warning", message, "expect little of a model: wider bins, or fewer units")]
@@ -64,19 +65,16 @@ def time_unit(spikes: SpikeTrains, units: pd.DataFrame, outside: float = 0.0) ->
     return [f"times are plausible as seconds, {_span(recorded)} recorded"]
 
 
-def _fire_again(spikes: SpikeTrains, observed: np.ndarray) -> tuple[int, float]:
+def _fire_again(spikes: SpikeTrains, units: pd.DataFrame) -> tuple[int, float]:
     """How often units fire again within 0.1 to 1 of the unit of time, and how often they would by chance.
 
     In milliseconds they would be refractory, and what is closer is a spike counted twice; in seconds that is a burst.
     """
-    trial = np.repeat(np.arange(len(spikes)), np.diff(spikes.ptr))
-    order = np.lexsort((spikes.times, trial, spikes.units))
-    unit, trial = spikes.units[order], trial[order]
-    since = np.diff(spikes.times[order], prepend=-np.inf)
-    since[1:][(np.diff(unit) != 0) | (np.diff(trial) != 0)] = np.inf
-    n_bursts = np.bincount(unit[since >= 1e3 * DUPLICATE], minlength=len(observed))
-    expected = (1 - 1e3 * DUPLICATE) * (n_bursts**2 / np.maximum(observed, 1e-12)).sum()
-    return int(((since >= 1e3 * DUPLICATE) & (since < 1)).sum()), float(expected)
+    shortest = 1e3 * DUPLICATE
+    interval, owner = own_intervals(spikes)
+    n_bursts = units["n_spikes"] - np.bincount(owner[interval < shortest], minlength=len(units))
+    expected = (1 - shortest) * (n_bursts**2 / np.maximum(units["observed"], 1e-12)).sum()
+    return int(((interval >= shortest) & (interval < 1)).sum()), float(expected)
 
 
 def rates(units: pd.DataFrame) -> Judged:

@@ -34,6 +34,15 @@ def _unit_clock(spikes: SpikeTrains) -> tuple[np.ndarray, np.ndarray]:
     return position + offset[trial, spikes.units], length.sum(axis=0)
 
 
+def own_intervals(spikes: SpikeTrains) -> tuple[np.ndarray, np.ndarray]:
+    """Time since the last spike of the same unit and trial, in seconds, and the column of the unit."""
+    order = np.argsort(spikes.units, kind="stable")
+    unit = spikes.units[order].astype(np.int64)
+    trial = np.repeat(np.arange(len(spikes)), np.diff(spikes.ptr))[order]
+    same = (np.diff(unit) == 0) & (np.diff(trial) == 0)
+    return np.diff(spikes.times[order])[same], unit[1:][same]
+
+
 def _contamination(violations: np.ndarray, n: np.ndarray, duration: np.ndarray) -> np.ndarray:
     """Share of foreign spikes that explains the violations, after Hill et al. (2011), Llobet et al. (2022).
 
@@ -75,11 +84,9 @@ def unit_quality(spikes: SpikeTrains) -> pd.DataFrame:
     position, observed = _unit_clock(spikes)
     order = np.argsort(spikes.units, kind="stable")
     unit, position = spikes.units[order].astype(np.int64), position[order]
-    trial = np.repeat(np.arange(len(spikes)), np.diff(spikes.ptr))[order]
     n = np.bincount(unit, minlength=n_units)
 
-    same = (np.diff(unit) == 0) & (np.diff(trial) == 0)
-    interval, owner = np.diff(spikes.times[order])[same], unit[1:][same]
+    interval, owner = own_intervals(spikes)
     duplicated = np.bincount(owner[interval < DUPLICATE], minlength=n_units)
     violations = np.bincount(owner[(interval >= DUPLICATE) & (interval < REFRACTORY)], minlength=n_units)
 

@@ -36,6 +36,15 @@ def pick_device(device: str) -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def has_device(name: str) -> bool:
+    """Whether torch knows a device, and this machine has it."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError):  # not a device; a build of torch without it
+        return False
+    return True
+
+
 def build_network(
     config: NeuroformerConfig,
     mean: np.ndarray,
@@ -186,10 +195,8 @@ class FittedModel:
     def __setstate__(self, state: dict) -> None:
         config = NeuroformerConfig.from_dict(state["config"])
         device = state["device"]
-        try:
-            torch.empty(0, device=pick_device(device))
-        except (RuntimeError, AssertionError):  # fitted on a device that is not here, or that torch was built without
-            device = "cpu"
+        if device != "auto" and not has_device(device):
+            device = "cpu"  # fitted on a device that is not here
         self.__dict__.update(vars(FittedModel.from_arrays(config, state["arrays"], device, state["precision"])))
 
 
