@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from typing import Any
 
@@ -13,7 +14,7 @@ from skneuro._stimulus_range import StimulusRange, column_name
 from skneuro._warn import warn_user
 from skneuro.data import BinnedSpikes, ModelInput, Video
 from skneuro.estimators._alignment import aligned_modalities
-from skneuro.estimators._regularisation import USUAL_DECAY, Regularisation, count_segments, usual
+from skneuro.estimators._choices import USUAL_DECAY, Choices, count_segments, seen_in_bins, usual
 from skneuro.estimators._told import behaviour_moments, behaviour_names, behaviour_sizes
 from skneuro.metrics.likelihood import bits_per_spike, poisson_log_pmf
 from skneuro.nn import Neuroformer, NeuroformerConfig
@@ -122,15 +123,8 @@ def state_dependent_drive(est: Any, inp: ModelInput) -> bool:
     return bool(inp.spikes.counts.sum() >= MANY_SPIKES) and not shows_video
 
 
-def stimuli_in_context(est: Any, inp: ModelInput) -> tuple[str, ...]:
-    """The modalities that enter the long past, where it is asked for: all that have values in bins."""
-    if inp.modalities is None or not est.context or not est.stimuli_in_context:
-        return ()
-    return tuple(name for name, modality in inp.modalities.items() if not isinstance(modality, Video))
-
-
-def make_config(est: Any, inp: ModelInput, max_count: int, how: Regularisation | None = None) -> NeuroformerConfig:
-    """Sizes of the network from the estimator's parameters and the data; with the usual dropout by default."""
+def make_config(est: Any, inp: ModelInput, max_count: int, how: Choices | None = None) -> NeuroformerConfig:
+    """Sizes of the network from the estimator's parameters and the data; with what is usual by default."""
     how = how or usual(est)
     size, stride = _triple(est.tubelet_size), _triple(est.tubelet_stride)
     named = () if inp.modalities is None else inp.modalities.items()
@@ -161,7 +155,7 @@ def make_config(est: Any, inp: ModelInput, max_count: int, how: Regularisation |
         modalities=modalities,
         behaviour=behaviour_sizes(inp),
         state_dependent_drive=state_dependent_drive(est, inp),
-        stimuli_in_context=stimuli_in_context(est, inp),
+        stimuli_in_context=seen_in_bins(modalities) if how.stimuli_in_context and est.context else (),
     )
 
 
@@ -193,7 +187,7 @@ def check_same_structure(est: Any, inp: ModelInput, config: NeuroformerConfig) -
         if est.tubelet_size != "auto" and modality.name in fitted and modality.tubelets != fitted[modality.name]:
             changed[f"tubelets of {modality.name!r}"] = (fitted[modality.name], modality.tubelets)
     entered = tuple(name for name in config.stimuli_in_context if inp.modalities is not None and name in inp.modalities)
-    if set(described.stimuli_in_context) != set(entered):
+    if est.stimuli_in_context != "auto" and set(described.stimuli_in_context) != set(entered):
         changed["stimuli_in_context"] = (entered, described.stimuli_in_context)
     told, before = behaviour_sizes(inp), config.behaviour
     names = tuple(name for name, _ in before)
@@ -214,7 +208,7 @@ def check_same_structure(est: Any, inp: ModelInput, config: NeuroformerConfig) -
 
 
 def fresh_state(
-    est: Any, inp: ModelInput, training: Segments, seed: int, how: Regularisation | None = None
+    est: Any, inp: ModelInput, training: Segments, seed: int, how: Choices | None = None
 ) -> tuple[TrainingState, dict[str, Scale], TrainingSettings]:
     """An untrained network with the moments of the training stretches, the scales of the modalities, how to train."""
     how = how or usual(est)
@@ -258,6 +252,12 @@ class Validation:
             counts = binned.dense(low, high)
             self.null += float((poisson_log_pmf(counts, mean) * seen).sum())
             self.n_spikes += int((counts * seen).sum())
+
+    def of(self, builder: BatchBuilder) -> Validation:
+        """The same for a network that is given other batches."""
+        other = copy.copy(self)
+        other.builder = builder
+        return other
 
     def __call__(self, network: Neuroformer) -> float:
         total = stretch_log_likelihood(network, self.builder, self.stretches)

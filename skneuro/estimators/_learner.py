@@ -22,8 +22,8 @@ from skneuro._warn import warn_user
 from skneuro.data import ModelInput
 from skneuro.data._simulated import constant_over_trials
 from skneuro.estimators import _fitting
+from skneuro.estimators._choices import Choices, alternatives, count_segments, usual
 from skneuro.estimators._parameters import check_together, take_device_of_machine
-from skneuro.estimators._regularisation import Regularisation, alternatives, count_segments, usual
 from skneuro.estimators._told import behaviour_names, behaviour_on_bins, check_told, without_behaviour
 from skneuro.exceptions import NonFiniteLossError
 from skneuro.metrics.likelihood import homogeneous_rates
@@ -38,8 +38,8 @@ from skneuro.training.segments import BatchBuilder
 from skneuro.training.stretches import Segments
 
 MORE_EPOCHS = 4 / 3  # of a refit on all data
-# Nats of held-out likelihood: less is no reason to regularise in another way. The best of some dozen epochs, in each of
-# several ways, is better than another by several nats by chance: 2 and 5 misled fits of a few hundred held-out spikes.
+# Nats of held-out likelihood: less is no reason for another choice. The best of some dozen epochs, in each of several
+# ways, is better than another by several nats by chance: 2 and 5 misled fits of a few hundred held-out spikes.
 CHANCE = 6.0
 
 
@@ -195,9 +195,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         better = None if validate is None or going_on else partial(self._better, inp, validate)
         self._run(attempt, validate, one_epoch, (X, y), better, keep)
 
-    def _run(
-        self, attempt: Attempt, validate, one_epoch: bool, data: tuple, better, keep: Callable[[], None]
-    ) -> None:
+    def _run(self, attempt: Attempt, validate, one_epoch: bool, data: tuple, better, keep: Callable[[], None]) -> None:
         plan, state = attempt.plan, attempt.state
         n_epochs = 1 if one_epoch else plan.max_epochs
         events = FitEvents(self, n_epochs, *data)
@@ -232,20 +230,22 @@ class Learner(CallbackSupportMixin, SpikeModel):
                 ConvergenceWarning,
             )
 
-    def _attempt(self, inp: ModelInput, training: Segments, how: Regularisation | None = None) -> Attempt:
-        """An untrained network, regularised in one of the ways that may be chosen, as usual by default."""
+    def _attempt(self, inp: ModelInput, training: Segments, how: Choices | None = None) -> Attempt:
+        """An untrained network, made in one of the ways that may be chosen, as usual by default."""
         state, scales, plan = _fitting.fresh_state(self, inp, training, self._seed, how)
         return Attempt(state, scales, self._builder(state, scales, inp), training, plan, inp)
 
     def _better(self, inp: ModelInput, validate: _fitting.Validation, first: Attempt, reason: str) -> tuple:
-        """Regularise in other ways where data are few, then train on all of them: how it ended, and what is kept.
+        """Try what held-out data may choose, then train on all of them: how it ended, and what is kept.
 
         What was learned without the held-out data is kept where Ctrl-C ends what comes after.
         """
         found, how, config = first, usual(self), first.state.model.config
-        for other_how in alternatives(self, count_segments(first.training, config), config):
+        n_segments, n_spikes = count_segments(first.training, config), int(first.inp.spikes.counts.sum())
+        for change in alternatives(self, n_segments, n_spikes, config):
+            other_how = replace(how, **change)
             other = replace(self._attempt(first.inp, first.training, other_how), seen=first.seen)
-            if self._in_silence(other, validate, self.max_epochs) == "interrupted":
+            if self._in_silence(other, validate.of(other.builder), self.max_epochs) == "interrupted":
                 return "interrupted", found
             gain = max(other.state.validation_scores) - max(found.state.validation_scores)
             if gain * validate.n_spikes * math.log(2) > CHANCE:
@@ -318,6 +318,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
             "dropout_": config.dropout,
             "unit_dropout_": config.unit_dropout,
             "coupling_prior_": attempt.plan.coupling_prior,
+            "stimuli_in_context_": config.stimuli_in_context,
             "n_iter_": state.n_epochs,
             "loss_curve_": list(state.loss_curve),
             "validation_scores_": scores,

@@ -20,7 +20,7 @@ CONSTRAINTS: dict[str, list] = {
     "context_width": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     "stimulus_context": [Interval(Real, 0, None, closed="neither")],
     "state_dependent_drive": ["boolean", StrOptions({"auto"})],
-    "stimuli_in_context": ["boolean"],
+    "stimuli_in_context": ["boolean", StrOptions({"auto"})],
     "gamma": [Interval(Real, 0, 1, closed="left")],
     "mu": [Interval(Real, 0, 1, closed="neither")],
     "align": [str, tuple, list, None],

@@ -195,14 +195,19 @@ class Neuroformer(nn.Module):
         return keys.hidden_from(keep)
 
     def _some_segments_without(self, batch: Batch) -> Batch:
-        """In training what enters the long past is hidden from some segments, there and from what attends to it."""
-        if not self.training or not self.config.modality_dropout:
+        """In training all that enters the long past is hidden from some segments, there and from what attends to it.
+
+        All at once: of several hidden one by one, some would nearly always be there, and spikes alone say little then.
+        """
+        if not self.training or not self.config.modality_dropout or not batch.stimuli:
             return batch
-        stimuli, keys = dict(batch.stimuli), dict(batch.modalities)
-        for name, values in batch.stimuli.items():
-            keep = self.random.keep((len(values), 1, 1), self.config.modality_dropout, values)
-            stimuli[name] = values * keep
-            keys[name] = keys[name].hidden_from(keep[:, 0].repeat_interleave(len(keys[name].present) // len(keep), 0))
+        any_values = next(iter(batch.stimuli.values()))
+        keep = self.random.keep((len(any_values), 1, 1), self.config.modality_dropout, any_values)
+        stimuli = {name: values * keep for name, values in batch.stimuli.items()}
+        keys = dict(batch.modalities)
+        for name in stimuli:
+            n_blocks = len(keys[name].present) // len(keep)
+            keys[name] = keys[name].hidden_from(keep[:, 0].repeat_interleave(n_blocks, 0))
         return replace(batch, stimuli=stimuli, modalities=keys)
 
     def _recent_spikes(self, recent: RecentSpikes) -> tuple[TimedKeys, Tensor]:

@@ -1,6 +1,7 @@
 """Facts about the model: it is a probability distribution over patterns, causal, and masks what was not observed."""
 
 import json
+from dataclasses import replace
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -369,6 +370,22 @@ def test_alignment_and_behaviour_are_of_spikes_alone(tiny):
         assert all(weights.grad is None or not weights.grad.any() for weights in model.past.stimuli.parameters())
         assert model.past.bias.grad.any()
     np.testing.assert_allclose(*found, **EXACT)
+
+
+def test_of_several_stimuli_all_are_hidden_together(tiny):
+    """Else spikes alone would hardly ever be learned from."""
+    names, chance, n_segments = ("speed", "gaze", "pupil"), 0.2, 2000
+    shapes = tuple(replace(tiny.SPEED, name=name) for name in names)
+    model = tiny.model("hazard", 1, modalities=shapes, modality_dropout=chance).train()
+    values = np.ones((n_segments, 2, 2))
+    given = Modalities(**{name: TimeSeries.from_lists(list(values), rate=1 / tiny.BIN_WIDTH) for name in names})
+    counts = [np.zeros((2, 2), dtype=int)] * n_segments
+    whole = Segments(np.arange(n_segments), np.zeros(n_segments, dtype=int), np.full(n_segments, 2))
+    batch = tiny.builder(model, counts, given).build(whole, 0)
+    hidden = model._some_segments_without(batch).stimuli
+    gone = np.stack([(hidden[name] == 0).all((1, 2)).numpy() for name in names])
+    assert (gone == gone[0]).all()
+    assert gone[0].mean() == pytest.approx(chance, abs=0.03)
 
 
 def test_in_training_a_stimulus_is_hidden_from_whole_segments(tiny, monkeypatch):

@@ -1,4 +1,4 @@
-"""How strongly a model is regularised, and how held-out data choose where training data are few."""
+"""How strongly a model is regularised and what enters its long past, and how held-out data choose."""
 
 from dataclasses import replace
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from skneuro import NeuroformerEstimator
-from skneuro.data import SpikeTrains, read_input
-from skneuro.estimators import _fitting, _learner
-from skneuro.estimators._regularisation import Regularisation, alternatives, count_segments, usual
+from skneuro.data import SpikeTrains, TimeSeries, read_input
+from skneuro.estimators import _choices, _fitting, _learner
+from skneuro.estimators._choices import Choices, alternatives, count_segments, usual
 from skneuro.persistence import load
 from skneuro.training.stretches import Segments
 
@@ -41,10 +41,11 @@ def test_segments_are_of_about_a_hundred_bins(config):
 
 def test_what_may_be_chosen_is_what_the_user_left_open_where_data_are_few(make, config):
     def tried(n_segments=20, config=config, **changes):
-        return alternatives(make(**{**AUTO, **changes}), n_segments, config)
+        est = make(**{**AUTO, **changes})
+        return [replace(usual(est), **change) for change in alternatives(est, n_segments, 10**6, config)]
 
-    mid, full = (Regularisation(share, 0.4, 0.0, "sparse") for share in (0.5, 1.0))
-    dense = Regularisation(0.5, 0.5, 0.1, "dense")
+    mid, full = (Choices(share, 0.4, 0.0, "sparse", False) for share in (0.5, 1.0))
+    dense = Choices(0.5, 0.5, 0.1, "dense", False)
     assert tried(190) == [mid, full, dense]
     assert tried(191) == []
     assert tried(learning_rate=0.1) == [dense]  # no more decay than usual
@@ -56,6 +57,23 @@ def test_what_may_be_chosen_is_what_the_user_left_open_where_data_are_few(make, 
     for couplings in ({"coupling_bins": 0}, {"coupling_rank": 2}):  # no couplings of pairs
         assert tried(config=replace(config, **couplings)) == [mid, full]
     assert tried(weight_decay=0.1, coupling_prior="dense") == []
+
+
+def test_stimuli_are_tried_last_in_the_long_past_where_spikes_are_not_few(make, world):
+    def tried(y, n_segments=1000, n_spikes=10_000, **changes):
+        est = make(**{**AUTO, **changes})
+        config = _fitting.make_config(est, read_input(world.spikes, y, bin_width=0.05), 3)
+        return alternatives(est, n_segments, n_spikes, config)
+
+    enter = {"stimuli_in_context": True}
+    assert tried(world.speed) == tried(world.both) == [enter]
+    assert len(tried(world.speed, 20)) == 4 and tried(world.speed, 20)[-1] == enter
+    assert tried(world.speed, n_spikes=9_999) == []
+    assert tried(world.video) == tried(None) == tried(world.speed, context=0) == []
+    for told in (True, False, np.True_):
+        est = make(**AUTO, stimuli_in_context=told)
+        assert tried(world.speed, stimuli_in_context=told) == []
+        assert usual(est).stimuli_in_context == usual(est, "dense").stimuli_in_context == told
 
 
 @pytest.fixture
@@ -112,7 +130,68 @@ def test_nothing_is_chosen_where_nothing_is_held_out(make, few):
     assert (est.dropout_, est.unit_dropout_, est.coupling_prior_) == (0.4, 0.0, "sparse")
 
 
-@pytest.mark.parametrize("name", ["dropout", "unit_dropout", "coupling_prior"])
+@pytest.fixture
+def placed(monkeypatch):
+    """Units that fire at one end of a way, to and fro, and a position that says which."""
+    monkeypatch.setattr(_choices, "FEW_SPIKES", 2_000)
+    place = np.sin(np.arange(60) / 5 + np.arange(30)[:, None])[..., None]
+    counts = np.random.default_rng(0).poisson(np.exp(place * [2.0, -2.0, 1.0]) * [0.2, 0.2, 0.3])
+    return SpikeTrains.from_counts(counts, bin_width=0.05), TimeSeries.from_lists(list(place), rate=20.0)
+
+
+DECIDED = {**HELD_OUT, "weight_decay": 0.5, "coupling_prior": "sparse", "d_model": 8, "max_epochs": 3}
+
+
+def entered(est):
+    assert est.model_.network.config.stimuli_in_context == tuple(est.stimuli_in_context_)
+    return est.stimuli_in_context_
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_held_out_data_choose_whether_stimuli_enter_the_long_past(make, placed, monkeypatch, refit):
+    """If by more than chance; each choice is one that could be set."""
+    told = {**DECIDED, "refit": refit}
+    alone = {enter: make(**told, stimuli_in_context=enter).fit(*placed) for enter in (True, False)}
+    assert entered(alone[True]) == ("stimulus",) and entered(alone[False]) == ()
+    scores = {enter: est.best_validation_score_ for enter, est in alone.items()}
+    assert scores[True] != scores[False]
+    for chance, enter in ((np.inf, False), (-np.inf, True), (0.0, scores[True] > scores[False])):
+        monkeypatch.setattr(_learner, "CHANCE", chance)
+        chosen = make(**told).fit(*placed)
+        assert entered(chosen) == entered(alone[enter])
+        assert chosen.best_validation_score_ == scores[enter]
+        assert chosen.score(*placed) == alone[enter].score(*placed)
+
+
+def test_where_nothing_is_held_out_no_stimulus_enters_the_long_past(make, placed):
+    assert entered(make(**{**DECIDED, "early_stopping": False}).fit(*placed)) == ()
+    assert entered(make(**DECIDED).partial_fit(*placed)) == ()
+
+
+def test_few_spikes_let_no_stimulus_enter_the_long_past(make, placed, monkeypatch):
+    monkeypatch.setattr(_learner, "CHANCE", -np.inf)
+    assert entered(make(**DECIDED).fit(*placed)) == ("stimulus",)
+    monkeypatch.setattr(_choices, "FEW_SPIKES", 3_000)
+    assert entered(make(**DECIDED).fit(*placed)) == ()
+
+
+@pytest.mark.filterwarnings("ignore:partial_fit goes on")
+@pytest.mark.parametrize("chance", [np.inf, -np.inf])
+def test_training_goes_on_with_what_entered(make, placed, monkeypatch, tmp_path, chance):
+    """With a warm start and in parts, and from a file; another choice would be another network."""
+    monkeypatch.setattr(_learner, "CHANCE", chance)
+    chosen = make(**DECIDED, warm_start=True).fit(*placed)
+    before = entered(chosen)
+    chosen.save(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    monkeypatch.setattr(_learner, "CHANCE", -chance)
+    for est in (chosen, loaded):
+        assert entered(est.fit(*placed)) == entered(est.partial_fit(*placed)) == before
+    with pytest.raises(ValueError, match="stimuli_in_context was"):
+        chosen.set_params(stimuli_in_context=not before).fit(*placed)
+
+
+@pytest.mark.parametrize("name", ["dropout", "unit_dropout", "coupling_prior", "stimuli_in_context"])
 def test_a_wrong_value_is_refused_by_name(few, name):
     with pytest.raises(ValueError, match=f"The '{name}' parameter of NeuroformerEstimator must be"):
         NeuroformerEstimator(**{name: "atuo"}).fit(few)

@@ -1,11 +1,13 @@
-"""How strongly a model is held back from its training data; where they are few, held-out data choose."""
+"""What held-out data choose: how strongly few training data hold a model back, and what enters its long past."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from skneuro.nn import NeuroformerConfig
+from skneuro.nn.config import ModalityConfig
 from skneuro.training.segments import cut_segments, segment_bins
 from skneuro.training.stretches import Segments
 
@@ -15,10 +17,11 @@ WORTH_TRYING = 2.0  # times the usual decay: where few segments ask for more, he
 SHARES = (0.0, 0.5, 1.0)  # of the way to the usual decay
 DROPOUT, UNIT_DROPOUT = {"sparse": 0.4, "dense": 0.5}, {"sparse": 0.0, "dense": 0.1}
 FIRST_SHARE = {"sparse": 0.0, "dense": 0.5}
+FEW_SPIKES = 10_000  # below, stimuli in the long past let it overfit, and too few are held out to tell
 
 
 @dataclass(frozen=True)
-class Regularisation:
+class Choices:
     """What stands for the parameters that are "auto".
 
     Attributes
@@ -27,12 +30,14 @@ class Regularisation:
         Of the way, on a logarithmic scale, from the weight decay that few segments ask for to the usual one.
     dropout, unit_dropout : float
     coupling_prior : str
+    stimuli_in_context : bool
     """
 
     towards_usual: float
     dropout: float
     unit_dropout: float
     coupling_prior: str
+    stimuli_in_context: bool
 
     def weight_decay(self, est: Any, n_segments: int) -> float:
         """What AdamW may subtract, with so many training segments."""
@@ -41,32 +46,50 @@ class Regularisation:
         return most_decay(est, n_segments) ** (1 - self.towards_usual) * USUAL_DECAY**self.towards_usual
 
 
-def usual(est: Any, prior: str = "sparse") -> Regularisation:
+def usual(est: Any, prior: str = "sparse") -> Choices:
     """What is tried first, and all there is where nothing is held out; `prior` holds where the user names none.
 
     Recordings that gained by the dense prior gained by more dropout with it, and by less decay.
     """
     prior = prior if est.coupling_prior == "auto" else est.coupling_prior
-    return Regularisation(
+    return Choices(
         towards_usual=FIRST_SHARE[prior],
         dropout=DROPOUT[prior] if est.dropout == "auto" else float(est.dropout),
         unit_dropout=UNIT_DROPOUT[prior] if est.unit_dropout == "auto" else float(est.unit_dropout),
         coupling_prior=prior,
+        stimuli_in_context=est.stimuli_in_context != "auto" and bool(est.stimuli_in_context),
     )
 
 
-def alternatives(est: Any, n_segments: int, config: NeuroformerConfig) -> list[Regularisation]:
-    """What held-out data may choose in place of :func:`usual`: how much few segments can be trusted depends on them."""
+def alternatives(est: Any, n_segments: int, n_spikes: int, config: NeuroformerConfig) -> list[dict[str, Any]]:
+    """Changes of what was best so far, one after the other, that held-out data may choose.
+
+    How much few segments can be trusted, and whether stimuli tell more in the long past than they let it overfit,
+    depends on the recording.
+    """
+    found = _regularised(est, n_segments, config)
+    may_enter = config.context_bins > 0 and bool(seen_in_bins(config.modalities))
+    if est.stimuli_in_context == "auto" and may_enter and n_spikes >= FEW_SPIKES:
+        found.append({"stimuli_in_context": True})
+    return found
+
+
+def _regularised(est: Any, n_segments: int, config: NeuroformerConfig) -> list[dict[str, Any]]:
     if (MANY_SEGMENTS / n_segments) ** 2 <= WORTH_TRYING:
         return []
-    first = usual(est)
-    found = []
+    first = usual(est).towards_usual
+    found: list[dict[str, Any]] = []
     if est.weight_decay == "auto" and most_decay(est, n_segments) > WORTH_TRYING * USUAL_DECAY:
-        found += [replace(first, towards_usual=share) for share in SHARES if share != first.towards_usual]
+        found += [{"towards_usual": share} for share in SHARES if share != first]
     pairwise = config.coupling_bins > 0 and config.coupling_rank == 0
     if est.coupling_prior == "auto" and est.coupling_penalty and pairwise:
-        found.append(usual(est, "dense"))
+        found.append(asdict(usual(est, "dense")))
     return found
+
+
+def seen_in_bins(modalities: Sequence[ModalityConfig]) -> tuple[str, ...]:
+    """Names of what has a value in every bin, and may enter the long past: all but a video."""
+    return tuple(modality.name for modality in modalities if modality.kind != "Video")
 
 
 def most_decay(est: Any, n_segments: int) -> float:
