@@ -45,7 +45,7 @@ BASELINES = {
 }
 OURS = {
     "Neuroformer": {}, "Neuroformer without coupling": {"coupling": False},
-    "Neuroformer, stimuli in context": {"stimuli_in_context": True},
+    "Neuroformer, stimuli not in context": {"stimuli_in_context": False},
 }  # fmt: skip
 MODELS = [*BASELINES, *OURS]
 
