@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from skneuro.nn import NeuroformerConfig
-from skneuro.nn.config import ModalityConfig
+from skneuro.nn.config import seen_in_bins
 from skneuro.training.segments import cut_segments, segment_bins
 from skneuro.training.stretches import Segments
 
@@ -85,11 +84,6 @@ def _regularised(est: Any, n_segments: int, config: NeuroformerConfig) -> list[d
     if est.coupling_prior == "auto" and est.coupling_penalty and pairwise:
         found.append(asdict(usual(est, "dense")))
     return found
-
-
-def seen_in_bins(modalities: Sequence[ModalityConfig]) -> tuple[str, ...]:
-    """Names of what has a value in every bin, and may enter the long past: all but a video."""
-    return tuple(modality.name for modality in modalities if modality.kind != "Video")
 
 
 def most_decay(est: Any, n_segments: int) -> float:

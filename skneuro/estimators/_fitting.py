@@ -14,11 +14,12 @@ from skneuro._stimulus_range import StimulusRange, column_name
 from skneuro._warn import warn_user
 from skneuro.data import BinnedSpikes, ModelInput, Video
 from skneuro.estimators._alignment import aligned_modalities
-from skneuro.estimators._choices import USUAL_DECAY, Choices, count_segments, seen_in_bins, usual
+from skneuro.estimators._choices import USUAL_DECAY, Choices, count_segments, usual
 from skneuro.estimators._told import behaviour_moments, behaviour_names, behaviour_sizes
 from skneuro.metrics.likelihood import bits_per_spike, poisson_log_pmf
 from skneuro.nn import Neuroformer, NeuroformerConfig
 from skneuro.nn.compiled import probe
+from skneuro.nn.config import seen_in_bins
 from skneuro.training.evaluation import stretch_log_likelihood
 from skneuro.training.fitted import DTYPES, build_network, count_statistics, pick_device
 from skneuro.training.known import training_part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 
@@ -76,6 +77,11 @@ class ModalityConfig:
             return 1
         down, across = self.tubelets.grid(self.shape)
         return down * across
+
+
+def seen_in_bins(modalities: Sequence[ModalityConfig]) -> tuple[str, ...]:
+    """Names of what has a value in every bin, and may enter the long past: all but a video."""
+    return tuple(modality.name for modality in modalities if modality.kind != "Video")
 
 
 @dataclass(frozen=True)

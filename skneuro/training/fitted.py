@@ -13,7 +13,7 @@ from skneuro.data import BinnedSpikes, ModelInput
 from skneuro.data._likeness import Form
 from skneuro.exceptions import IncompatibleModalityError
 from skneuro.nn import Neuroformer, NeuroformerConfig
-from skneuro.nn.config import N_COMPONENTS, ModalityConfig, Tubelets
+from skneuro.nn.config import N_COMPONENTS, ModalityConfig, Tubelets, seen_in_bins
 from skneuro.training import evaluation
 from skneuro.training.modality_table import Scale, describe, modality_tables
 from skneuro.training.segments import BatchBuilder
@@ -232,8 +232,7 @@ def check_sizes(config: NeuroformerConfig, arrays: dict[str, np.ndarray]) -> Non
         if modality.tubelets is not None:
             expected[f"fusion.encoders.{number}.kernel"] = _kernel_shape(modality, modality.tubelets, config.d_model)
     wrong = {name: (size, shape(name)) for name, size in expected.items() if shape(name) != size}
-    series = {modality.name for modality in config.modalities if modality.kind != "Video"}
-    if not set(config.stimuli_in_context) <= series:
+    if not set(config.stimuli_in_context) <= set(seen_in_bins(config.modalities)):
         raise ValueError(f"the series {config.stimuli_in_context} of the long past are not all there")
     if not set(config.aligned) <= {modality.name for modality in config.modalities}:
         raise ValueError(f"the aligned modalities {config.aligned} are not all there")
