@@ -16,7 +16,8 @@ WORTH_TRYING = 2.0  # times the usual decay: where few segments ask for more, he
 SHARES = (0.0, 0.5, 1.0)  # of the way to the usual decay
 DROPOUT, UNIT_DROPOUT = {"sparse": 0.4, "dense": 0.5}, {"sparse": 0.0, "dense": 0.1}
 FIRST_SHARE = {"sparse": 0.0, "dense": 0.5}
-FEW_SPIKES = 10_000  # below, stimuli in the long past let it overfit, and too few are held out to tell
+FEW_SPIKES = 10_000  # below, a wide long past, or one that stimuli enter, overfits, and too few are held out to tell
+MANY_SPIKES = 100_000  # from here on all epochs on all data score highest, with stimuli in the long past
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class Choices:
         return most_decay(est, n_segments) ** (1 - self.towards_usual) * USUAL_DECAY**self.towards_usual
 
 
-def usual(est: Any, prior: str = "sparse") -> Choices:
-    """What is tried first, and all there is where nothing is held out; `prior` holds where the user names none.
+def usual(est: Any, prior: str = "sparse", entering: bool = False) -> Choices:
+    """What is tried first; `prior` and `entering`, of stimuli into the long past, hold where the user says nothing.
 
     Recordings that gained by the dense prior gained by more dropout with it, and by less decay.
     """
@@ -56,8 +57,13 @@ def usual(est: Any, prior: str = "sparse") -> Choices:
         dropout=DROPOUT[prior] if est.dropout == "auto" else float(est.dropout),
         unit_dropout=UNIT_DROPOUT[prior] if est.unit_dropout == "auto" else float(est.unit_dropout),
         coupling_prior=prior,
-        stimuli_in_context=est.stimuli_in_context != "auto" and bool(est.stimuli_in_context),
+        stimuli_in_context=entering if est.stimuli_in_context == "auto" else bool(est.stimuli_in_context),
     )
+
+
+def untested(est: Any, n_spikes: int) -> Choices:
+    """What is taken where nothing is held out to choose by."""
+    return usual(est, entering=n_spikes >= MANY_SPIKES)
 
 
 def alternatives(est: Any, n_segments: int, n_spikes: int, config: NeuroformerConfig) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from skneuro._stimulus_range import StimulusRange, column_name
 from skneuro._warn import warn_user
 from skneuro.data import BinnedSpikes, ModelInput, Video
 from skneuro.estimators._alignment import aligned_modalities
-from skneuro.estimators._choices import USUAL_DECAY, Choices, count_segments, usual
+from skneuro.estimators._choices import FEW_SPIKES, MANY_SPIKES, USUAL_DECAY, Choices, count_segments, usual
 from skneuro.estimators._told import behaviour_moments, behaviour_names, behaviour_sizes
 from skneuro.metrics.likelihood import bits_per_spike, poisson_log_pmf
 from skneuro.nn import Neuroformer, NeuroformerConfig
@@ -33,8 +33,6 @@ from skneuro.training.stretches import Segments
 BINS_AT_ONCE = 1000  # looked through for a spike
 FIRST_TEMPERATURE = 0.1  # from which a learned one starts
 SHORTEST_LAG, BINS_OF_LAG = 0.1, 10  # seconds, bins
-FEW_SPIKES = 10_000  # below, a narrower long past overfits less
-MANY_SPIKES = 100_000  # from here on all epochs on all data score higher than what is stopped in time
 USUAL_FRACTION, LEAST_FRACTION, ENOUGH_SPIKES = 0.1, 0.02, 20_000  # of what is held out for early stopping
 MUCH_WIDER, MUCH_OFF = 5.0, 2.0  # times the first standard deviation; times 1, or a part of it, where there was none
 ROUNDING = 1e-9  # of the largest value

@@ -22,7 +22,7 @@ from skneuro._warn import warn_user
 from skneuro.data import ModelInput
 from skneuro.data._simulated import constant_over_trials
 from skneuro.estimators import _fitting
-from skneuro.estimators._choices import Choices, alternatives, count_segments, usual
+from skneuro.estimators._choices import Choices, alternatives, count_segments, untested, usual
 from skneuro.estimators._parameters import check_together, take_device_of_machine
 from skneuro.estimators._told import behaviour_names, behaviour_on_bins, check_told, without_behaviour
 from skneuro.exceptions import NonFiniteLossError
@@ -182,7 +182,11 @@ class Learner(CallbackSupportMixin, SpikeModel):
         if going_on:
             self._told_of_scales = set(getattr(self, "_told_of_scales", ()))
             _fitting.warn_about_scales(known, training, self.model_.scales, before, self._told_of_scales)
-        attempt = self._going_on(known, training) if going_on else self._attempt(known, training)
+        if going_on:
+            attempt = self._going_on(known, training)
+        else:
+            first = usual(self) if held is not None else untested(self, int(inp.spikes.counts.sum()))
+            attempt = self._attempt(known, training, first)
         attempt.seen = seen
         validate = None
         if one_epoch:
@@ -230,8 +234,8 @@ class Learner(CallbackSupportMixin, SpikeModel):
                 ConvergenceWarning,
             )
 
-    def _attempt(self, inp: ModelInput, training: Segments, how: Choices | None = None) -> Attempt:
-        """An untrained network, made in one of the ways that may be chosen, as usual by default."""
+    def _attempt(self, inp: ModelInput, training: Segments, how: Choices) -> Attempt:
+        """An untrained network, made in one of the ways that may be chosen."""
         state, scales, plan = _fitting.fresh_state(self, inp, training, self._seed, how)
         return Attempt(state, scales, self._builder(state, scales, inp), training, plan, inp)
 

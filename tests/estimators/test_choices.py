@@ -168,6 +168,29 @@ def test_where_nothing_is_held_out_no_stimulus_enters_the_long_past(make, placed
     assert entered(make(**DECIDED).partial_fit(*placed)) == ()
 
 
+@pytest.mark.filterwarnings("ignore:partial_fit goes on")
+def test_stimuli_enter_the_long_past_where_spikes_are_many_and_nothing_is_held_out(make, placed, monkeypatch):
+    """Unless it is said; parts are trained on as the whole is; held-out data, where there are any, still choose."""
+    spikes, place = placed
+    monkeypatch.setattr(_choices, "MANY_SPIKES", len(spikes.times))
+    whole = {**DECIDED, "early_stopping": False}
+    chosen = make(**whole).fit(spikes, place)
+    assert entered(chosen) == ("stimulus",)
+    in_parts = make(**whole)
+    for _ in range(whole["max_epochs"]):
+        in_parts.partial_fit(spikes, place)
+    said = make(**whole, stimuli_in_context=True).fit(spikes, place)
+    assert entered(in_parts) == entered(said) == ("stimulus",)
+    assert chosen.score(spikes, place) == said.score(spikes, place)
+    assert entered(make(**whole, stimuli_in_context=False).fit(spikes, place)) == ()
+    assert entered(make(**whole, context=0).fit(spikes, place)) == entered(make(**whole).fit(spikes)) == ()
+    few = make(**whole).fit(spikes[1:], place[1:])
+    assert entered(few) == entered(few.partial_fit(spikes, place)) == ()
+    for chance, names in ((np.inf, ()), (-np.inf, ("stimulus",))):
+        monkeypatch.setattr(_learner, "CHANCE", chance)
+        assert entered(make(**DECIDED).fit(spikes, place)) == names
+
+
 def test_few_spikes_let_no_stimulus_enter_the_long_past(make, placed, monkeypatch):
     monkeypatch.setattr(_learner, "CHANCE", -np.inf)
     assert entered(make(**DECIDED).fit(*placed)) == ("stimulus",)
