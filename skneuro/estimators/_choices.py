@@ -46,24 +46,20 @@ class Choices:
         return most_decay(est, n_segments) ** (1 - self.towards_usual) * USUAL_DECAY**self.towards_usual
 
 
-def usual(est: Any, prior: str = "sparse", entering: bool = False) -> Choices:
-    """What is tried first; `prior` and `entering`, of stimuli into the long past, hold where the user says nothing.
+def usual(est: Any, n_spikes: int, prior: str = "sparse") -> Choices:
+    """What is tried first, and all there is where nothing is held out; `prior` holds where the user names none.
 
     Recordings that gained by the dense prior gained by more dropout with it, and by less decay.
     """
     prior = prior if est.coupling_prior == "auto" else est.coupling_prior
+    entering = n_spikes >= MANY_SPIKES if est.stimuli_in_context == "auto" else bool(est.stimuli_in_context)
     return Choices(
         towards_usual=FIRST_SHARE[prior],
         dropout=DROPOUT[prior] if est.dropout == "auto" else float(est.dropout),
         unit_dropout=UNIT_DROPOUT[prior] if est.unit_dropout == "auto" else float(est.unit_dropout),
         coupling_prior=prior,
-        stimuli_in_context=entering if est.stimuli_in_context == "auto" else bool(est.stimuli_in_context),
+        stimuli_in_context=entering,
     )
-
-
-def untested(est: Any, n_spikes: int) -> Choices:
-    """What is taken where nothing is held out to choose by."""
-    return usual(est, entering=n_spikes >= MANY_SPIKES)
 
 
 def alternatives(est: Any, n_segments: int, n_spikes: int, config: NeuroformerConfig) -> list[dict[str, Any]]:
@@ -72,23 +68,23 @@ def alternatives(est: Any, n_segments: int, n_spikes: int, config: NeuroformerCo
     How much few segments can be trusted, and whether stimuli tell more in the long past than they let it overfit,
     depends on the recording.
     """
-    found = _regularised(est, n_segments, config)
+    found = _regularised(est, n_segments, n_spikes, config)
     may_enter = config.context_bins > 0 and bool(seen_in_bins(config.modalities))
-    if est.stimuli_in_context == "auto" and may_enter and n_spikes >= FEW_SPIKES:
+    if est.stimuli_in_context == "auto" and may_enter and FEW_SPIKES <= n_spikes < MANY_SPIKES:
         found.append({"stimuli_in_context": True})
     return found
 
 
-def _regularised(est: Any, n_segments: int, config: NeuroformerConfig) -> list[dict[str, Any]]:
+def _regularised(est: Any, n_segments: int, n_spikes: int, config: NeuroformerConfig) -> list[dict[str, Any]]:
     if (MANY_SEGMENTS / n_segments) ** 2 <= WORTH_TRYING:
         return []
-    first = usual(est).towards_usual
+    first = usual(est, n_spikes).towards_usual
     found: list[dict[str, Any]] = []
     if est.weight_decay == "auto" and most_decay(est, n_segments) > WORTH_TRYING * USUAL_DECAY:
         found += [{"towards_usual": share} for share in SHARES if share != first]
     pairwise = config.coupling_bins > 0 and config.coupling_rank == 0
     if est.coupling_prior == "auto" and est.coupling_penalty and pairwise:
-        found.append(asdict(usual(est, "dense")))
+        found.append(asdict(usual(est, n_spikes, "dense")))
     return found
 
 

@@ -60,7 +60,8 @@ def split(est: Any, inp: ModelInput, seed: int) -> tuple[Segments, Segments | No
     """Training stretches, and validation stretches where early stopping is on and the data are long enough."""
     n_bins = np.diff(inp.spikes.ptr)
     n_spikes = inp.spikes.counts.sum()
-    if not est.early_stopping or (est.early_stopping == "auto" and n_spikes >= MANY_SPIKES):
+    nothing_to_choose = n_spikes >= MANY_SPIKES and est.max_cycles == 1
+    if not est.early_stopping or (est.early_stopping == "auto" and nothing_to_choose):
         return whole_trials(n_bins), None
     seen = est.stimulus_context if inp.modalities is not None else 0.0
     memory = max(est.context, est.recent_context, coupling_lag(est) if est.coupling else 0.0, seen)
@@ -124,7 +125,7 @@ def state_dependent_drive(est: Any, inp: ModelInput) -> bool:
 
 def make_config(est: Any, inp: ModelInput, max_count: int, how: Choices | None = None) -> NeuroformerConfig:
     """Sizes of the network from the estimator's parameters and the data; with what is usual by default."""
-    how = how or usual(est)
+    how = how or usual(est, int(inp.spikes.counts.sum()))
     size, stride = _triple(est.tubelet_size), _triple(est.tubelet_stride)
     named = () if inp.modalities is None else inp.modalities.items()
     modalities = tuple(describe(name, modality, size, stride) for name, modality in named)
@@ -210,7 +211,7 @@ def fresh_state(
     est: Any, inp: ModelInput, training: Segments, seed: int, how: Choices | None = None
 ) -> tuple[TrainingState, dict[str, Scale], TrainingSettings]:
     """An untrained network with the moments of the training stretches, the scales of the modalities, how to train."""
-    how = how or usual(est)
+    how = how or usual(est, int(inp.spikes.counts.sum()))
     mean, sd, histogram = count_statistics(inp.spikes, training)
     config = make_config(est, inp, histogram.shape[1] - 1, how)
     network = build_network(config, mean, sd, seed, pick_device(est.device), DTYPES[est.precision], histogram)

@@ -22,7 +22,7 @@ from skneuro._warn import warn_user
 from skneuro.data import ModelInput
 from skneuro.data._simulated import constant_over_trials
 from skneuro.estimators import _fitting
-from skneuro.estimators._choices import Choices, alternatives, count_segments, untested, usual
+from skneuro.estimators._choices import Choices, alternatives, count_segments, usual
 from skneuro.estimators._parameters import check_together, take_device_of_machine
 from skneuro.estimators._told import behaviour_names, behaviour_on_bins, check_told, without_behaviour
 from skneuro.exceptions import NonFiniteLossError
@@ -57,6 +57,12 @@ class Attempt:
     least_ceiling: torch.Tensor | None = None  # that data before these have set, where training goes on
     n_scored: int = 0  # validation scores of earlier fits
     best_score: float | None = None  # of an earlier fit, where this one is of a single epoch and has none
+    n_cycles: int = 1  # of the learning rate
+
+    def best_epochs(self) -> list[int]:
+        """Epochs of each cycle up to the best of the last; those before were trained to their end."""
+        n_best, length = int(np.argmax(self.state.validation_scores)) + 1, self.plan.max_epochs
+        return [length] * (self.n_cycles - 1) + [n_best - length * (self.n_cycles - 1)]
 
 
 class Learner(CallbackSupportMixin, SpikeModel):
@@ -182,11 +188,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         if going_on:
             self._told_of_scales = set(getattr(self, "_told_of_scales", ()))
             _fitting.warn_about_scales(known, training, self.model_.scales, before, self._told_of_scales)
-        if going_on:
-            attempt = self._going_on(known, training)
-        else:
-            first = usual(self) if held is not None else untested(self, int(inp.spikes.counts.sum()))
-            attempt = self._attempt(known, training, first)
+        attempt = self._going_on(known, training) if going_on else self._attempt(known, training)
         attempt.seen = seen
         validate = None
         if one_epoch:
@@ -196,7 +198,8 @@ class Learner(CallbackSupportMixin, SpikeModel):
             if going_on:  # the network keeps that of its first data
                 mean = count_statistics(inp.spikes, training)[0]
             validate = _fitting.Validation(attempt.builder, held, mean)
-        better = None if validate is None or going_on else partial(self._better, inp, validate)
+        chooses = not going_on and not one_epoch and (validate is not None or self.max_cycles > 1)
+        better = partial(self._better, inp, validate) if chooses else None
         self._run(attempt, validate, one_epoch, (X, y), better, keep)
 
     def _run(self, attempt: Attempt, validate, one_epoch: bool, data: tuple, better, keep: Callable[[], None]) -> None:
@@ -234,41 +237,74 @@ class Learner(CallbackSupportMixin, SpikeModel):
                 ConvergenceWarning,
             )
 
-    def _attempt(self, inp: ModelInput, training: Segments, how: Choices) -> Attempt:
-        """An untrained network, made in one of the ways that may be chosen."""
+    def _attempt(self, inp: ModelInput, training: Segments, how: Choices | None = None) -> Attempt:
+        """An untrained network, made in one of the ways that may be chosen, as usual by default."""
         state, scales, plan = _fitting.fresh_state(self, inp, training, self._seed, how)
         return Attempt(state, scales, self._builder(state, scales, inp), training, plan, inp)
 
-    def _better(self, inp: ModelInput, validate: _fitting.Validation, first: Attempt, reason: str) -> tuple:
+    def _better(self, inp: ModelInput, validate: _fitting.Validation | None, first: Attempt, reason: str) -> tuple:
         """Try what held-out data may choose, then train on all of them: how it ended, and what is kept.
 
         What was learned without the held-out data is kept where Ctrl-C ends what comes after.
         """
-        found, how, config = first, usual(self), first.state.model.config
-        n_segments, n_spikes = count_segments(first.training, config), int(first.inp.spikes.counts.sum())
-        for change in alternatives(self, n_segments, n_spikes, config):
+        n_spikes = int(first.inp.spikes.counts.sum())
+        found, how, config = first, usual(self, n_spikes), first.state.model.config
+        n_segments = count_segments(first.training, config)
+        for change in alternatives(self, n_segments, n_spikes, config) if validate is not None else ():
             other_how = replace(how, **change)
             other = replace(self._attempt(first.inp, first.training, other_how), seen=first.seen)
-            if self._in_silence(other, validate.of(other.builder), self.max_epochs) == "interrupted":
-                return "interrupted", found
-            gain = max(other.state.validation_scores) - max(found.state.validation_scores)
-            if gain * validate.n_spikes * math.log(2) > CHANCE:
-                found, how = other, other_how
-        if not self.refit:
+            of_other = self._in_silence(other, validate, self.max_epochs)
+            if of_other == "interrupted":
+                return of_other, found
+            if self._gains(other, found, validate):
+                found, how, reason = other, other_how, of_other
+        reason, found = self._cycles(found, validate, reason)
+        if validate is None or not self.refit or reason == "interrupted":
             return reason, found
         again = self._attempt(inp, _fitting.whole_trials(np.diff(inp.spikes.ptr)), how)
-        n_best = int(np.argmax(found.state.validation_scores)) + 1
-        # More data overfit later. Under the same schedule: a rate that fell to nothing by then gave lower scores.
-        n_epochs = min(math.ceil(MORE_EPOCHS * n_best), self.max_epochs)
-        reason = self._in_silence(again, None, n_epochs)
+        for n_best in found.best_epochs():
+            # More data overfit later. Under the same schedule: a rate that fell to nothing by then gave lower scores.
+            n_epochs = min(math.ceil(MORE_EPOCHS * n_best), self.max_epochs)
+            again = again if not again.state.n_epochs else self._next_cycle(again)
+            reason = self._in_silence(again, None, n_epochs)
+            if reason == "interrupted":
+                return reason, found
         again.state.validation_scores = list(found.state.validation_scores)
-        return reason, found if reason == "interrupted" else again
+        return reason, again
+
+    def _cycles(self, found: Attempt, validate: _fitting.Validation | None, reason: str) -> tuple[str, Attempt]:
+        """Train on, under a learning rate that falls anew, while held-out data gain; to the end where there are none.
+
+        Not where they ended the cycle before: it has overfitted.
+        """
+        while reason == "max_epochs" and found.n_cycles < self.max_cycles:
+            longer = self._next_cycle(found)
+            if self._in_silence(longer, validate, self.max_epochs) == "interrupted":
+                return "interrupted", found
+            if validate is not None and not self._gains(longer, found, validate):
+                break
+            found = longer
+        return reason, found
+
+    @staticmethod
+    def _gains(other: Attempt, found: Attempt, validate: _fitting.Validation) -> bool:
+        """Whether held-out data prefer another by more than chance."""
+        gain = max(other.state.validation_scores) - max(found.state.validation_scores)
+        return gain * validate.n_spikes * math.log(2) > CHANCE
+
+    def _next_cycle(self, attempt: Attempt) -> Attempt:
+        """A copy that goes on at the full learning rate, where scores fall at first: that must not end it."""
+        plan = replace(attempt.plan, n_iter_no_change=self.max_epochs)
+        state = TrainingState.from_arrays(attempt.state.to_arrays(), copy.deepcopy(attempt.state.average), plan)
+        builder = self._builder(state, attempt.scales, attempt.inp)
+        return replace(attempt, state=state, builder=builder, plan=plan, n_cycles=attempt.n_cycles + 1)
 
     @staticmethod
     def _in_silence(attempt: Attempt, validate: _fitting.Validation | None, n_epochs: int) -> str:
         """Train without telling callbacks of it."""
         return train(
-            attempt.state, attempt.builder, attempt.training, attempt.plan, validate, n_epochs, 0,
+            attempt.state, attempt.builder, attempt.training, attempt.plan,
+            None if validate is None else validate.of(attempt.builder), n_epochs, attempt.state.n_epochs,
             lambda: None, lambda: False,
         )  # fmt: skip
 
@@ -324,6 +360,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
             "coupling_prior_": attempt.plan.coupling_prior,
             "stimuli_in_context_": config.stimuli_in_context,
             "n_iter_": state.n_epochs,
+            "n_cycles_": attempt.n_cycles,
             "loss_curve_": list(state.loss_curve),
             "validation_scores_": scores,
             "best_validation_score_": max(scores[attempt.n_scored :], default=attempt.best_score),

@@ -44,6 +44,7 @@ CONSTRAINTS: dict[str, list] = {
     "unit_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
     "modality_dropout": [Interval(Real, 0, 1, closed="left")],
     "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    "max_cycles": [Interval(Integral, 1, None, closed="left")],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
     "accumulation_steps": [Interval(Integral, 1, None, closed="left")],
     "recompute_activations": ["boolean"],

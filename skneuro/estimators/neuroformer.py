@@ -57,10 +57,11 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     stimuli_in_context : bool or "auto", default="auto"
         Whether series, events, light and covariates enter the recurrent encoder beside the spikes, so that its state
         knows what the population did in the light of what was going on; a video never does. Acts only with such a
-        modality and a `context`. "auto" is False; where early stopping holds data out and there are 10,000 spikes or
-        more, True is tried, too, and taken if it scores better there by six nats. That costs a second fit. What is said
-        of the neural state (`transform`, alignment, decoding) is of spikes alone all the same, but less is learned of
-        them: set False in a model to decode with. What is over within the first bin of a trial does not enter.
+        modality and a `context`. "auto" is True from 100,000 spikes on and False below; from 10,000 on, where early
+        stopping holds data out, True is tried, too, and taken if it scores better there by six nats. That costs a
+        second fit. What is said of the neural state (`transform`, alignment, decoding) is of spikes alone all the same,
+        but less is learned of them: set False in a model to decode with. What is over within the first bin of a trial
+        does not enter.
     gamma : float, default=0.1
         Weight of the contrastive loss; acts only with a modality. ``gamma + mu < 1``.
     mu : float, default=0.45
@@ -122,7 +123,12 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         the model to do without it; all that enters the long past is besides hidden together from whole segments. With
         0, a modality that is missing later is an error.
     max_epochs : int, default=30
-        Passes over the training data.
+        Passes over the training data, in one cycle of the learning rate.
+    max_cycles : int, default=1
+        Cycles of the learning rate, each of `max_epochs`, for data that 30 epochs do not exhaust: after one that
+        early stopping did not end, another one begins, and is kept if it scores better on what is held out by six nats.
+        Where nothing is held out, all of them are run. `partial_fit`, and a `fit` that goes on from an earlier one,
+        have one.
     batch_size : int, default=8
         Training segments (of about 100 bins) in a batch.
     accumulation_steps : int, default=1
@@ -143,12 +149,12 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     early_stopping : bool or "auto", default="auto"
         Whether part of the data is held out to stop by, and the best weights are kept. Whole trials where there are
         at least ten, else time blocks with a gap, else one of the trials; one trial that is too short for blocks is
-        trained on whole. "auto" does so
-        below 100,000 spikes, where a model can overfit within the default number of epochs; with more, all data are
-        trained on for `max_epochs`, under a learning rate that falls to the end.
+        trained on whole. "auto" does so below 100,000 spikes, where a model can overfit within the default number of
+        epochs, and where `max_cycles` leaves more to choose; else all data are trained on for `max_epochs`, under a
+        learning rate that falls to the end.
     refit : bool, default=True
         Whether, after early stopping, the model is trained anew on all data, for a third more epochs than were best
-        (more data overfit later), `max_epochs` at most. A fit that goes on from an earlier one is not.
+        (more data overfit later), `max_epochs` a cycle at most. A fit that goes on from an earlier one is not.
     validation_fraction : float or "auto", default="auto"
         Share that is held out. "auto" is a tenth, or less (down to 2 %) where 20,000 spikes are less: they tell the
         epochs apart, and every further trial is worth more in training.
@@ -206,6 +212,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         Number of units; names of the columns, where X was a DataFrame.
     n_iter_ : int
         Epochs of training so far.
+    n_cycles_ : int
+        Cycles of the learning rate in the latest `fit`.
     weight_decay_ : float
         The weight decay that the model was trained with.
     dropout_, unit_dropout_ : float
@@ -291,6 +299,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         unit_dropout: float | str = "auto",
         modality_dropout: float = 0.1,
         max_epochs: int = 30,
+        max_cycles: int = 1,
         batch_size: int = 8,
         accumulation_steps: int = 1,
         recompute_activations: bool = False,
@@ -343,6 +352,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         self.unit_dropout = unit_dropout
         self.modality_dropout = modality_dropout
         self.max_epochs = max_epochs
+        self.max_cycles = max_cycles
         self.batch_size = batch_size
         self.accumulation_steps = accumulation_steps
         self.recompute_activations = recompute_activations

@@ -25,7 +25,8 @@ def test_few_segments_are_decayed_more(make):
     est = make(weight_decay="auto", learning_rate=3e-3)
 
     def decays(n_segments, est=est):
-        return [replace(usual(est), towards_usual=share).weight_decay(est, n_segments) for share in (0.0, 0.5, 1.0)]
+        ways = [replace(usual(est, 10**4), towards_usual=share) for share in (0.0, 0.5, 1.0)]
+        return [how.weight_decay(est, n_segments) for how in ways]
 
     assert decays(300) == decays(270) == pytest.approx([0.5, 0.5, 0.5])
     assert decays(135) == pytest.approx([2.0, 1.0, 0.5])
@@ -42,7 +43,7 @@ def test_segments_are_of_about_a_hundred_bins(config):
 def test_what_may_be_chosen_is_what_the_user_left_open_where_data_are_few(make, config):
     def tried(n_segments=20, config=config, **changes):
         est = make(**{**AUTO, **changes})
-        return [replace(usual(est), **change) for change in alternatives(est, n_segments, 10**6, config)]
+        return [replace(usual(est, 10**4), **change) for change in alternatives(est, n_segments, 10**4, config)]
 
     mid, full = (Choices(share, 0.4, 0.0, "sparse", False) for share in (0.5, 1.0))
     dense = Choices(0.5, 0.5, 0.1, "dense", False)
@@ -68,12 +69,12 @@ def test_stimuli_are_tried_last_in_the_long_past_where_spikes_are_not_few(make, 
     enter = {"stimuli_in_context": True}
     assert tried(world.speed) == tried(world.both) == [enter]
     assert len(tried(world.speed, 20)) == 4 and tried(world.speed, 20)[-1] == enter
-    assert tried(world.speed, n_spikes=9_999) == []
+    assert tried(world.speed, n_spikes=9_999) == tried(world.speed, n_spikes=100_000) == []
     assert tried(world.video) == tried(None) == tried(world.speed, context=0) == []
     for told in (True, False, np.True_):
         est = make(**AUTO, stimuli_in_context=told)
         assert tried(world.speed, stimuli_in_context=told) == []
-        assert usual(est).stimuli_in_context == usual(est, "dense").stimuli_in_context == told
+        assert usual(est, 10**6).stimuli_in_context == usual(est, 1, "dense").stimuli_in_context == told
 
 
 @pytest.fixture
@@ -169,8 +170,8 @@ def test_where_nothing_is_held_out_no_stimulus_enters_the_long_past(make, placed
 
 
 @pytest.mark.filterwarnings("ignore:partial_fit goes on")
-def test_stimuli_enter_the_long_past_where_spikes_are_many_and_nothing_is_held_out(make, placed, monkeypatch):
-    """Unless it is said; parts are trained on as the whole is; held-out data, where there are any, still choose."""
+def test_stimuli_enter_the_long_past_where_spikes_are_many(make, placed, monkeypatch):
+    """Unless it is said; parts are trained on as the whole is, and held-out data, where there are any, not asked."""
     spikes, place = placed
     monkeypatch.setattr(_choices, "MANY_SPIKES", len(spikes.times))
     whole = {**DECIDED, "early_stopping": False}
@@ -186,9 +187,8 @@ def test_stimuli_enter_the_long_past_where_spikes_are_many_and_nothing_is_held_o
     assert entered(make(**whole, context=0).fit(spikes, place)) == entered(make(**whole).fit(spikes)) == ()
     few = make(**whole).fit(spikes[1:], place[1:])
     assert entered(few) == entered(few.partial_fit(spikes, place)) == ()
-    for chance, names in ((np.inf, ()), (-np.inf, ("stimulus",))):
-        monkeypatch.setattr(_learner, "CHANCE", chance)
-        assert entered(make(**DECIDED).fit(spikes, place)) == names
+    monkeypatch.setattr(_learner, "CHANCE", np.inf)
+    assert entered(make(**DECIDED).fit(spikes, place)) == ("stimulus",)
 
 
 def test_few_spikes_let_no_stimulus_enter_the_long_past(make, placed, monkeypatch):
@@ -214,10 +214,56 @@ def test_training_goes_on_with_what_entered(make, placed, monkeypatch, tmp_path,
         chosen.set_params(stimuli_in_context=not before).fit(*placed)
 
 
-@pytest.mark.parametrize("name", ["dropout", "unit_dropout", "coupling_prior", "stimuli_in_context"])
+@pytest.mark.parametrize("name", ["dropout", "unit_dropout", "coupling_prior", "stimuli_in_context", "max_cycles"])
 def test_a_wrong_value_is_refused_by_name(few, name):
     with pytest.raises(ValueError, match=f"The '{name}' parameter of NeuroformerEstimator must be"):
         NeuroformerEstimator(**{name: "atuo"}).fit(few)
+
+
+CYCLES = {**HELD_OUT, "weight_decay": 0.5, "coupling_prior": "sparse", "d_model": 8, "max_epochs": 3, "max_cycles": 3}
+
+
+@pytest.mark.parametrize(("chance", "n_cycles"), [(np.inf, 1), (-np.inf, 3)])
+def test_a_further_cycle_is_kept_if_held_out_data_gain_by_more_than_chance(make, few, monkeypatch, chance, n_cycles):
+    """It goes on as a warm start would (with a head whose units are not fitted once more in between), and the refit on
+    all data has as many."""
+    monkeypatch.setattr(_learner, "CHANCE", chance)
+    told = {**CYCLES, "head": "chained"}
+    est = make(**told).fit(few)
+    assert (est.n_cycles_, est.n_iter_) == (n_cycles, 3 * n_cycles)
+    assert len(est.validation_scores_) == len(est.loss_curve_) == est.n_iter_
+    going_on = make(**{**told, "max_cycles": 1}, warm_start=True)
+    for _ in range(n_cycles):
+        going_on.fit(few)
+    assert est.validation_scores_ == going_on.validation_scores_
+    assert est.best_validation_score_ == max(going_on.validation_scores_)
+    again = make(**{**told, "refit": True}).fit(few)
+    assert again.n_cycles_ == n_cycles and again.validation_scores_ == est.validation_scores_
+    best = int(np.argmax(est.validation_scores_)) + 1 - 3 * (n_cycles - 1)
+    assert again.n_iter_ == 3 * (n_cycles - 1) + min(-(-4 * best // 3), 3)
+
+
+def test_without_held_out_data_all_cycles_are_run(make, few):
+    """As many fits with a warm start, but that units are fitted once more at the end; no cycle follows where it is
+    said that training goes on, or where early stopping ended the one before."""
+    told = {**CYCLES, "early_stopping": False, "max_cycles": 2}
+    est = make(**told).fit(few)
+    assert (est.n_cycles_, est.n_iter_, est.validation_scores_) == (2, 6, [])
+    going_on = make(**{**told, "max_cycles": 1}, warm_start=True).fit(few)
+    first = going_on.loss_curve_
+    going_on.set_params(max_cycles=2).fit(few)
+    assert (going_on.n_cycles_, going_on.n_iter_) == (1, 6)
+    assert est.loss_curve_[:3] == first and est.loss_curve_ != first
+    assert make(**told).partial_fit(few).n_iter_ == 1
+    stopped = make(**{**CYCLES, "max_epochs": 40, "n_iter_no_change": 1, "tol": 1e9}).fit(few)
+    assert stopped.n_cycles_ == 1 and stopped.n_iter_ < 40
+
+
+def test_many_spikes_are_held_out_from_where_cycles_are_to_be_chosen(make, few, monkeypatch):
+    monkeypatch.setattr(_fitting, "MANY_SPIKES", 10)
+    for n_cycles in (1, 2):
+        est = make(**{**CYCLES, "early_stopping": "auto", "max_cycles": n_cycles}).fit(few)
+        assert bool(est.validation_scores_) == (n_cycles == 2)
 
 
 def test_the_dense_prior_adds_up_what_each_of_many_units_hardly_says(make):
