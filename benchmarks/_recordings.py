@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from _place_cells import place_cells
 
 from skneuro import datasets
 from skneuro.cli.recordings import grating_of, speed_of
@@ -59,8 +60,12 @@ def with_position(fetch: Callable) -> Session:
     """A recording of hippocampus with the tracked position and its speed (over 0.25 s around each time), 50 ms."""
     data = fetch()
     position = data.modalities["position"]
-    told = Recording(data.spikes, Modalities(position=position, speed=speed_of(position))).cut(TRIAL)
-    return replace(_session(told.spikes, told.modalities, 0.05), gru_steps=2400)
+    return _on_the_way(Recording(data.spikes, Modalities(position=position, speed=speed_of(position))))
+
+
+def _on_the_way(told: Recording) -> Session:
+    trials = told.cut(TRIAL)
+    return replace(_session(trials.spikes, trials.modalities, 0.05), gru_steps=2400)
 
 
 def hub(level: str, seed: int = 31) -> Session:
@@ -105,6 +110,7 @@ RECORDINGS: dict[str, Callable[[], Session]] = {
     "hub, medium": lambda: hub("medium"),
     "hub, hard": lambda: hub("hard"),
     "video": video,
+    "place cells": lambda: _on_the_way(place_cells()),
 }
 # Nobody looked at likelihoods of these before defaults were set.
 UNTOUCHED: dict[str, Callable[[], Session]] = {

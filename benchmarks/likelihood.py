@@ -46,6 +46,7 @@ BASELINES = {
 OURS = {
     "Neuroformer": {}, "Neuroformer without coupling": {"coupling": False},
     "Neuroformer, stimuli not in context": {"stimuli_in_context": False},
+    "Neuroformer, up to 3 cycles": {"max_cycles": 3},
 }  # fmt: skip
 MODELS = [*BASELINES, *OURS]
 

@@ -235,8 +235,9 @@ def test_a_further_cycle_is_kept_if_held_out_data_gain_by_more_than_chance(make,
     going_on = make(**{**told, "max_cycles": 1}, warm_start=True)
     for _ in range(n_cycles):
         going_on.fit(few)
-    assert est.validation_scores_ == going_on.validation_scores_
-    assert est.best_validation_score_ == max(going_on.validation_scores_)
+    assert est.loss_curve_ == going_on.loss_curve_
+    assert est.validation_scores_ == pytest.approx(going_on.validation_scores_, abs=1e-6)
+    assert est.best_validation_score_ == max(est.validation_scores_)
     again = make(**{**told, "refit": True}).fit(few)
     assert again.n_cycles_ == n_cycles and again.validation_scores_ == est.validation_scores_
     best = int(np.argmax(est.validation_scores_)) + 1 - 3 * (n_cycles - 1)
