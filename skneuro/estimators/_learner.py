@@ -281,14 +281,16 @@ class Learner(CallbackSupportMixin, SpikeModel):
             longer = self._next_cycle(found)
             if self._in_silence(longer, validate, self.max_epochs) == "interrupted":
                 return "interrupted", found
-            if validate is not None and not self._gains(longer, found, validate):
+            if not self._gains(longer, found, validate):
                 break
             found = longer
         return reason, found
 
     @staticmethod
-    def _gains(other: Attempt, found: Attempt, validate: _fitting.Validation) -> bool:
-        """Whether held-out data prefer another by more than chance."""
+    def _gains(other: Attempt, found: Attempt, validate: _fitting.Validation | None) -> bool:
+        """Whether held-out data prefer another by more than chance, or there are none to object."""
+        if validate is None:
+            return True
         gain = max(other.state.validation_scores) - max(found.state.validation_scores)
         return gain * validate.n_spikes * math.log(2) > CHANCE
 

@@ -127,8 +127,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     max_cycles : int, default=1
         Cycles of the learning rate, each of `max_epochs`, for data that 30 epochs do not exhaust: after one that
         early stopping did not end, another one begins, and is kept if it scores better on what is held out by six nats.
-        Where nothing is held out, all of them are run. `partial_fit`, and a `fit` that goes on from an earlier one,
-        have one.
+        Where nothing is held out, all of them are run. Callbacks hear of the first. `partial_fit`, and a `fit` that
+        goes on from an earlier one, have one.
     batch_size : int, default=8
         Training segments (of about 100 bins) in a batch.
     accumulation_steps : int, default=1
