@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal import lfilter
 
 from skneuro.cli.recordings import speed_of
 from skneuro.data import Modalities, Recording, SpikeTrains, TimeSeries
+from skneuro.datasets._integrate_and_fire import ornstein_uhlenbeck
 
 STEP = 0.005  # s
 LENGTH, SPEED, REST = 150.0, 45.0, 4.0  # of the track, cm; mean running speed, cm/s; mean rest at its ends, s
@@ -21,8 +21,8 @@ def place_cells(n_units: int = 60, duration: float = 2400.0, seed: int = 0) -> R
     time = np.arange(round(duration / STEP)) * STEP
     position, velocity = _run(time, rng)
     theta = 2 * np.pi * np.cumsum(STEP * (THETA + 0.4 * np.abs(velocity) / SPEED))
-    gain = _smooth_noise(len(time), GAIN_TIME, rng)
-    burst = _smooth_noise(len(time), 0.1, rng)  # of rest
+    gain = ornstein_uhlenbeck(len(time), (), GAIN_TIME, STEP, rng)
+    burst = ornstein_uhlenbeck(len(time), (), 0.1, STEP, rng)  # of rest
     centre, width = rng.uniform(-10, LENGTH + 10, (n_units, 2)), rng.uniform(8, 20, (n_units, 2))
     peak = rng.lognormal(np.log(12), 0.6, (n_units, 2)) * (rng.random((n_units, 2)) < 0.7)
     base, loading = rng.lognormal(np.log(0.4), 0.7, n_units), rng.uniform(0.3, 1.5, n_units)
@@ -55,9 +55,3 @@ def _run(time: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.nda
     velocity = np.gradient(position, STEP)
     velocity[np.searchsorted(ends, time) % 2 == 0] = 0.0
     return position, velocity
-
-
-def _smooth_noise(n_steps: int, memory: float, rng: np.random.Generator) -> np.ndarray:
-    """Ornstein and Uhlenbeck's process of unit variance; `memory` in seconds."""
-    kept = np.exp(-STEP / memory)
-    return lfilter([np.sqrt(1 - kept**2)], [1.0, -kept], rng.standard_normal(n_steps))

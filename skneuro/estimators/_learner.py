@@ -298,8 +298,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         """A copy that goes on at the full learning rate, where scores fall at first: that must not end it."""
         plan = replace(attempt.plan, n_iter_no_change=self.max_epochs)
         state = TrainingState.from_arrays(attempt.state.to_arrays(), copy.deepcopy(attempt.state.average), plan)
-        builder = self._builder(state, attempt.scales, attempt.inp)
-        return replace(attempt, state=state, builder=builder, plan=plan, n_cycles=attempt.n_cycles + 1)
+        return replace(attempt, state=state, plan=plan, n_cycles=attempt.n_cycles + 1)
 
     @staticmethod
     def _in_silence(attempt: Attempt, validate: _fitting.Validation | None, n_epochs: int) -> str:
