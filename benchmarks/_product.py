@@ -10,6 +10,8 @@ from released.windows import BIN_WIDTH, FRAME_RATE, SimulatedRecording
 from skneuro import NeuroformerEstimator
 from skneuro.data import SpikeTrains, Video
 
+ALIGNED = {"gamma": 0.1, "mu": 0.45}  # with a video, as the published model is trained
+
 
 def containers(recording: SimulatedRecording, *, video: bool) -> tuple[SpikeTrains, Video | None]:
     """A simulated recording in the product's form."""
@@ -18,8 +20,8 @@ def containers(recording: SimulatedRecording, *, video: bool) -> tuple[SpikeTrai
 
 
 def estimator(**parameters) -> NeuroformerEstimator:
-    """Default parameters, but for those given."""
-    return NeuroformerEstimator(**{"random_state": 0, **parameters})
+    """Aligned with the video where there is one, else default parameters, but for those given."""
+    return NeuroformerEstimator(**{**ALIGNED, "random_state": 0, **parameters})
 
 
 def train(

@@ -41,7 +41,7 @@ spikes = SpikeTrains.from_counts(rng.poisson(0.05, (n_trials, n_bins, n_units)),
 frames = rng.standard_normal((1, -(-n_bins // 5), 16, 16), dtype=np.float32)
 video = Video(frames, fps=20, index=np.zeros(n_trials, dtype=int))
 def model():
-    return NeuroformerEstimator(random_state=seed)
+    return NeuroformerEstimator(gamma=0.1, mu=0.45, random_state=seed)
 fitted = model().partial_fit(spikes)
 jobs = {
     "tokenize": lambda: SpikeTokenizer(bin_width=0.01, window_bins=5).fit_transform(spikes),

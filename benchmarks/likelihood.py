@@ -6,8 +6,9 @@
 Ten contiguous groups of trials; fold f tests on groups f and f + 5, and validates on f + 2 and f + 7: five folds test
 on every group once. Each fold has a seed of its own, its number. Models choose what they choose inside the training
 groups; which baseline is the best is decided on the validation groups. Differences are paired over trials (5 s pieces
-where a recording is one long trial), with an interval of 1.96 standard errors of the sum over trials. A fold is kept as
-soon as it is done, and not computed again; `--summary` pools the folds that were kept.
+where a recording is one long trial), with an interval of 1.96 standard errors of the sum over trials; beside it stands
+Student's interval over folds, which holds what a seed does, too. A fold is kept as soon as it is done, and not computed
+again; `--summary` pools the folds that were kept.
 
 `pattern` is the score of the whole count pattern (units of the same bin may explain each other), `past` allows nothing
 of the same bin: for baselines the same model without same-bin terms, for the Neuroformer the chances of each unit's
@@ -22,6 +23,7 @@ import time
 from functools import cached_property
 
 import numpy as np
+import scipy.stats
 from _machine import arguments, keep, kept, provenance, show
 from _recordings import GRU_STEPS, RECORDINGS, Session
 
@@ -163,6 +165,14 @@ def rounded(row: dict) -> dict:
     return {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()}
 
 
+def over_folds(differences: np.ndarray) -> tuple[float | None, float | None]:
+    """Student's 95 % interval of the mean of folds that count alike; nothing of a single fold."""
+    if len(differences) < 2:
+        return None, None
+    low, high = scipy.stats.ttest_1samp(differences, 0.0).confidence_interval(0.95)
+    return float(low), float(high)
+
+
 def summarise(rows: list[dict]) -> list[dict]:
     """A row for each recording and model, pooled over the folds that have the number."""
     result = []
@@ -177,11 +187,13 @@ def summarise(rows: list[dict]) -> list[dict]:
         gain = pooled("to the best baseline")
         weight = np.array([float(r["test spikes"]) for r in own])
         error = float(np.linalg.norm(weight / weight.sum() * [float(r["standard error"]) for r in own]))
+        low, high = over_folds(np.array([float(r["to the best baseline"]) for r in own]))
         result.append({
             "recording": recording, "model": model, "folds": len(own),
             **{name: pooled(name) for name in ("pattern", "past", "rate", "co-smoothing", "train")},
             "worst fold": min(float(r["pattern"]) for r in own), "best fold": max(float(r["pattern"]) for r in own),
             "to the best baseline": gain, "from": gain - 1.96 * error, "to": gain + 1.96 * error,
+            "over folds from": low, "over folds to": high,
             "median of units": pooled("median of units"), "units better": pooled("units better"),
             "CPU s": float(np.mean([float(r["CPU s"]) for r in own])),
             "best baseline": " / ".join(sorted({r["best baseline"] for r in own})),

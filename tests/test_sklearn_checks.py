@@ -41,6 +41,5 @@ def expected_failures(estimator):
 )
 @pytest.mark.filterwarnings("ignore::skneuro.exceptions.NonIntegerCountsWarning")
 @pytest.mark.filterwarnings("ignore::skneuro.exceptions.MissingModalityWarning")
-@pytest.mark.filterwarnings("ignore:gamma=:UserWarning")
 def test_scikit_learns_checks(estimator, check):
     check(estimator)

@@ -79,8 +79,6 @@ def make_plan(recording: Loaded, bin_width: float, *, quick: bool, seed: int) ->
     n_bins, n_units = recording.spikes.duration.sum() / bin_width, recording.spikes.shape[1]
     epochs = (_QUICK_SECONDS if quick else _SECONDS) / (_SECONDS_PER_CELL * _TRAINING_SHARE * n_bins * n_units)
     common: dict[str, Any] = {"bin_width": bin_width, "random_state": seed, "n_threads": 1, "verbose": 1}
-    # without a stimulus there is nothing to align with, and equal weights are the likelihood
-    weights: dict[str, Any] = {"gamma": 0.0, "mu": 0.5} if recording.stimuli is None else {}
     return Plan(
         quick=baselines,
         slow={
@@ -90,7 +88,6 @@ def make_plan(recording: Loaded, bin_width: float, *, quick: bool, seed: int) ->
                 window_bins=5 if bin_width < 0.03 else 1,
                 max_epochs=int(np.clip(epochs, 3, 60)),
                 batch_size=3 if quick else 8,  # few epochs: what counts is the number of steps
-                **weights,
                 **common,
             ),
         },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from skneuro.data import ModelInput
 from skneuro.nn import NeuroformerConfig
 from skneuro.nn.config import seen_in_bins
 from skneuro.training.segments import cut_segments, segment_bins
@@ -44,6 +45,11 @@ class Choices:
         if est.weight_decay != "auto":
             return float(est.weight_decay)
         return most_decay(est, n_segments) ** (1 - self.towards_usual) * USUAL_DECAY**self.towards_usual
+
+
+def count_spikes(inp: ModelInput) -> int:
+    """Spikes that are scored: neither those that are only the past of others, nor those of unobserved bins."""
+    return int(inp.spikes.unit_counts().sum())
 
 
 def usual(est: Any, n_spikes: int, prior: str = "sparse") -> Choices:

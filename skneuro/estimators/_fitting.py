@@ -13,8 +13,9 @@ from skneuro._sklearn_compat import InvalidParameterError
 from skneuro._stimulus_range import StimulusRange, column_name
 from skneuro._warn import warn_user
 from skneuro.data import BinnedSpikes, ModelInput, Video
+from skneuro.estimators import _choices
 from skneuro.estimators._alignment import aligned_modalities
-from skneuro.estimators._choices import FEW_SPIKES, MANY_SPIKES, USUAL_DECAY, Choices, count_segments, usual
+from skneuro.estimators._choices import USUAL_DECAY, Choices, count_segments, count_spikes, usual
 from skneuro.estimators._told import behaviour_moments, behaviour_names, behaviour_sizes
 from skneuro.metrics.likelihood import bits_per_spike, poisson_log_pmf
 from skneuro.nn import Neuroformer, NeuroformerConfig
@@ -56,11 +57,11 @@ def largest_window(binned: BinnedSpikes, window_bins: int) -> int:
     return largest
 
 
-def split(est: Any, inp: ModelInput, seed: int) -> tuple[Segments, Segments | None]:
+def split(est: Any, inp: ModelInput, seed: int, going_on: bool = False) -> tuple[Segments, Segments | None]:
     """Training stretches, and validation stretches where early stopping is on and the data are long enough."""
     n_bins = np.diff(inp.spikes.ptr)
-    n_spikes = inp.spikes.counts.sum()
-    nothing_to_choose = n_spikes >= MANY_SPIKES and est.max_cycles == 1
+    n_spikes = count_spikes(inp)
+    nothing_to_choose = n_spikes >= _choices.MANY_SPIKES and (going_on or est.max_cycles == 1)
     if not est.early_stopping or (est.early_stopping == "auto" and nothing_to_choose):
         return whole_trials(n_bins), None
     seen = est.stimulus_context if inp.modalities is not None else 0.0
@@ -105,27 +106,27 @@ def coupling_rank(est: Any, n_units: int) -> int:
     return int(est.coupling_rank)
 
 
-def context_width(est: Any, binned: BinnedSpikes) -> int:
+def context_width(est: Any, n_spikes: int) -> int:
     """Width of the long past's state; the more spikes, the wider the state that scores highest."""
     if est.context_width != "auto":
         return int(est.context_width)
-    n_spikes = binned.counts.sum()
-    return est.d_model * (1 + int(n_spikes >= FEW_SPIKES) + int(n_spikes >= MANY_SPIKES))
+    return est.d_model * (1 + int(n_spikes >= _choices.FEW_SPIKES) + int(n_spikes >= _choices.MANY_SPIKES))
 
 
-def state_dependent_drive(est: Any, inp: ModelInput) -> bool:
+def state_dependent_drive(est: Any, inp: ModelInput, n_spikes: int) -> bool:
     """Whether features of the past see the modalities: few spikes let them learn noise, a video gains nothing."""
     if inp.modalities is None or not est.context:
         return False
     if est.state_dependent_drive != "auto":
         return bool(est.state_dependent_drive)
     shows_video = any(isinstance(modality, Video) for _, modality in inp.modalities.items())
-    return bool(inp.spikes.counts.sum() >= MANY_SPIKES) and not shows_video
+    return n_spikes >= _choices.MANY_SPIKES and not shows_video
 
 
 def make_config(est: Any, inp: ModelInput, max_count: int, how: Choices | None = None) -> NeuroformerConfig:
     """Sizes of the network from the estimator's parameters and the data; with what is usual by default."""
-    how = how or usual(est, int(inp.spikes.counts.sum()))
+    n_spikes = count_spikes(inp)
+    how = how or usual(est, n_spikes)
     size, stride = _triple(est.tubelet_size), _triple(est.tubelet_stride)
     named = () if inp.modalities is None else inp.modalities.items()
     modalities = tuple(describe(name, modality, size, stride) for name, modality in named)
@@ -135,7 +136,7 @@ def make_config(est: Any, inp: ModelInput, max_count: int, how: Choices | None =
         window_bins=est.window_bins,
         recent_bins=bins_of(est.recent_context, est.bin_width),
         context_bins=bins_of(est.context, est.bin_width),
-        context_width=context_width(est, inp.spikes),
+        context_width=context_width(est, n_spikes),
         coupling_bins=bins_of(coupling_lag(est), est.bin_width) if est.coupling else 0,
         coupling_rank=coupling_rank(est, inp.spikes.n_units),
         stimulus_context=float(est.stimulus_context),
@@ -154,7 +155,7 @@ def make_config(est: Any, inp: ModelInput, max_count: int, how: Choices | None =
         aligned=aligned_modalities(est, inp),
         modalities=modalities,
         behaviour=behaviour_sizes(inp),
-        state_dependent_drive=state_dependent_drive(est, inp),
+        state_dependent_drive=state_dependent_drive(est, inp, n_spikes),
         stimuli_in_context=seen_in_bins(modalities) if how.stimuli_in_context and est.context else (),
     )
 
@@ -211,7 +212,7 @@ def fresh_state(
     est: Any, inp: ModelInput, training: Segments, seed: int, how: Choices | None = None
 ) -> tuple[TrainingState, dict[str, Scale], TrainingSettings]:
     """An untrained network with the moments of the training stretches, the scales of the modalities, how to train."""
-    how = how or usual(est, int(inp.spikes.counts.sum()))
+    how = how or usual(est, count_spikes(inp))
     mean, sd, histogram = count_statistics(inp.spikes, training)
     config = make_config(est, inp, histogram.shape[1] - 1, how)
     network = build_network(config, mean, sd, seed, pick_device(est.device), DTYPES[est.precision], histogram)
@@ -343,7 +344,13 @@ def _differ(low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 
 def warn_about_gamma(est: Any, inp: ModelInput) -> None:
-    """Say that the contrastive weight does nothing, where the user may think it does."""
+    """Say that nothing is aligned, where the user may think that something is."""
+    if est.gamma == 0 and est.align not in ("auto", None):
+        warn_user(
+            f"align={est.align!r} has no effect with gamma=0. Set the weight of the contrastive loss, for example "
+            f"gamma=0.1, mu=0.45.",
+            UserWarning,
+        )
     if est.gamma == 0 or (inp.modalities is not None and (est.align != "auto" or aligned_modalities(est, inp))):
         return
     why = "the contrastive loss needs a modality beside the spikes, and none was given"

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -16,14 +13,14 @@ from sklearn.exceptions import ConvergenceWarning
 from skneuro._base import SpikeModel, as_before_on_failure
 from skneuro._random import random_numbers
 from skneuro._sklearn_compat import CallbackSupportMixin, FitEvents, fit_context
-from skneuro._stimulus_range import StimulusRange
 from skneuro._threads import torch_threads
 from skneuro._warn import warn_user
 from skneuro.data import ModelInput
 from skneuro.data._simulated import constant_over_trials
 from skneuro.estimators import _fitting
-from skneuro.estimators._choices import Choices, alternatives, count_segments, usual
+from skneuro.estimators._choices import Choices
 from skneuro.estimators._parameters import check_together, take_device_of_machine
+from skneuro.estimators._search import Attempt, Search
 from skneuro.estimators._told import behaviour_names, behaviour_on_bins, check_told, without_behaviour
 from skneuro.exceptions import NonFiniteLossError
 from skneuro.metrics.likelihood import homogeneous_rates
@@ -31,38 +28,10 @@ from skneuro.nn import NeuroformerConfig
 from skneuro.training.evaluation import set_ceiling
 from skneuro.training.fitted import FittedModel, count_statistics
 from skneuro.training.known import as_in_training
-from skneuro.training.loop import FINAL_RATE, FINISHED, TrainingSettings, TrainingState, train
-from skneuro.training.modality_table import Scale
+from skneuro.training.loop import FINAL_RATE, FINISHED, TrainingState, train
 from skneuro.training.refit import refit_units
 from skneuro.training.segments import BatchBuilder
 from skneuro.training.stretches import Segments
-
-MORE_EPOCHS = 4 / 3  # of a refit on all data
-# Nats of held-out likelihood: less is no reason for another choice. The best of some dozen epochs, in each of several
-# ways, is better than another by several nats by chance: 2 and 5 misled fits of a few hundred held-out spikes.
-CHANCE = 6.0
-
-
-@dataclass
-class Attempt:
-    """A network in training, what it is trained on and how."""
-
-    state: TrainingState
-    scales: dict[str, Scale]
-    builder: BatchBuilder
-    training: Segments
-    plan: TrainingSettings
-    inp: ModelInput  # its stimuli held within those of the training stretches
-    seen: StimulusRange | None = None  # of these, where they are not all there is
-    least_ceiling: torch.Tensor | None = None  # that data before these have set, where training goes on
-    n_scored: int = 0  # validation scores of earlier fits
-    best_score: float | None = None  # of an earlier fit, where this one is of a single epoch and has none
-    n_cycles: int = 1  # of the learning rate
-
-    def best_epochs(self) -> list[int]:
-        """Epochs of each cycle up to the best of the last; those before were trained to their end."""
-        n_best, length = int(np.argmax(self.state.validation_scores)) + 1, self.plan.max_epochs
-        return [length] * (self.n_cycles - 1) + [n_best - length * (self.n_cycles - 1)]
 
 
 class Learner(CallbackSupportMixin, SpikeModel):
@@ -76,7 +45,8 @@ class Learner(CallbackSupportMixin, SpikeModel):
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit the model; a fit that fails leaves the estimator as it was.
 
-        Ctrl-C ends training and keeps the best model so far, with a warning.
+        Ctrl-C ends training and keeps the best model so far, with a warning; a further cycle (`max_cycles`) that it
+        ends counts where held-out data gained, and not where nothing is held out.
 
         Parameters
         ----------
@@ -99,7 +69,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
             `behaviour` names what y does not have.
         NonFiniteLossError
             If the loss became NaN or infinite: the model is then that of the last whole epoch, or as it was before if
-            there was none.
+            there was none; in a refit, or in a further cycle where nothing is held out, it is what came before that.
 
         Warns
         -----
@@ -121,8 +91,9 @@ class Learner(CallbackSupportMixin, SpikeModel):
         the null model data count as often as they are given, which differs by a fraction of a spike.) Where the
         data come in parts, set `max_epochs` to the number of calls that you will make: the learning rate falls over so
         many, and stays at 2 % of its peak afterwards. The stimuli are scaled by those of the first call, whose data
-        should be like the whole. The null model of `score` is of the data of all calls together, and a unit's ceiling
-        is the highest that the data of any call have set.
+        should be like the whole; what is "auto" by the number of spikes goes by those of the first call, too. The null
+        model of `score` is of the data of all calls together, and a unit's ceiling is the highest that the data of any
+        call have set.
 
         Parameters
         ----------
@@ -183,7 +154,7 @@ class Learner(CallbackSupportMixin, SpikeModel):
         if one_epoch:
             training, held = _fitting.whole_trials(np.diff(inp.spikes.ptr)), None
         else:
-            training, held = _fitting.split(self, inp, self._seed)
+            training, held = _fitting.split(self, inp, self._seed, going_on)
         known, seen = (inp, None) if held is None else as_in_training(inp, training, before)
         if going_on:
             self._told_of_scales = set(getattr(self, "_told_of_scales", ()))
@@ -193,43 +164,44 @@ class Learner(CallbackSupportMixin, SpikeModel):
         validate = None
         if one_epoch:
             attempt.best_score = getattr(self, "best_validation_score_", None)
+            attempt.n_cycles = getattr(self, "n_cycles_", 1)  # of the fit before
         if held is not None:
             mean = attempt.state.model.session.mean.double().cpu().numpy()
             if going_on:  # the network keeps that of its first data
                 mean = count_statistics(inp.spikes, training)[0]
             validate = _fitting.Validation(attempt.builder, held, mean)
         chooses = not going_on and not one_epoch and (validate is not None or self.max_cycles > 1)
-        better = partial(self._better, inp, validate) if chooses else None
-        self._run(attempt, validate, one_epoch, (X, y), better, keep)
+        search = Search(self, self._attempt, inp, validate, attempt)
+        self._run(search, one_epoch, (X, y), chooses, keep)
 
-    def _run(self, attempt: Attempt, validate, one_epoch: bool, data: tuple, better, keep: Callable[[], None]) -> None:
-        plan, state = attempt.plan, attempt.state
-        n_epochs = 1 if one_epoch else plan.max_epochs
+    def _run(self, search: Search, one_epoch: bool, data: tuple, chooses: bool, keep: Callable[[], None]) -> None:
+        first = search.found
+        n_epochs = 1 if one_epoch else first.plan.max_epochs
         events = FitEvents(self, n_epochs, *data)
 
         def fitted() -> dict[str, Any]:
-            return {**{k: v for k, v in vars(self).items() if k.endswith("_")}, **self._results(attempt)}
+            return {**{k: v for k, v in vars(self).items() if k.endswith("_")}, **self._results(search.found)}
 
-        n_before = state.n_epochs
+        n_before = first.state.n_epochs
         origin = 0 if one_epoch else n_before
         try:
             reason = train(
-                state, attempt.builder, attempt.training, plan, validate, n_epochs, origin,
+                first.state, first.builder, first.training, first.plan, search.validate, n_epochs, origin,
                 events.epoch_begins, lambda: events.epoch_ends(fitted),
             )  # fmt: skip
-            if better is not None and reason in FINISHED:
-                reason, attempt = better(attempt, reason)
+            if chooses and reason in FINISHED:
+                reason = search.run(reason)
         except NonFiniteLossError as error:
             left = "is as it was"
-            if state.n_epochs > n_before:
-                self._keep(attempt, to_the_end=False)
+            if search.found.state.n_epochs > n_before:
+                self._keep(search.found, to_the_end=False)
                 keep()
                 left = "holds the last good weights"
             raise NonFiniteLossError(
                 f"{error}. Training stopped; the estimator {left}. A lower learning_rate (now {self.learning_rate}) "
                 f"usually helps."
             ) from None
-        self._keep(attempt, to_the_end=not one_epoch)
+        self._keep(search.found, to_the_end=not one_epoch)
         events.fit_ends(fitted)
         if reason == "interrupted":
             warn_user(
@@ -241,73 +213,6 @@ class Learner(CallbackSupportMixin, SpikeModel):
         """An untrained network, made in one of the ways that may be chosen, as usual by default."""
         state, scales, plan = _fitting.fresh_state(self, inp, training, self._seed, how)
         return Attempt(state, scales, self._builder(state, scales, inp), training, plan, inp)
-
-    def _better(self, inp: ModelInput, validate: _fitting.Validation | None, first: Attempt, reason: str) -> tuple:
-        """Try what held-out data may choose, then train on all of them: how it ended, and what is kept.
-
-        What was learned without the held-out data is kept where Ctrl-C ends what comes after.
-        """
-        n_spikes = int(first.inp.spikes.counts.sum())
-        found, how, config = first, usual(self, n_spikes), first.state.model.config
-        n_segments = count_segments(first.training, config)
-        for change in alternatives(self, n_segments, n_spikes, config) if validate is not None else ():
-            other_how = replace(how, **change)
-            other = replace(self._attempt(first.inp, first.training, other_how), seen=first.seen)
-            of_other = self._in_silence(other, validate, self.max_epochs)
-            if of_other == "interrupted":
-                return of_other, found
-            if self._gains(other, found, validate):
-                found, how, reason = other, other_how, of_other
-        reason, found = self._cycles(found, validate, reason)
-        if validate is None or not self.refit or reason == "interrupted":
-            return reason, found
-        again = self._attempt(inp, _fitting.whole_trials(np.diff(inp.spikes.ptr)), how)
-        for n_best in found.best_epochs():
-            # More data overfit later. Under the same schedule: a rate that fell to nothing by then gave lower scores.
-            n_epochs = min(math.ceil(MORE_EPOCHS * n_best), self.max_epochs)
-            again = again if not again.state.n_epochs else self._next_cycle(again)
-            reason = self._in_silence(again, None, n_epochs)
-            if reason == "interrupted":
-                return reason, found
-        again.state.validation_scores = list(found.state.validation_scores)
-        return reason, again
-
-    def _cycles(self, found: Attempt, validate: _fitting.Validation | None, reason: str) -> tuple[str, Attempt]:
-        """Train on, under a learning rate that falls anew, while held-out data gain; to the end where there are none.
-
-        Not where they ended the cycle before: it has overfitted.
-        """
-        while reason == "max_epochs" and found.n_cycles < self.max_cycles:
-            longer = self._next_cycle(found)
-            if self._in_silence(longer, validate, self.max_epochs) == "interrupted":
-                return "interrupted", found
-            if not self._gains(longer, found, validate):
-                break
-            found = longer
-        return reason, found
-
-    @staticmethod
-    def _gains(other: Attempt, found: Attempt, validate: _fitting.Validation | None) -> bool:
-        """Whether held-out data prefer another by more than chance, or there are none to object."""
-        if validate is None:
-            return True
-        gain = max(other.state.validation_scores) - max(found.state.validation_scores)
-        return gain * validate.n_spikes * math.log(2) > CHANCE
-
-    def _next_cycle(self, attempt: Attempt) -> Attempt:
-        """A copy that goes on at the full learning rate, where scores fall at first: that must not end it."""
-        plan = replace(attempt.plan, n_iter_no_change=self.max_epochs)
-        state = TrainingState.from_arrays(attempt.state.to_arrays(), copy.deepcopy(attempt.state.average), plan)
-        return replace(attempt, state=state, plan=plan, n_cycles=attempt.n_cycles + 1)
-
-    @staticmethod
-    def _in_silence(attempt: Attempt, validate: _fitting.Validation | None, n_epochs: int) -> str:
-        """Train without telling callbacks of it."""
-        return train(
-            attempt.state, attempt.builder, attempt.training, attempt.plan,
-            None if validate is None else validate.of(attempt.builder), n_epochs, attempt.state.n_epochs,
-            lambda: None, lambda: False,
-        )  # fmt: skip
 
     def _builder(self, state: TrainingState, scales: dict, inp: ModelInput) -> BatchBuilder:
         """Batches to train on, with the behaviour that is told."""

@@ -99,7 +99,7 @@ class NeuroformerRegressor(RegressorMixin, BehaviourDecoder):
     >>> speed = 1 + np.sin(np.arange(60) / 5 + rng.uniform(0, 6, (20, 1)))  # (trials, bins)
     >>> spikes = SpikeTrains.from_counts(rng.poisson(speed[:, :, None] * [0.5, 1.0, 1.5]), bin_width=0.05)
     >>> speed = TimeSeries.from_lists(list(speed), rate=20.0)
-    >>> model = NeuroformerEstimator(bin_width=0.05, window_bins=1, max_epochs=2, gamma=0, mu=0.5, random_state=0)
+    >>> model = NeuroformerEstimator(bin_width=0.05, window_bins=1, max_epochs=2, random_state=0)
     >>> decoder = NeuroformerRegressor(FrozenEstimator(model.fit(spikes[:15])))
     >>> decoder.fit(spikes[:5], speed[:5]).score(spikes[15:], speed[15:]) > 0.5
     True

@@ -62,11 +62,12 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         second fit. What is said of the neural state (`transform`, alignment, decoding) is of spikes alone all the same,
         but less is learned of them: set False in a model to decode with. What is over within the first bin of a trial
         does not enter.
-    gamma : float, default=0.1
-        Weight of the contrastive loss; acts only with a modality. ``gamma + mu < 1``.
-    mu : float, default=0.45
+    gamma : float, default=0.0
+        Weight of the contrastive loss, which aligns the spikes with a modality; acts only with one. It is for
+        retrieval, and costs bits per spike. ``gamma + mu < 1``.
+    mu : float, default=0.5
         Weight of the unit-identity loss; the rest, ``1 - gamma - mu``, weighs the time loss. With equal weights
-        of the two the loss is the log-likelihood of the pattern, and cheaper.
+        of the two the loss is the log-likelihood of the pattern, and cheaper: ``mu=(1 - gamma) / 2``.
     align : "auto", str, sequence of str or None, default="auto"
         What is aligned by the contrastive loss: "auto" is the neural side with the first video, else the first
         modality; a name is the neural side with that; ``("spikes", "video", "speed")`` is every pair of these.
@@ -125,10 +126,12 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     max_epochs : int, default=30
         Passes over the training data, in one cycle of the learning rate.
     max_cycles : int, default=1
-        Cycles of the learning rate, each of `max_epochs`, for data that 30 epochs do not exhaust: after one that
-        early stopping did not end, another one begins, and is kept if it scores better on what is held out by six nats.
-        Where nothing is held out, all of them are run. Callbacks hear of the first. `partial_fit`, and a `fit` that
-        goes on from an earlier one, have one.
+        Cycles of the learning rate, each of `max_epochs`, for data that 30 epochs do not exhaust: after one in which
+        what is held out scored best within the last `n_iter_no_change` epochs, another one begins, and is kept if it
+        scores better there by six nats. Where nothing is held out, all of them are run. That costs three to six times
+        the time of a fit of 100,000 spikes or more, and more still where its segments are few: it then holds data out
+        (`early_stopping`), and all else is tried that held-out data may choose. Callbacks hear of the first cycle.
+        `partial_fit`, and a `fit` that goes on from an earlier one, have one.
     batch_size : int, default=8
         Training segments (of about 100 bins) in a batch.
     accumulation_steps : int, default=1
@@ -159,7 +162,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         Share that is held out. "auto" is a tenth, or less (down to 2 %) where 20,000 spikes are less: they tell the
         epochs apart, and every further trial is worth more in training.
     n_iter_no_change : int, default=10
-        Epochs without a gain of `tol` after which training stops.
+        Epochs without a gain of `tol` after which training stops; in the first cycle (`max_cycles`), for in others
+        scores fall at first.
     tol : float, in bits per spike, default=1e-4
         See above.
     counts : {"round", "strict"}, default="round"
@@ -256,7 +260,7 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
     >>> rate = 8 + 6 * np.sin(np.arange(60) / 5)  # two units that wax and wane together, in hertz
     >>> counts = rng.poisson(rate[:, None] * 0.05, size=(20, 60, 1)).repeat(2, axis=2)
     >>> spikes = SpikeTrains.from_counts(counts, bin_width=0.05)
-    >>> model = NeuroformerEstimator(bin_width=0.05, window_bins=1, max_epochs=3, gamma=0, mu=0.5, random_state=0)
+    >>> model = NeuroformerEstimator(bin_width=0.05, window_bins=1, max_epochs=3, random_state=0)
     >>> model.fit(spikes[:15]).score(spikes[15:]) > 0
     True
     >>> model.sample(n_samples=2, random_state=0)
@@ -276,8 +280,8 @@ class NeuroformerEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Le
         stimulus_context: float = 0.6,
         state_dependent_drive: bool | str = "auto",
         stimuli_in_context: bool | str = "auto",
-        gamma: float = 0.1,
-        mu: float = 0.45,
+        gamma: float = 0.0,
+        mu: float = 0.5,
         align: str | Sequence[str] | None = "auto",
         temperature: float | str = 0.1,
         behaviour: str | Sequence[str] | None = None,

@@ -110,7 +110,7 @@ def few_shot_curve(
     >>> rng = np.random.default_rng(0)
     >>> speed = np.sin(np.arange(40) / 5 + rng.uniform(0, 6, (12, 1)))  # (trials, bins)
     >>> counts = rng.poisson(np.exp(speed)[:, :, None] * [0.5, 1.0, 1.5])
-    >>> model = NeuroformerEstimator(bin_width=0.05, window_bins=1, d_model=8, n_heads=2, max_epochs=1, gamma=0, mu=0.5)
+    >>> model = NeuroformerEstimator(bin_width=0.05, window_bins=1, d_model=8, n_heads=2, max_epochs=1)
     >>> curve = few_shot_curve(
     ...     {"frozen": NeuroformerRegressor(), "from scratch": NeuroformerRegressor(mode="scratch", max_epochs=1)},
     ...     counts, speed[:, :, None], pretrain=model, fractions=[0.1, 1], seeds=1, cv=TrialBlockSplit(2),

@@ -4,14 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from sklearn.exceptions import ConvergenceWarning
 
 from skneuro import NeuroformerEstimator
 from skneuro.data import SpikeTrains, TimeSeries, read_input
-from skneuro.estimators import _choices, _fitting, _learner
+from skneuro.estimators import _choices, _fitting, _learner, _search
 from skneuro.estimators._choices import Choices, alternatives, count_segments, usual
+from skneuro.exceptions import NonFiniteLossError
 from skneuro.persistence import load
 from skneuro.training.stretches import Segments
 
+TRAIN, IN_SILENCE = _learner.train, _search.in_silence
 AUTO = {"weight_decay": "auto", "dropout": "auto", "unit_dropout": "auto", "coupling_prior": "auto"}
 
 
@@ -88,7 +92,7 @@ HELD_OUT = {"early_stopping": True, "refit": False, "max_epochs": 4, "validation
 
 def test_held_out_data_choose_what_scores_best_where_data_are_few(make, few, monkeypatch):
     """If by more than chance; each of the candidates is one that could be set."""
-    monkeypatch.setattr(_learner, "CHANCE", np.inf)
+    monkeypatch.setattr(_search, "CHANCE", np.inf)
     first = make(**AUTO, **HELD_OUT).fit(few)
     assert (first.dropout_, first.unit_dropout_, first.coupling_prior_) == (0.4, 0.0, "sparse")
     law = first.weight_decay_
@@ -98,7 +102,7 @@ def test_held_out_data_choose_what_scores_best_where_data_are_few(make, few, mon
     alone = [make(**{**AUTO, **one}, **HELD_OUT).fit(few) for one in told]
     assert first.best_validation_score_ == pytest.approx(alone[0].best_validation_score_, abs=1e-6)
     best = max(alone, key=lambda est: est.best_validation_score_)
-    monkeypatch.setattr(_learner, "CHANCE", 0.0)
+    monkeypatch.setattr(_search, "CHANCE", 0.0)
     chosen = make(**AUTO, **HELD_OUT).fit(few)
     for name in ("best_validation_score_", "weight_decay_", "dropout_", "unit_dropout_"):
         assert getattr(chosen, name) == pytest.approx(getattr(best, name), abs=1e-6), name
@@ -106,7 +110,7 @@ def test_held_out_data_choose_what_scores_best_where_data_are_few(make, few, mon
 
 
 def test_the_refit_is_regularised_as_was_chosen(make, few, monkeypatch):
-    monkeypatch.setattr(_learner, "CHANCE", -np.inf)  # the last one tried is taken
+    monkeypatch.setattr(_search, "CHANCE", -np.inf)  # the last one tried is taken
     chosen = make(**AUTO, **{**HELD_OUT, "refit": True}).fit(few)
     assert (chosen.dropout_, chosen.unit_dropout_, chosen.coupling_prior_) == (0.5, 0.1, "dense")
     config = chosen.model_.network.config
@@ -115,7 +119,7 @@ def test_the_refit_is_regularised_as_was_chosen(make, few, monkeypatch):
 
 def test_training_goes_on_as_it_was_chosen_to(make, few, monkeypatch, tmp_path):
     """With a warm start, and from a file; a dropout that is named anew would be another network."""
-    monkeypatch.setattr(_learner, "CHANCE", -np.inf)
+    monkeypatch.setattr(_search, "CHANCE", -np.inf)
     chosen = make(**AUTO, **HELD_OUT, warm_start=True).fit(few)
     chosen.save(tmp_path / "model")
     for est in (chosen, load(tmp_path / "model")):
@@ -157,7 +161,7 @@ def test_held_out_data_choose_whether_stimuli_enter_the_long_past(make, placed, 
     scores = {enter: est.best_validation_score_ for enter, est in alone.items()}
     assert scores[True] != scores[False]
     for chance, enter in ((np.inf, False), (-np.inf, True), (0.0, scores[True] > scores[False])):
-        monkeypatch.setattr(_learner, "CHANCE", chance)
+        monkeypatch.setattr(_search, "CHANCE", chance)
         chosen = make(**told).fit(*placed)
         assert entered(chosen) == entered(alone[enter])
         assert chosen.best_validation_score_ == scores[enter]
@@ -187,12 +191,12 @@ def test_stimuli_enter_the_long_past_where_spikes_are_many(make, placed, monkeyp
     assert entered(make(**whole, context=0).fit(spikes, place)) == entered(make(**whole).fit(spikes)) == ()
     few = make(**whole).fit(spikes[1:], place[1:])
     assert entered(few) == entered(few.partial_fit(spikes, place)) == ()
-    monkeypatch.setattr(_learner, "CHANCE", np.inf)
+    monkeypatch.setattr(_search, "CHANCE", np.inf)
     assert entered(make(**DECIDED).fit(spikes, place)) == ("stimulus",)
 
 
 def test_few_spikes_let_no_stimulus_enter_the_long_past(make, placed, monkeypatch):
-    monkeypatch.setattr(_learner, "CHANCE", -np.inf)
+    monkeypatch.setattr(_search, "CHANCE", -np.inf)
     assert entered(make(**DECIDED).fit(*placed)) == ("stimulus",)
     monkeypatch.setattr(_choices, "FEW_SPIKES", 3_000)
     assert entered(make(**DECIDED).fit(*placed)) == ()
@@ -202,12 +206,12 @@ def test_few_spikes_let_no_stimulus_enter_the_long_past(make, placed, monkeypatc
 @pytest.mark.parametrize("chance", [np.inf, -np.inf])
 def test_training_goes_on_with_what_entered(make, placed, monkeypatch, tmp_path, chance):
     """With a warm start and in parts, and from a file; another choice would be another network."""
-    monkeypatch.setattr(_learner, "CHANCE", chance)
+    monkeypatch.setattr(_search, "CHANCE", chance)
     chosen = make(**DECIDED, warm_start=True).fit(*placed)
     before = entered(chosen)
     chosen.save(tmp_path / "model")
     loaded = load(tmp_path / "model")
-    monkeypatch.setattr(_learner, "CHANCE", -chance)
+    monkeypatch.setattr(_search, "CHANCE", -chance)
     for est in (chosen, loaded):
         assert entered(est.fit(*placed)) == entered(est.partial_fit(*placed)) == before
     with pytest.raises(ValueError, match="stimuli_in_context was"):
@@ -227,7 +231,7 @@ CYCLES = {**HELD_OUT, "weight_decay": 0.5, "coupling_prior": "sparse", "d_model"
 def test_a_further_cycle_is_kept_if_held_out_data_gain_by_more_than_chance(make, few, monkeypatch, chance, n_cycles):
     """It goes on as a warm start would (with a head whose units are not fitted once more in between), and the refit on
     all data has as many."""
-    monkeypatch.setattr(_learner, "CHANCE", chance)
+    monkeypatch.setattr(_search, "CHANCE", chance)
     told = {**CYCLES, "head": "chained"}
     est = make(**told).fit(few)
     assert (est.n_cycles_, est.n_iter_) == (n_cycles, 3 * n_cycles)
@@ -247,24 +251,143 @@ def test_a_further_cycle_is_kept_if_held_out_data_gain_by_more_than_chance(make,
 def test_without_held_out_data_all_cycles_are_run(make, few):
     """As many fits with a warm start, but that units are fitted once more at the end; no cycle follows where it is
     said that training goes on, or where early stopping ended the one before."""
-    told = {**CYCLES, "early_stopping": False, "max_cycles": 2}
+    told = {**CYCLES, "early_stopping": False, "max_cycles": 2, "head": "chained"}
     est = make(**told).fit(few)
     assert (est.n_cycles_, est.n_iter_, est.validation_scores_) == (2, 6, [])
     going_on = make(**{**told, "max_cycles": 1}, warm_start=True).fit(few)
-    first = going_on.loss_curve_
     going_on.set_params(max_cycles=2).fit(few)
     assert (going_on.n_cycles_, going_on.n_iter_) == (1, 6)
-    assert est.loss_curve_[:3] == first and est.loss_curve_ != first
+    assert est.loss_curve_ == going_on.loss_curve_
     assert make(**told).partial_fit(few).n_iter_ == 1
+    assert est.partial_fit(few).n_cycles_ == 2  # of the fit before
     stopped = make(**{**CYCLES, "max_epochs": 40, "n_iter_no_change": 1, "tol": 1e9}).fit(few)
     assert stopped.n_cycles_ == 1 and stopped.n_iter_ < 40
 
 
 def test_many_spikes_are_held_out_from_where_cycles_are_to_be_chosen(make, few, monkeypatch):
-    monkeypatch.setattr(_fitting, "MANY_SPIKES", 10)
+    """Not where training goes on: that is one cycle."""
+    monkeypatch.setattr(_choices, "MANY_SPIKES", 10)
     for n_cycles in (1, 2):
-        est = make(**{**CYCLES, "early_stopping": "auto", "max_cycles": n_cycles}).fit(few)
-        assert bool(est.validation_scores_) == (n_cycles == 2)
+        est = make(**{**CYCLES, "early_stopping": "auto", "max_cycles": n_cycles}, warm_start=True).fit(few)
+        n_scores = len(est.validation_scores_)
+        assert bool(n_scores) == (n_cycles == 2)
+        assert len(est.fit(few).validation_scores_) == n_scores
+
+
+def test_spikes_that_are_only_a_past_do_not_make_a_recording_large(make, monkeypatch):
+    counts = np.random.default_rng(0).poisson(0.5, (1, 400, 3))
+    whole = SpikeTrains.from_counts(counts, bin_width=0.05)
+    cut = whole.cut(1.0, context=4.0)
+    monkeypatch.setattr(_choices, "MANY_SPIKES", len(whole.times) + 1)
+    assert cut.bin(0.05).counts.sum() > _choices.MANY_SPIKES
+    est = make(early_stopping="auto", context_width="auto", max_epochs=1)
+    widths = [est.fit(spikes).model_.network.config.context_width for spikes in (whole, cut)]
+    assert widths[0] == widths[1] and est.validation_scores_
+
+
+def weights(est):
+    return {name: value.clone() for name, value in est.model_.network.state_dict().items()}
+
+
+def same(one, other):
+    return all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_a_cycle_that_is_not_kept_leaves_no_trace(make, few, monkeypatch, refit):
+    monkeypatch.setattr(_search, "CHANCE", np.inf)
+    one, more = (make(**{**CYCLES, "refit": refit, "max_cycles": n}).fit(few) for n in (1, 3))
+    assert same(weights(one), weights(more)) and one.loss_curve_ == more.loss_curve_
+
+
+def test_patience_ends_the_first_cycle_alone(make, few, monkeypatch):
+    """Scores fall when the rate is high again; but after a cycle that was best long before its end none follows."""
+    monkeypatch.setattr(_search, "CHANCE", -np.inf)
+    rising = iter(range(12))
+    monkeypatch.setattr(_fitting.Validation, "__call__", lambda self, network: float(next(rising)))
+    est = make(**{**CYCLES, "n_iter_no_change": 2, "max_epochs": 4}).fit(few)
+    assert (est.n_cycles_, est.n_iter_) == (3, 12)
+    scores = iter([1.0, 2.0, 3.0, 4.0, 9.0, 5.0, 4.0, 3.0])  # the second cycle begins with its best epoch
+    monkeypatch.setattr(_fitting.Validation, "__call__", lambda self, network: next(scores))
+    est = make(**{**CYCLES, "n_iter_no_change": 2, "max_epochs": 4}).fit(few)
+    assert (est.n_cycles_, est.n_iter_) == (2, 8)
+
+
+def test_the_refit_has_a_third_more_epochs_than_were_best_in_the_last_cycle(make, few, monkeypatch):
+    """All of them in the cycles before, and never more than that."""
+    monkeypatch.setattr(_search, "CHANCE", -np.inf)
+    monkeypatch.setattr(_search.Attempt, "best_epochs", lambda self: [6] * (self.n_cycles - 1) + [3])
+    epochs = []
+
+    def counted(attempt, validate, n_epochs):
+        epochs.append((validate is None, n_epochs))
+        return IN_SILENCE(attempt, validate, n_epochs)
+
+    monkeypatch.setattr(_search, "in_silence", counted)
+    est = make(**{**CYCLES, "max_epochs": 6, "refit": True}).fit(few)
+    assert epochs == [(False, 6), (False, 6), (True, 6), (True, 6), (True, 4)]
+    assert (est.n_cycles_, est.n_iter_) == (3, 16)
+
+
+def fails_from(number, error, monkeypatch):
+    """Training that fails in its `number`-th run, the first attempt's included, after an epoch."""
+    runs = []
+
+    def failing(state, *more):
+        runs.append(state)
+        if len(runs) < number:
+            return TRAIN(state, *more)
+        *begin, n_epochs, origin, epoch_begins, epoch_ends = more
+        TRAIN(state, *begin, 1, origin, epoch_begins, epoch_ends)
+        if error is NonFiniteLossError:
+            raise NonFiniteLossError("the loss became NaN")
+        return "interrupted"
+
+    for module in (_learner, _search):
+        monkeypatch.setattr(module, "train", failing)
+
+
+@pytest.mark.parametrize(("number", "refit", "n_cycles"), [(2, False, 1), (3, False, 2), (4, True, 3), (5, True, 3)])
+def test_what_held_out_data_took_is_kept_when_a_loss_is_not_finite(make, few, monkeypatch, number, refit, n_cycles):
+    """A cycle that fails is no gain; where the refit does, what was trained without the held-out data stays."""
+    told = {**CYCLES, "head": "chained", "refit": refit}
+    monkeypatch.setattr(_search, "CHANCE", -np.inf)
+    kept = make(**{**told, "refit": False, "max_cycles": n_cycles}).fit(few)
+    fails_from(number, NonFiniteLossError, monkeypatch)
+    est = make(**told)
+    if refit:
+        with pytest.raises(NonFiniteLossError, match="holds the last good weights"):
+            est.fit(few)
+    else:
+        est.fit(few)
+    assert (est.n_cycles_, est.validation_scores_) == (n_cycles, kept.validation_scores_)
+    assert same(weights(est), weights(kept))
+
+
+@pytest.mark.parametrize(
+    ("chance", "number", "refit", "n_cycles", "n_iter"),
+    [(-np.inf, 2, False, 2, 4), (np.inf, 2, False, 1, 3), (-np.inf, 4, True, 3, 9), (-np.inf, 5, True, 3, 9)],
+)
+def test_what_held_out_data_took_is_kept_at_ctrl_c(make, few, monkeypatch, chance, number, refit, n_cycles, n_iter):
+    """The epochs of an interrupted cycle, too; not those of a refit, which nothing tells."""
+    monkeypatch.setattr(_search, "CHANCE", chance)
+    fails_from(number, KeyboardInterrupt, monkeypatch)
+    with pytest.warns(ConvergenceWarning, match=f"interrupted after {n_iter} epochs"):
+        est = make(**{**CYCLES, "refit": refit}).fit(few)
+    assert (est.n_cycles_, est.n_iter_, len(est.validation_scores_)) == (n_cycles, n_iter, n_iter)
+
+
+@pytest.mark.parametrize("error", [NonFiniteLossError, KeyboardInterrupt])
+def test_a_cycle_without_held_out_data_counts_when_it_is_whole(make, few, monkeypatch, error):
+    fails_from(3, error, monkeypatch)
+    est = make(**{**CYCLES, "early_stopping": False})
+    if error is NonFiniteLossError:
+        with pytest.raises(NonFiniteLossError, match="holds the last good weights"):
+            est.fit(few)
+    else:
+        with pytest.warns(ConvergenceWarning, match="interrupted after 6 epochs"):
+            est.fit(few)
+    assert (est.n_cycles_, est.n_iter_) == (2, 6)
 
 
 def test_the_dense_prior_adds_up_what_each_of_many_units_hardly_says(make):

@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 import skneuro
 from skneuro import NeuroformerEstimator
 from skneuro.data import Modalities, SpikeTrains, TimeSeries
-from skneuro.estimators import _fitting
+from skneuro.estimators import _choices
 from skneuro.exceptions import MissingModalityWarning
 from skneuro.metrics import homogeneous_rates
 from skneuro.training import loop
@@ -139,7 +139,7 @@ def test_after_early_stopping_all_data_are_trained_on_for_a_third_more_epochs(ma
 
 @pytest.mark.parametrize("spikes", ["few", "many"])
 def test_few_spikes_are_held_out_from_by_default(make, world, monkeypatch, spikes):
-    monkeypatch.setattr(_fitting, "MANY_SPIKES", 10 if spikes == "many" else 100_000)
+    monkeypatch.setattr(_choices, "MANY_SPIKES", 10 if spikes == "many" else 100_000)
     assert bool(make(early_stopping="auto").fit(world.spikes).validation_scores_) == (spikes == "few")
 
 
@@ -401,8 +401,8 @@ def test_training_does_not_go_on_with_another_network(change):
 
 def test_the_long_past_is_wider_where_spikes_are_many(monkeypatch):
     """Unless its width is given; and more spikes than before do not change a network that is trained on."""
-    monkeypatch.setattr(_fitting, "FEW_SPIKES", 30)
-    monkeypatch.setattr(_fitting, "MANY_SPIKES", 100)
+    monkeypatch.setattr(_choices, "FEW_SPIKES", 30)
+    monkeypatch.setattr(_choices, "MANY_SPIKES", 100)
     counts = np.ones((60, 2), dtype=int)
     small = {"d_model": 8, "n_heads": 2, "max_epochs": 1, "gamma": 0.0, "mu": 0.5, "bin_width": 0.05, "random_state": 0}
 
@@ -425,7 +425,7 @@ def test_what_a_stimulus_drives_depends_on_the_state_where_spikes_are_many(make,
         return model.model_.network.config.state_dependent_drive
 
     assert not of(make().fit(world.spikes, world.speed))
-    monkeypatch.setattr(_fitting, "MANY_SPIKES", n_spikes)
+    monkeypatch.setattr(_choices, "MANY_SPIKES", n_spikes)
     few = make().fit(world.spikes[:6], world.speed[:6])
     assert not of(few) and not of(few.partial_fit(world.spikes, world.speed))
     assert of(make().fit(world.spikes, world.speed))

@@ -271,6 +271,15 @@ def test_gamma_without_a_modality_is_pointed_out(make, world):
         make().fit(world.spikes)
 
 
+def test_what_to_align_without_a_weight_is_pointed_out(make, world):
+    with pytest.warns(UserWarning, match="align='speed' has no effect with gamma=0. Set the weight"):
+        make(align="speed").fit(world.spikes, world.both)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(align=None).fit(world.spikes, world.both)
+        make(gamma=0.2, mu=0.4, align="speed").fit(world.spikes, world.both)
+
+
 @pytest.mark.parametrize("window_bins", [1, 2])
 def test_no_result_depends_on_how_much_is_computed_at_once(make, world, window_bins):
     model = make(window_bins=window_bins, precision="float64").fit(world.spikes, world.both)
