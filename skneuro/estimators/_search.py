@@ -88,7 +88,7 @@ class Search:
         first: Attempt,
     ) -> None:
         self.est, self.make, self.inp, self.validate = est, make, inp, validate
-        self.found, self.how = first, usual(est, count_spikes(first.inp))
+        self.found = first
 
     def run(self, reason: str) -> str:
         """Try what held-out data may choose, then train on all data; how the last training ended.
@@ -98,25 +98,24 @@ class Search:
         reason : str
             How the first one did.
         """
-        if self.validate is not None:
-            reason = self._alternatives(reason)
+        if self.validate is None:
+            return self._cycles(reason)
+        reason, how = self._alternatives(reason)
         reason = self._cycles(reason)
-        if self.validate is None or not self.est.refit or reason not in FINISHED:
-            return reason
-        return self._on_all_data()
+        return self._on_all_data(how) if self.est.refit and reason in FINISHED else reason
 
-    def _alternatives(self, reason: str) -> str:
+    def _alternatives(self, reason: str) -> tuple[str, Choices]:
         first, n_spikes = self.found, count_spikes(self.found.inp)
-        config = first.state.model.config
+        best, config = usual(self.est, n_spikes), first.state.model.config
         for change in alternatives(self.est, count_segments(first.training, config), n_spikes, config):
-            how = replace(self.how, **change)
+            how = replace(best, **change)
             other = replace(self.make(first.inp, first.training, how), seen=first.seen)
             ended = self._try(other)
             if ended == "interrupted":
-                return ended
+                return ended, best
             if self.found is other:
-                self.how, reason = how, ended
-        return reason
+                best, reason = how, ended
+        return reason, best
 
     def _cycles(self, reason: str) -> str:
         """Train on, under a learning rate that falls anew, while held-out data gain; to the end where there are none.
@@ -147,20 +146,22 @@ class Search:
             if self.validate is None:
                 raise
             return "failed"
-        if ended != "interrupted" if self.validate is None else self._gains(other, self.validate):
+        if self._gains(other, ended):
             self.found = other
         return ended
 
-    def _gains(self, other: Attempt, validate: Validation) -> bool:
+    def _gains(self, other: Attempt, ended: str) -> bool:
+        if self.validate is None:
+            return ended != "interrupted"
         best = max(other.state.validation_scores, default=-math.inf)
-        return (best - max(self.found.state.validation_scores)) * validate.n_spikes * math.log(2) > CHANCE
+        return (best - max(self.found.state.validation_scores)) * self.validate.n_spikes * math.log(2) > CHANCE
 
-    def _on_all_data(self) -> str:
+    def _on_all_data(self, how: Choices) -> str:
         """Train once more, on all data; more of them overfit later.
 
         Under the same schedule: a rate that fell to nothing by then gave lower scores.
         """
-        again = self.make(self.inp, whole_trials(np.diff(self.inp.spikes.ptr)), self.how)
+        again = self.make(self.inp, whole_trials(np.diff(self.inp.spikes.ptr)), how)
         ended = "max_epochs"
         for n_best in self.found.best_epochs():
             ended = in_silence(again, None, min(math.ceil(MORE_EPOCHS * n_best), self.est.max_epochs))
